@@ -1,0 +1,113 @@
+//! The gRPC form of an error: a status with `google.rpc` details.
+
+use std::collections::HashMap;
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+use crate::{Detail, Error, Reason};
+
+/// The `domain` of our `google.rpc.ErrorInfo`.
+const DOMAIN: &str = "fournines";
+/// The metadata entry of `ErrorInfo` that holds the error's own facts, as a JSON list.
+const FACTS: &str = "facts";
+
+impl Error {
+    /// The status that carries this error to another process. The cause stays here: log it first.
+    pub fn into_status(self) -> Status {
+        let (violations, facts): (Vec<_>, Vec<_>) =
+            self.details.into_iter().partition(|detail| matches!(detail, Detail::Field { .. }));
+        let mut metadata = HashMap::new();
+        if let (false, Ok(json)) = (facts.is_empty(), serde_json::to_string(&facts)) {
+            metadata.insert(FACTS.to_owned(), json);
+        }
+        let mut details = ErrorDetails::with_error_info(self.reason.name(), DOMAIN, metadata);
+        for violation in violations {
+            if let Detail::Field { field, description } = violation {
+                details.add_bad_request_violation(field, description);
+            }
+        }
+        if let Some(after) = self.retry_after {
+            details.set_retry_info(Some(after));
+        }
+        Status::with_error_details(self.reason.grpc_code(), self.message.into_owned(), details)
+    }
+
+    /// The error in a status. One that our services did not make themselves keeps nothing of its text: it may be
+    /// internal.
+    pub fn from_status(status: Status) -> Self {
+        match ours(&status) {
+            Some(error) => error,
+            None => foreign(status),
+        }
+    }
+}
+
+fn ours(status: &Status) -> Option<Error> {
+    let details = status.get_error_details();
+    let info = details.error_info().filter(|info| info.domain == DOMAIN)?;
+    let reason = Reason::from_name(&info.reason)?;
+    let facts: Vec<Detail> =
+        info.metadata.get(FACTS).and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
+    let violations =
+        details.bad_request().into_iter().flat_map(|bad| &bad.field_violations).map(|violation| {
+            Detail::Field { field: violation.field.clone(), description: violation.description.clone() }
+        });
+    let error = Error::new(reason, status.message().to_owned()).with_details(violations).with_details(facts);
+    Some(match details.retry_info().and_then(|info| info.retry_delay) {
+        Some(after) => error.with_retry_after(after),
+        None => error,
+    })
+}
+
+fn foreign(status: Status) -> Error {
+    match status.code() {
+        // tonic's client gives Cancelled when its own timeout passes.
+        Code::DeadlineExceeded | Code::Cancelled => Error::deadline_exceeded().with_source(status),
+        Code::Unavailable => Error::unavailable(status),
+        Code::ResourceExhausted => Error::new(Reason::Overloaded, "the service is overloaded")
+            .with_retry_after(std::time::Duration::from_secs(1))
+            .with_source(status),
+        _ => Error::internal(status),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn an_error_survives_the_wire() {
+        let details = [
+            Detail::Field { field: "lines[0].sku".into(), description: "must be known".into() },
+            Detail::Stock { sku: "a".into(), requested: 3, available: 1 },
+            Detail::UnknownSku { sku: "b".into() },
+        ];
+        for &reason in Reason::ALL {
+            let sent = Error::new(reason, "text")
+                .with_details(details.clone())
+                .with_retry_after(Duration::from_millis(1500))
+                .with_source("secret host name");
+            let status = sent.into_status();
+            assert!(!format!("{status:?}").contains("secret"));
+            let received = Error::from_status(status);
+            assert_eq!(received.reason(), reason);
+            assert_eq!(received.message(), "text");
+            assert_eq!(received.details(), details);
+            assert_eq!(received.retry_after_seconds(), Some(2));
+        }
+    }
+
+    #[test]
+    fn a_foreign_status_keeps_its_text_to_itself() {
+        for code in
+            [Code::Unknown, Code::Unavailable, Code::Cancelled, Code::Internal, Code::ResourceExhausted]
+        {
+            let error = Error::from_status(Status::new(code, "mongodb at 10.1.2.3 said no"));
+            assert!(!error.message().contains("10.1.2.3"));
+            assert!(error.is_server_fault());
+        }
+    }
+}

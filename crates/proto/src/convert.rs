@@ -1,0 +1,50 @@
+//! Conversions between the shared protobuf types and ours, written once for every `grpc.rs`.
+
+use ids::{Currency, Money};
+use jiff::Timestamp;
+
+/// A message that no correct peer sends.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConvertError {
+    /// A field that must be there is not.
+    #[error("the field {0} is missing")]
+    Missing(&'static str),
+    /// A field holds what its type does not allow.
+    #[error("the field {field} is not valid: {reason}")]
+    Invalid {
+        /// The field's name in the message.
+        field: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// An amount as a message.
+pub fn from_money(money: Money) -> crate::common::v1::Money {
+    crate::common::v1::Money { amount: money.amount(), currency: money.currency().code().to_owned() }
+}
+
+/// The amount of a message; `field` names it in the error.
+pub fn to_money(field: &'static str, money: Option<crate::common::v1::Money>) -> Result<Money, ConvertError> {
+    let money = money.ok_or(ConvertError::Missing(field))?;
+    let currency: Currency = money
+        .currency
+        .parse()
+        .map_err(|error: ids::ParseError| ConvertError::Invalid { field, reason: error.to_string() })?;
+    Ok(Money::new(money.amount, currency))
+}
+
+/// A time as a message.
+pub fn from_timestamp(time: Timestamp) -> prost_types::Timestamp {
+    prost_types::Timestamp { seconds: time.as_second(), nanos: time.subsec_nanosecond() }
+}
+
+/// The time of a message; `field` names it in the error.
+pub fn to_timestamp(
+    field: &'static str,
+    time: Option<prost_types::Timestamp>,
+) -> Result<Timestamp, ConvertError> {
+    let time = time.ok_or(ConvertError::Missing(field))?;
+    Timestamp::new(time.seconds, time.nanos)
+        .map_err(|error| ConvertError::Invalid { field, reason: error.to_string() })
+}
