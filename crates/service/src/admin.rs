@@ -1,0 +1,51 @@
+//! The admin port: liveness, readiness and metrics. Never reachable from outside.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum::{Json, Router};
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use crate::{OnFailure, Readiness, Tasks};
+
+/// How often the exporter folds what it recorded into its histograms, so that memory stays bounded without scrapes.
+const UPKEEP_PERIOD: Duration = Duration::from_secs(5);
+
+#[derive(Clone)]
+struct Admin {
+    readiness: Readiness,
+    metrics: PrometheusHandle,
+}
+
+/// Serves the admin port until the process stops.
+pub(crate) fn spawn(tasks: &Tasks, listener: TcpListener, readiness: Readiness, metrics: PrometheusHandle) {
+    let upkeep = metrics.clone();
+    let router = Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(|State(admin): State<Admin>| async move { admin.metrics.render() }))
+        .with_state(Admin { readiness, metrics });
+    let stop = tasks.stop_signal();
+    tasks.spawn("admin", OnFailure::Stop, async move {
+        // Tasks are told to stop after the drain, so the port answers to its end.
+        axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
+    });
+    let stop = tasks.stop_signal();
+    tasks.spawn("metrics-upkeep", OnFailure::Stop, async move {
+        let mut ticks = tokio::time::interval(UPKEEP_PERIOD);
+        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+            upkeep.run_upkeep();
+        }
+        Ok::<(), std::convert::Infallible>(())
+    });
+}
+
+async fn ready(State(admin): State<Admin>) -> (StatusCode, Json<Value>) {
+    let ready = admin.readiness.is_ready();
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(json!({ "ready": ready, "conditions": admin.readiness.conditions() })))
+}

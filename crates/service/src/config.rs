@@ -1,0 +1,170 @@
+//! Configuration: one TOML file, with environment variables over it, parsed once and checked before anything is bound.
+//! `FOURNINES__MONGO__MAX_POOL_SIZE=50` sets `max_pool_size` in `[mongo]`.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+
+/// Why a configuration was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file or the environment does not give a valid configuration.
+    #[error("the configuration is not valid")]
+    Invalid(#[from] config::ConfigError),
+    /// A file with a secret can't be read or is empty.
+    #[error("the secret in {path} can't be read")]
+    Secret {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// Reads the file and lays the environment over it.
+pub fn load<C: DeserializeOwned>(file: &Path) -> Result<C, ConfigError> {
+    let environment = config::Environment::with_prefix("FOURNINES")
+        .prefix_separator("__")
+        .separator("__")
+        .try_parsing(true);
+    let sources = config::Config::builder()
+        .add_source(config::File::from(file).format(config::FileFormat::Toml))
+        .add_source(environment);
+    Ok(sources.build()?.try_deserialize()?)
+}
+
+/// Reads a secret from a file, without the white space around it.
+pub fn read_secret(path: &Path) -> Result<SecretString, ConfigError> {
+    let failed = |source| ConfigError::Secret { path: path.to_owned(), source };
+    let text = std::fs::read_to_string(path).map_err(failed)?;
+    if text.trim().is_empty() {
+        return Err(failed(std::io::Error::new(std::io::ErrorKind::InvalidData, "the file is empty")));
+    }
+    Ok(text.trim().into())
+}
+
+/// `[admin]`: the port for health checks and metrics. It must not be reachable from outside.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdminConfig {
+    /// The address to listen on; port 0 takes any free one.
+    pub listen: SocketAddr,
+}
+
+/// `[log]`: what is logged, and how.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogConfig {
+    /// `json` (the default) or `pretty`.
+    pub format: LogFormat,
+    /// A filter of the form `info,order=debug`; `info` by default.
+    pub filter: String,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { format: LogFormat::Json, filter: "info".to_owned() }
+    }
+}
+
+/// The form of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For a person at a terminal.
+    Pretty,
+}
+
+/// `[server]`: the gRPC server.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerConfig {
+    /// The address to listen on; port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// How long requests that are under way may take after SIGTERM, in ms; 10,000 by default.
+    #[serde(default = "default_drain_timeout_ms")]
+    pub drain_timeout_ms: u64,
+    /// The most requests under way at once on one connection; 1,024 by default.
+    #[serde(default = "default_max_concurrent_streams")]
+    pub max_concurrent_streams: u32,
+}
+
+impl ServerConfig {
+    /// How long requests that are under way may take after SIGTERM.
+    pub fn drain_timeout(&self) -> Duration {
+        Duration::from_millis(self.drain_timeout_ms)
+    }
+}
+
+/// Ten seconds: the default of `drain_timeout_ms` wherever it stands.
+pub fn default_drain_timeout_ms() -> u64 {
+    10_000
+}
+
+fn default_max_concurrent_streams() -> u32 {
+    1_024
+}
+
+/// The replicas of another service: a list of `http://host:port`, or one text with commas between them (for the
+/// environment).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoints(Vec<http::Uri>);
+
+impl Endpoints {
+    /// The replicas; at least one.
+    pub fn uris(&self) -> &[http::Uri] {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Endpoints {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Form {
+            Text(String),
+            List(Vec<String>),
+        }
+        let texts = match Form::deserialize(deserializer)? {
+            Form::Text(text) => text.split(',').map(|part| part.trim().to_owned()).collect(),
+            Form::List(list) => list,
+        };
+        let uris = texts.iter().map(|text| text.parse::<http::Uri>()).collect::<Result<Vec<_>, _>>();
+        match uris {
+            Ok(uris) if !uris.is_empty() && uris.iter().all(|uri| uri.scheme_str() == Some("http")) => {
+                Ok(Self(uris))
+            }
+            _ => Err(serde::de::Error::custom("endpoints must be one or more of the form http://host:port")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoints(toml: &str) -> Result<Endpoints, config::ConfigError> {
+        config::Config::builder()
+            .add_source(config::File::from_str(toml, config::FileFormat::Toml))
+            .build()?
+            .get("endpoints")
+    }
+
+    #[test]
+    fn endpoints_come_as_a_list_or_as_a_text() {
+        let list = endpoints(r#"endpoints = ["http://a:1", "http://b:2"]"#).unwrap();
+        assert_eq!(list, endpoints(r#"endpoints = "http://a:1, http://b:2""#).unwrap());
+        for bad in
+            [r"endpoints = []", r#"endpoints = """#, r#"endpoints = "ftp://a""#, r#"endpoints = ["a:1"]"#]
+        {
+            assert!(endpoints(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The gRPC server of a process: health v1, reflection, tracing, metrics, recovery from panics, and a bounded drain.
+
+mod layer;
+
+use anyhow::Context as _;
+use envelope::Error;
+use tokio::net::TcpListener;
+use tonic::metadata::errors::InvalidMetadataValue;
+use tonic::service::RoutesBuilder;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic::{Response, Status};
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+
+use crate::config::ServerConfig;
+use crate::{OnFailure, Shell};
+use layer::ObserveLayer;
+
+/// Logs a failure of ours once, with its cause, and turns any failure into the status that crosses the wire.
+pub fn reject(error: Error) -> Status {
+    if error.is_server_fault() {
+        tracing::warn!(reason = error.reason().name(), error = ?error, "a call failed");
+    }
+    error.into_status()
+}
+
+/// The metadata entry of an answer that is given again: the id of the request that it was first given to.
+pub const REPLAY_OF: &str = "x-idempotent-replay-of";
+
+/// An answer, marked as a replay when it is one.
+// The wire's own error type is large, as in all of tonic.
+#[allow(clippy::result_large_err)]
+pub fn replay<T>(message: T, replay_of: Option<String>) -> Result<Response<T>, Status> {
+    let mut response = Response::new(message);
+    if let Some(request_id) = replay_of {
+        let value =
+            request_id.parse().map_err(|error: InvalidMetadataValue| reject(Error::internal(error)))?;
+        response.metadata_mut().insert(REPLAY_OF, value);
+    }
+    Ok(response)
+}
+
+/// Serves `routes` until the drain, which is bounded by `drain_timeout_ms`.
+pub async fn serve(
+    shell: &Shell,
+    config: &ServerConfig,
+    listener: TcpListener,
+    descriptors: &[u8],
+    mut routes: RoutesBuilder,
+) -> anyhow::Result<()> {
+    let (reporter, health) = tonic_health::server::health_reporter();
+    routes.add_service(health).add_service(
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(descriptors)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .build_v1()?,
+    );
+    report_health(shell, reporter);
+    let serving = Server::builder()
+        .max_concurrent_streams(config.max_concurrent_streams)
+        .layer(ObserveLayer)
+        .add_routes(routes.routes())
+        .serve_with_incoming_shutdown(
+            TcpIncoming::from(listener).with_nodelay(Some(true)),
+            shell.drain_signal().cancelled_owned(),
+        );
+    let drain = shell.drain_signal();
+    let overdue = async {
+        drain.cancelled().await;
+        tokio::time::sleep(config.drain_timeout()).await;
+    };
+    tokio::select! {
+        served = serving => served.context("the gRPC server failed"),
+        () = overdue => {
+            tracing::warn!("requests were still under way at the end of the drain");
+            Ok(())
+        }
+    }
+}
+
+/// Keeps the health service's overall status (the empty name) equal to readiness.
+fn report_health(shell: &Shell, reporter: HealthReporter) {
+    let readiness = shell.readiness.clone();
+    let stop = shell.tasks.stop_signal();
+    shell.tasks.spawn("health", OnFailure::Stop, async move {
+        let mut ready = readiness.is_ready();
+        loop {
+            let status = if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
+            reporter.set_service_status("", status).await;
+            match stop.run_until_cancelled(readiness.changed_from(ready)).await {
+                Some(now) => ready = now,
+                None => return Ok::<(), std::convert::Infallible>(()),
+            }
+        }
+    });
+}

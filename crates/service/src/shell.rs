@@ -1,0 +1,104 @@
+//! The life of a process: start, run, drain, stop.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::AdminConfig;
+use crate::{OnFailure, Readiness, Tasks, admin, telemetry};
+
+/// How long tasks may take to end after the servers have drained.
+const TASKS_END_WITHIN: Duration = Duration::from_secs(10);
+/// The exit code of a process that a second signal ended.
+const EXIT_IMPATIENT: i32 = 130;
+
+/// What the parts of a process share.
+#[derive(Debug, Clone)]
+pub struct Shell {
+    /// The named tasks; their stop signal ends them after the drain.
+    pub tasks: Tasks,
+    /// The conditions for being ready.
+    pub readiness: Readiness,
+    drain: CancellationToken,
+}
+
+impl Shell {
+    /// Binds the admin port and starts to listen for signals.
+    pub async fn start(name: &'static str, config: &AdminConfig) -> anyhow::Result<Self> {
+        let metrics = telemetry::install_metrics()?;
+        let listener = TcpListener::bind(config.listen).await.context("the admin port can't be bound")?;
+        let shell = Self::without_admin();
+        tracing::info!(service = name, admin = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "starting");
+        admin::spawn(&shell.tasks, listener, shell.readiness.clone(), metrics);
+        shell.listen_for_signals()?;
+        Ok(shell)
+    }
+
+    /// A shell for commands that serve nothing, and for tests.
+    pub fn without_admin() -> Self {
+        Self {
+            tasks: Tasks::new(CancellationToken::new()),
+            readiness: Readiness::new(),
+            drain: CancellationToken::new(),
+        }
+    }
+
+    /// Binds a port and logs the real address.
+    pub async fn bind(&self, what: &'static str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+        let listener =
+            TcpListener::bind(address).await.with_context(|| format!("{what}: {address} can't be bound"))?;
+        tracing::info!(listener = what, address = %listener.local_addr()?, "listening");
+        Ok(listener)
+    }
+
+    /// The signal for servers to take no new work and finish what they have.
+    pub fn drain_signal(&self) -> CancellationToken {
+        self.drain.clone()
+    }
+
+    /// Turns unready, starts the drain. SIGTERM and SIGINT do the same.
+    pub fn stop(&self) {
+        self.readiness.drain();
+        self.drain.cancel();
+    }
+
+    /// To be called when the servers have drained: ends the tasks and waits for them, 10 s at most. An error when a
+    /// vital task had failed.
+    pub async fn finish(self) -> anyhow::Result<()> {
+        let failed = self.tasks.have_failed();
+        self.stop();
+        self.tasks.stop_signal().cancel();
+        if tokio::time::timeout(TASKS_END_WITHIN, self.tasks.finished()).await.is_err() {
+            tracing::warn!("tasks were still running at the end");
+        }
+        anyhow::ensure!(!failed, "a vital task failed");
+        tracing::info!("stopped");
+        Ok(())
+    }
+
+    fn listen_for_signals(&self) -> anyhow::Result<()> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let shell = self.clone();
+        let tasks_stop = self.tasks.stop_signal();
+        self.tasks.spawn("signals", OnFailure::Stop, async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+                () = tasks_stop.cancelled() => { shell.stop(); return Ok::<(), std::convert::Infallible>(()) }
+            }
+            tracing::info!("stopping: draining");
+            shell.stop();
+            tokio::select! {
+                _ = terminate.recv() => std::process::exit(EXIT_IMPATIENT),
+                _ = interrupt.recv() => std::process::exit(EXIT_IMPATIENT),
+                () = tasks_stop.cancelled() => Ok(()),
+            }
+        });
+        Ok(())
+    }
+}
