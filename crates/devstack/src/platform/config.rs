@@ -1,0 +1,132 @@
+//! The settings file of each service process.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use toml::Table;
+
+use super::roster::{Instance, Kind};
+use super::secrets::{ADMIN_EMAIL, Secrets};
+use crate::{Connection, Error, Result};
+
+/// What the process `instance` is told, among `all` processes.
+pub(super) fn settings(
+    instance: &Instance,
+    all: &[Instance],
+    connection: &Connection,
+    database: &str,
+    secrets: &Secrets,
+) -> Result<Table> {
+    let mut sections = json!({
+        "admin": { "listen": format!("127.0.0.1:{}", instance.admin_port) },
+        "log": { "format": "json", "filter": "info" },
+    });
+    let listener = if instance.kind == Kind::Gateway { "http" } else { "server" };
+    sections[listener] = json!({ "listen": format!("127.0.0.1:{}", instance.port) });
+    if instance.kind.has_database() {
+        sections["mongo"] = json!({ "uri": connection.mongo_uri, "database": database });
+        sections["page_tokens"] = json!({ "key_file": secrets.page_tokens });
+    }
+    own_sections(&mut sections, instance.kind, all, secrets);
+    Table::try_from(sections).map_err(|error| Error::format(Path::new(&instance.name), error))
+}
+
+fn own_sections(sections: &mut Value, kind: Kind, all: &[Instance], secrets: &Secrets) {
+    let urls = |kind: Kind| -> Vec<String> {
+        all.iter().filter(|instance| instance.kind == kind).map(Instance::url).collect()
+    };
+    match kind {
+        Kind::User => {
+            sections["tokens"] = json!({ "signing_key_file": secrets.token_signing });
+            let password = &secrets.admin_password;
+            sections["bootstrap"] = json!({ "admin_email": ADMIN_EMAIL, "admin_password_file": password });
+        }
+        Kind::Inventory => {}
+        Kind::Order => {
+            let (inventory, payment) = (urls(Kind::Inventory), urls(Kind::Payment));
+            sections["upstreams"] = json!({ "inventory": inventory, "payment": payment });
+        }
+        Kind::Payment => {
+            let provider = urls(Kind::CardSandbox).pop();
+            sections["card"] = json!({ "provider_url": provider, "api_key_file": secrets.card_api_key });
+        }
+        Kind::CardSandbox => sections["card"] = json!({ "api_key_file": secrets.card_api_key }),
+        Kind::Gateway => {
+            sections["upstreams"] = json!({
+                "user": urls(Kind::User),
+                "inventory": urls(Kind::Inventory),
+                "order": urls(Kind::Order),
+                "payment": urls(Kind::Payment),
+            });
+        }
+    }
+}
+
+/// Lays the overrides of the service, then those of the process, over its settings.
+pub(super) fn merged(mut settings: Table, instance: &Instance, overrides: &BTreeMap<String, Table>) -> Table {
+    for key in [instance.kind.name(), &instance.name] {
+        if let Some(over) = overrides.get(key) {
+            merge(&mut settings, over);
+        }
+        // A service with one process has its service's name.
+        if key == instance.name {
+            break;
+        }
+    }
+    settings
+}
+
+fn merge(settings: &mut Table, over: &Table) {
+    for (key, value) in over {
+        match (settings.get_mut(key), value) {
+            (Some(toml::Value::Table(below)), toml::Value::Table(above)) => merge(below, above),
+            _ => {
+                settings.insert(key.clone(), value.clone());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(number: u16) -> Instance {
+        Instance {
+            name: format!("order-{number}"),
+            kind: Kind::Order,
+            port: number,
+            admin_port: number + 100,
+        }
+    }
+
+    #[test]
+    fn overrides_of_the_process_win_over_those_of_the_service() {
+        let base = toml::toml! { log = { filter = "info", format = "json" } };
+        let overrides = BTreeMap::from([
+            ("order".to_owned(), toml::toml! { log = { filter = "debug" } extra = { a = 1 } }),
+            ("order-2".to_owned(), toml::toml! { log = { filter = "trace" } }),
+        ]);
+        let first = merged(base.clone(), &order(1), &overrides);
+        let second = merged(base, &order(2), &overrides);
+        assert_eq!(first["log"]["filter"].as_str(), Some("debug"));
+        assert_eq!(first["log"]["format"].as_str(), Some("json"));
+        assert_eq!(second["log"]["filter"].as_str(), Some("trace"));
+        assert_eq!(second["extra"]["a"].as_integer(), Some(1));
+    }
+
+    #[test]
+    fn the_gateway_knows_every_order_process() {
+        let dir = tempfile::tempdir().unwrap();
+        let secrets = Secrets::open(dir.path()).unwrap();
+        let gateway = Instance { name: "gateway".into(), kind: Kind::Gateway, port: 5, admin_port: 6 };
+        let all = [order(1), order(2), gateway.clone()];
+        let connection = Connection { mongo_uri: "mongodb://x".into(), broker: "y".into() };
+        let settings = settings(&gateway, &all, &connection, "db", &secrets).unwrap();
+        let upstreams = settings["upstreams"]["order"].as_array().unwrap();
+        assert_eq!(upstreams.len(), 2);
+        assert_eq!(settings["http"]["listen"].as_str(), Some("127.0.0.1:5"));
+        assert!(!settings.contains_key("mongo"));
+    }
+}

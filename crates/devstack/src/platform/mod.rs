@@ -1,0 +1,290 @@
+//! The services of the platform, run as processes on a [`crate::Backing`].
+
+mod config;
+mod roster;
+mod secrets;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use futures::future::{join_all, try_join_all};
+use futures::stream::{FuturesUnordered, StreamExt};
+
+use self::roster::{Instance, Kind};
+pub use self::secrets::{ADMIN_EMAIL, Secrets};
+use crate::ports::PortBook;
+use crate::process::{Process, ProcessSpec};
+use crate::wait::{self, Look};
+use crate::{Connection, Error, Progress, Result, files};
+
+/// How long a service may drain before it is killed.
+const STOP_GRACE: Duration = Duration::from_secs(20);
+/// How long one readiness question may take.
+const PROBE_BOUND: Duration = Duration::from_secs(1);
+
+/// How to start a [`Platform`].
+#[derive(Debug, Clone)]
+pub struct PlatformOptions {
+    /// The database that all services use, each with its own collections.
+    pub database: String,
+    /// The folder for settings, secrets, logs and the ports that were used last.
+    pub dir: PathBuf,
+    /// How many order services run, at least one.
+    pub order_replicas: usize,
+    /// Settings on top of the generated ones, by service (`order`) or by process (`order-1`); tables are merged
+    /// deeply, everything else is replaced.
+    pub overrides: BTreeMap<String, toml::Table>,
+    /// Where the binaries lie; `None` for beside the current executable (for a test, the folder above it).
+    pub bin_dir: Option<PathBuf>,
+    /// How long a migration may take.
+    pub migrate_timeout: Duration,
+    /// How long all services together may take to be ready.
+    pub ready_timeout: Duration,
+}
+
+impl PlatformOptions {
+    /// Two order services, no overrides.
+    pub fn new(database: impl Into<String>, dir: impl Into<PathBuf>) -> Self {
+        Self {
+            database: database.into(),
+            dir: dir.into(),
+            order_replicas: 2,
+            overrides: BTreeMap::new(),
+            bin_dir: None,
+            migrate_timeout: Duration::from_secs(60),
+            ready_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+/// One running service process.
+#[derive(Debug)]
+struct Service {
+    instance: Instance,
+    process: Process,
+}
+
+/// The running services. Dropping it kills them; [`Platform::stop`] lets them drain.
+#[derive(Debug)]
+pub struct Platform {
+    services: Vec<Service>,
+    secrets: Secrets,
+    database: String,
+    http: reqwest::Client,
+}
+
+impl Platform {
+    /// Writes the settings, migrates, starts every service at once and waits until all are ready.
+    ///
+    /// # Errors
+    /// [`Error::NotBuilt`]; [`Error::Exited`] when a migration fails or a service ends; [`Error::TimedOut`] with
+    /// who was not ready and the end of its log. What was started is stopped again.
+    pub async fn start(
+        connection: &Connection,
+        options: PlatformOptions,
+        progress: &Progress,
+    ) -> Result<Self> {
+        for folder in ["logs", "config"] {
+            files::create_dir(&options.dir.join(folder))?;
+        }
+        let bin_dir = options.bin_dir.clone().map_or_else(default_bin_dir, Ok)?;
+        let secrets = Secrets::open(&options.dir.join("secrets"))?;
+        let mut book = PortBook::open(&options.dir.join("ports.json"))?;
+        let instances = roster::assign(options.order_replicas, &mut book)?;
+        let mut specs = Vec::with_capacity(instances.len());
+        for instance in &instances {
+            let settings = config::settings(instance, &instances, connection, &options.database, &secrets)?;
+            specs.push(spec(
+                instance,
+                config::merged(settings, instance, &options.overrides),
+                &options,
+                &bin_dir,
+            )?);
+        }
+        progress.step("migrations", migrate(&instances, &specs, options.migrate_timeout)).await?;
+
+        let pairs = instances.into_iter().zip(specs);
+        let services = pairs
+            .map(|(instance, spec)| Ok(Service { process: Process::start(spec)?, instance }))
+            .collect::<Result<Vec<_>>>()?;
+        let http = reqwest::Client::builder().timeout(PROBE_BOUND).build().map_err(std::io::Error::other);
+        let http = http.map_err(|source| Error::Io { what: "can't make an HTTP client".into(), source })?;
+        let platform = Self { services, secrets, database: options.database, http };
+        progress.step("services", platform.wait_until_ready(options.ready_timeout)).await?;
+        Ok(platform)
+    }
+
+    /// The REST API, as `http://127.0.0.1:PORT`.
+    #[must_use]
+    pub fn gateway_url(&self) -> String {
+        let gateway = self.services.iter().find(|service| service.instance.kind == Kind::Gateway);
+        gateway.map(|service| service.instance.url()).unwrap_or_default()
+    }
+
+    /// The gRPC address of a service, of its first process where it has more, as `http://127.0.0.1:PORT`.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`].
+    pub fn grpc_url(&self, name: &str) -> Result<String> {
+        self.find(name).map(|service| service.instance.url())
+    }
+
+    /// The admin address (`/healthz`, `/readyz`, `/metrics`) of a service or process.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`].
+    pub fn admin_url(&self, name: &str) -> Result<String> {
+        self.find(name).map(|service| service.instance.admin_url())
+    }
+
+    /// A process by its name (`order-1`), or a service's first process (`order`).
+    ///
+    /// # Errors
+    /// [`Error::Unknown`].
+    pub fn process(&self, name: &str) -> Result<&Process> {
+        self.find(name).map(|service| &service.process)
+    }
+
+    /// Every process with its main port and admin address.
+    pub fn processes(&self) -> impl Iterator<Item = (&Process, u16, String)> {
+        self.services.iter().map(|s| (&s.process, s.instance.port, s.instance.admin_url()))
+    }
+
+    /// The secrets that the services share.
+    #[must_use]
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    /// The database that the services use.
+    #[must_use]
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// Waits until every `/readyz` gives 200.
+    ///
+    /// # Errors
+    /// [`Error::Exited`], [`Error::TimedOut`].
+    pub async fn wait_until_ready(&self, bound: Duration) -> Result<()> {
+        try_join_all(self.services.iter().map(|service| self.wait_for(service, bound))).await.map(drop)
+    }
+
+    /// Waits until one process is ready, for example after it was started again.
+    ///
+    /// # Errors
+    /// As [`Platform::wait_until_ready`], and [`Error::Unknown`].
+    pub async fn wait_until_ready_one(&self, name: &str, bound: Duration) -> Result<()> {
+        self.wait_for(self.find(name)?, bound).await
+    }
+
+    /// Waits until a process ends that nobody told to end, and names it.
+    pub async fn ended_unasked(&self) -> Error {
+        let mut ends: FuturesUnordered<_> = self.services.iter().map(|s| s.process.ended_unasked()).collect();
+        match ends.next().await {
+            Some(error) => error,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Stops everything: the gateway first, so that requests under way still find their services.
+    ///
+    /// # Errors
+    /// The first failure; the others are stopped none the less.
+    pub async fn stop(self) -> Result<()> {
+        let (edge, inner): (Vec<_>, Vec<_>) =
+            self.services.iter().partition(|s| s.instance.kind == Kind::Gateway);
+        let mut results = join_all(edge.iter().map(|service| service.process.terminate(STOP_GRACE))).await;
+        results.extend(join_all(inner.iter().map(|service| service.process.terminate(STOP_GRACE))).await);
+        results.into_iter().try_for_each(|result| result.map(drop))
+    }
+
+    fn find(&self, name: &str) -> Result<&Service> {
+        let by_process = self.services.iter().find(|service| service.instance.name == name);
+        let found =
+            by_process.or_else(|| self.services.iter().find(|service| service.instance.kind.name() == name));
+        found.ok_or_else(|| Error::Unknown(name.to_owned()))
+    }
+
+    async fn wait_for(&self, service: &Service, bound: Duration) -> Result<()> {
+        let url = format!("{}/readyz", service.instance.admin_url());
+        let what = format!("{} was not ready", service.instance.name);
+        let waited = wait::until(&what, bound, async || {
+            service.process.check()?;
+            Ok(match self.http.get(&url).send().await {
+                Ok(answer) if answer.status().is_success() => Look::Ready(()),
+                Ok(answer) => Look::NotYet(format!("{url} answers {}", answer.status())),
+                Err(error) => Look::NotYet(error.to_string()),
+            })
+        })
+        .await;
+        waited.map_err(|error| with_log(error, service.process.log()))
+    }
+}
+
+/// Adds the end of a log to a time-out: that is where the reason stands.
+fn with_log(error: Error, log: &Path) -> Error {
+    match error {
+        Error::TimedOut { what, after, last } => {
+            let tail = files::tail(log, 10).unwrap_or_else(|error| error.to_string());
+            let last = format!("{last}; the last lines of {}:\n{tail}", log.display());
+            Error::TimedOut { what, after, last }
+        }
+        other => other,
+    }
+}
+
+/// Binaries lie beside `nines`; a test's executable lies one folder deeper.
+fn default_bin_dir() -> Result<PathBuf> {
+    let executable = std::env::current_exe()
+        .map_err(|source| Error::Io { what: "can't tell where this executable lies".into(), source })?;
+    let folder = executable.parent().unwrap_or(Path::new("."));
+    let above = folder.parent().filter(|_| folder.ends_with("deps"));
+    Ok(above.unwrap_or(folder).to_owned())
+}
+
+fn spec(
+    instance: &Instance,
+    settings: toml::Table,
+    options: &PlatformOptions,
+    bin_dir: &Path,
+) -> Result<ProcessSpec> {
+    let program = bin_dir.join(format!("fournines-{}", instance.kind.name()));
+    if !program.is_file() {
+        return Err(Error::NotBuilt { program });
+    }
+    let path = options.dir.join("config").join(format!("{}.toml", instance.name));
+    let text = toml::to_string(&settings).map_err(|error| Error::format(&path, error))?;
+    files::write_atomically(&path, text.as_bytes(), 0o600)?;
+    Ok(ProcessSpec {
+        name: instance.name.clone(),
+        program,
+        args: vec!["--config".into(), path.into(), "serve".into()],
+        env: Vec::new(),
+        log: options.dir.join("logs").join(format!("{}.log", instance.name)),
+    })
+}
+
+/// Runs the migrations of every service that has any, at once: they hold their own lock.
+async fn migrate(instances: &[Instance], specs: &[ProcessSpec], bound: Duration) -> Result<()> {
+    let firsts = instances.iter().zip(specs).filter(|(instance, _)| instance.migrates());
+    try_join_all(firsts.map(async |(instance, spec)| {
+        let mut spec = spec.clone();
+        spec.name = format!("{} migrate", instance.kind.name());
+        spec.args.pop();
+        spec.args.push("migrate".into());
+        let migration = Process::start(spec)?;
+        match migration.wait(bound).await {
+            Some(status) if status.success() => Ok(()),
+            Some(_failed) => migration.check(),
+            None => {
+                let what = format!("{} did not end", migration.name());
+                let error = Error::TimedOut { what, after: bound, last: "still running".into() };
+                Err(with_log(error, migration.log()))
+            }
+        }
+    }))
+    .await
+    .map(drop)
+}

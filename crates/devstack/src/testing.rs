@@ -1,0 +1,99 @@
+//! The stack that integration tests share.
+//!
+//! `nines with-stack` starts one for a whole run and names it in `FOURNINES_TEST_STACK`; without that variable
+//! each test process starts its own, which ends with the process in whatever way that ends.
+
+use std::path::Path;
+
+use tokio::sync::OnceCell;
+
+use crate::scratch::Scratch;
+use crate::{Backing, BackingOptions, Connection, Error, Progress, Result};
+
+/// The variable that names the JSON file of a running stack: `{"mongoUri": …, "broker": …}`.
+pub const STACK_VARIABLE: &str = "FOURNINES_TEST_STACK";
+
+/// MongoDB's limit for a database name, in bytes.
+const DATABASE_NAME_LIMIT: usize = 63;
+
+/// The replica set and broker that the tests of this process share. Tests that kill something start a
+/// [`Backing`] of their own.
+#[derive(Debug)]
+pub struct SharedBacking {
+    connection: Connection,
+    /// Kept so that the processes live as long as this one.
+    _own: Option<(Backing, Scratch)>,
+}
+
+impl SharedBacking {
+    /// Where it can be reached.
+    #[must_use]
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// The connection string of the replica set.
+    #[must_use]
+    pub fn mongo_uri(&self) -> &str {
+        &self.connection.mongo_uri
+    }
+
+    /// The broker, as `127.0.0.1:PORT`.
+    #[must_use]
+    pub fn broker(&self) -> &str {
+        &self.connection.broker
+    }
+}
+
+/// The shared backing, started by whoever asks first.
+///
+/// # Panics
+/// When it can't be started: no test can go on without it.
+#[allow(clippy::panic, reason = "called from tests only, which have nobody to hand an error to")]
+pub async fn backing() -> &'static SharedBacking {
+    static SHARED: OnceCell<SharedBacking> = OnceCell::const_new();
+    match SHARED.get_or_try_init(start).await {
+        Ok(shared) => shared,
+        Err(error) => panic!("the test stack can't be started: {error}"),
+    }
+}
+
+async fn start() -> Result<SharedBacking> {
+    if let Some(path) = std::env::var_os(STACK_VARIABLE) {
+        return Ok(SharedBacking { connection: read(Path::new(&path))?, _own: None });
+    }
+    let scratch = Scratch::create()?;
+    let backing = Backing::start(BackingOptions::for_tests(scratch.path()), &Progress::silent()).await?;
+    Ok(SharedBacking { connection: backing.connection(), _own: Some((backing, scratch)) })
+}
+
+fn read(path: &Path) -> Result<Connection> {
+    let bytes = std::fs::read(path).map_err(|error| Error::format(path, error))?;
+    serde_json::from_slice(&bytes).map_err(|error| Error::format(path, error))
+}
+
+/// A database name for one test: its name, cut and cleaned, with a random end. At most 63 bytes; no two calls
+/// give the same.
+#[must_use]
+pub fn database_name(test: &str) -> String {
+    let end = format!("_{:016x}", rand::random::<u64>());
+    let mut name = String::from("test_");
+    let clean = test.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' });
+    name.extend(clean.take(DATABASE_NAME_LIMIT - name.len() - end.len()));
+    name + &end
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn database_names_are_short_plain_and_unique() {
+        let long = "orders::place/refuses a quantity that is far too large for äny stock counter there is";
+        let (first, second) = (database_name(long), database_name(long));
+        assert_ne!(first, second);
+        assert_eq!(first.len(), DATABASE_NAME_LIMIT);
+        assert!(first.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'));
+        assert!(database_name("a").len() < 30);
+    }
+}
