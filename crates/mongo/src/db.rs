@@ -1,0 +1,115 @@
+//! The connection, and the one place where read and write concerns are spelled out.
+
+use std::future::IntoFuture;
+use std::time::Duration;
+
+use mongodb::bson::doc;
+use mongodb::options::{
+    ClientOptions, CollectionOptions, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern,
+};
+use mongodb::{Client, Collection, Database};
+use secrecy::ExposeSecret as _;
+use service::{Deadline, Tasks};
+
+use crate::{Error, MongoConfig};
+
+/// A database of the platform. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Db {
+    pub(crate) client: Client,
+    pub(crate) database: Database,
+    pub(crate) tasks: Tasks,
+    write_concern_timeout: Duration,
+}
+
+/// What is promised about reads and writes, by kind of data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Policy {
+    /// Orders, stock, payments, users, idempotency records: majority reads from the primary, journaled majority
+    /// writes. In a transaction: snapshot reads.
+    Ledger,
+    /// Account balances read outside a transaction: linearizable. One document by its `_id` at a time.
+    Balance,
+    /// The catalogue: majority reads, from a secondary when there is no primary; majority writes.
+    Catalogue,
+    /// Access and login logs: local reads, writes acknowledged by the primary alone. The caller drops and counts
+    /// what can't be written.
+    Log,
+}
+
+impl Db {
+    /// Prepares the connection; no I/O happens until it is used. Transactions run as `tasks` of the process.
+    pub async fn connect(config: &MongoConfig, tasks: &Tasks) -> Result<Self, Error> {
+        let mut options = ClientOptions::parse(config.uri.expose_secret()).await?;
+        let ms = |value| Some(Duration::from_millis(value));
+        options.app_name.get_or_insert_with(|| "fournines".to_owned());
+        options.max_pool_size = Some(config.max_pool_size);
+        options.min_pool_size = Some(config.min_pool_size);
+        options.max_connecting = Some(config.max_connecting);
+        options.max_idle_time = ms(config.max_idle_time_ms);
+        options.connect_timeout = ms(config.connect_timeout_ms);
+        options.server_selection_timeout = ms(config.server_selection_timeout_ms);
+        options.heartbeat_freq = ms(config.heartbeat_period_ms);
+        options.retry_reads = Some(true);
+        options.retry_writes = Some(true);
+        let client = Client::with_options(options)?;
+        let database = client.database(&config.database);
+        Ok(Self {
+            client,
+            database,
+            tasks: tasks.clone(),
+            write_concern_timeout: config.write_concern_timeout(),
+        })
+    }
+
+    /// A collection under a policy.
+    #[allow(clippy::disallowed_methods)] // this is where collections come from
+    pub fn collection<T: Send + Sync>(&self, policy: Policy, name: &str) -> Collection<T> {
+        self.database.collection_with_options(name, self.options(policy))
+    }
+
+    /// Whether the primary answers.
+    pub async fn ping(&self) -> Result<(), Error> {
+        self.database.run_command(doc! { "ping": 1 }).await?;
+        Ok(())
+    }
+
+    /// The database itself, for migrations.
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    fn options(&self, policy: Policy) -> CollectionOptions {
+        let (read, write, members) = match policy {
+            Policy::Ledger => (ReadConcern::majority(), self.majority(), ReadPreference::Primary),
+            Policy::Balance => (ReadConcern::linearizable(), self.majority(), ReadPreference::Primary),
+            Policy::Catalogue => {
+                (ReadConcern::majority(), self.majority(), ReadPreference::PrimaryPreferred { options: None })
+            }
+            Policy::Log => (ReadConcern::local(), WriteConcern::nodes(1), ReadPreference::Primary),
+        };
+        CollectionOptions::builder()
+            .read_concern(read)
+            .write_concern(write)
+            .selection_criteria(SelectionCriteria::ReadPreference(members))
+            .build()
+    }
+
+    pub(crate) fn majority(&self) -> WriteConcern {
+        WriteConcern::builder()
+            .w(mongodb::options::Acknowledgment::Majority)
+            .journal(true)
+            .w_timeout(self.write_concern_timeout)
+            .build()
+    }
+}
+
+/// Runs one operation within the deadline. `operation` gets the time that is left, for `max_time`, so that the server
+/// stops too; the driver has no socket time-out, so the wait is bounded here as well.
+pub async fn bounded<T, O>(deadline: Deadline, operation: impl FnOnce(Duration) -> O) -> Result<T, Error>
+where
+    O: IntoFuture<Output = mongodb::error::Result<T>>,
+{
+    let left = deadline.remaining()?;
+    Ok(deadline.bound(operation(left).into_future()).await??)
+}

@@ -1,0 +1,214 @@
+//! Idempotency records: the answer that a key was given, written in the transaction of its effect and kept for 48 hours.
+
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use ids::{IdempotencyKey, UserId};
+use mongodb::bson::{Binary, DateTime, doc, spec::BinarySubtype};
+use mongodb::{ClientSession, Collection};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use service::Deadline;
+use sha2::{Digest as _, Sha256};
+
+use crate::error::duplicate_key_index;
+use crate::migration::Migration;
+use crate::{Abort, Db, Policy, bounded, is_write_conflict, schema};
+
+const COLLECTION: &str = "idempotency_keys";
+/// How long a record is kept; the contract says at least 24 hours.
+const RETENTION: Duration = Duration::from_secs(48 * 60 * 60);
+
+/// A key in its scope (the caller and the call), with the fingerprint of what it was sent with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScopedKey {
+    id: String,
+    fingerprint: Fingerprint,
+}
+
+/// SHA-256 of a request, so that the same key with another body is noticed.
+pub type Fingerprint = [u8; 32];
+
+/// The fingerprint of a request, by its JSON form: fields in order of declaration.
+pub fn fingerprint(request: &impl Serialize) -> Result<Fingerprint, envelope::Error> {
+    let bytes = serde_json::to_vec(request).map_err(envelope::Error::internal)?;
+    Ok(Sha256::digest(&bytes).into())
+}
+
+impl ScopedKey {
+    /// A caller's key for one call with this request.
+    pub fn new(
+        caller: UserId,
+        call: &str,
+        key: &IdempotencyKey,
+        request: &impl Serialize,
+    ) -> Result<Self, envelope::Error> {
+        // Neither a call's name nor a UUID holds a space, so no two scopes share an id.
+        let id = format!("{call} {caller} {}", key.as_str());
+        Ok(Self { id, fingerprint: fingerprint(request)? })
+    }
+
+    /// The parts, for work that is written down to be finished later.
+    pub fn to_parts(&self) -> (String, Binary) {
+        (self.id.clone(), to_binary(self.fingerprint))
+    }
+
+    /// The key with these parts; `None` when the fingerprint is not one.
+    pub fn from_parts(id: String, fingerprint: &Binary) -> Option<Self> {
+        Some(Self { id, fingerprint: fingerprint.bytes.as_slice().try_into().ok()? })
+    }
+}
+
+/// Why a keyed request does not run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Conflict {
+    /// A twin is being worked on at this moment.
+    #[error("the same request is under way")]
+    InFlight,
+    /// A twin was finished in the meantime: look its answer up.
+    #[error("the same request has just been finished")]
+    Finished,
+}
+
+/// An answer together with where it comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer<A> {
+    /// What the caller is told.
+    pub value: A,
+    /// The request whose answer this is, when it is given again.
+    pub replay_of: Option<String>,
+}
+
+impl<A> Answer<A> {
+    /// An answer given for the first time.
+    pub fn first(value: A) -> Self {
+        Self { value, replay_of: None }
+    }
+
+    /// The same with its value converted.
+    pub fn map<B>(self, convert: impl FnOnce(A) -> B) -> Answer<B> {
+        Answer { value: convert(self.value), replay_of: self.replay_of }
+    }
+}
+
+/// The records whose answers have the form `A`, a document of the store that uses them.
+#[derive(Debug, Clone)]
+pub struct Records<A: Send + Sync> {
+    records: Collection<Record<A>>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Record<A> {
+    #[serde(rename = "_id")]
+    id: String,
+    fingerprint: Binary,
+    request_id: String,
+    answer: A,
+    expires_at: DateTime,
+}
+
+impl<A: Serialize + DeserializeOwned + Clone + Send + Sync> Records<A> {
+    /// The records in a database.
+    pub fn new(db: &Db) -> Self {
+        Self { records: db.collection(Policy::Ledger, COLLECTION) }
+    }
+
+    /// The answer that this key was given before, if any.
+    ///
+    /// # Errors
+    /// `IDEMPOTENCY_KEY_REUSED` when it was for another request.
+    pub async fn find(
+        &self,
+        key: &ScopedKey,
+        deadline: Deadline,
+    ) -> Result<Option<Answer<A>>, envelope::Error> {
+        let filter = doc! { "_id": &key.id };
+        let found = bounded(deadline, |left| self.records.find_one(filter).max_time(left)).await?;
+        match found {
+            Some(record) if record.fingerprint.bytes != key.fingerprint => Err(key_reused()),
+            Some(record) => Ok(Some(Answer { value: record.answer, replay_of: Some(record.request_id) })),
+            None => Ok(None),
+        }
+    }
+
+    /// Writes the answer in the transaction of its effect. To be called first in the transaction: then a conflict can
+    /// only come from a twin.
+    pub async fn record<R: From<Conflict>>(
+        &self,
+        session: &mut ClientSession,
+        key: &ScopedKey,
+        request_id: &str,
+        answer: &A,
+    ) -> Result<(), Abort<R>> {
+        let record = Record {
+            id: key.id.clone(),
+            fingerprint: to_binary(key.fingerprint),
+            request_id: request_id.to_owned(),
+            answer: answer.clone(),
+            expires_at: DateTime::from_millis(DateTime::now().timestamp_millis() + retention_ms()),
+        };
+        match self.records.insert_one(record).session(session).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(conflict_or(error)),
+        }
+    }
+}
+
+/// What a failed insert of a unique key means to a keyed request.
+pub fn conflict_or<R: From<Conflict>>(error: mongodb::error::Error) -> Abort<R> {
+    if is_write_conflict(&error) {
+        Abort::Refused(Conflict::InFlight.into())
+    } else if duplicate_key_index(&error).is_some() {
+        Abort::Refused(Conflict::Finished.into())
+    } else {
+        Abort::Driver(error)
+    }
+}
+
+/// `IDEMPOTENCY_IN_FLIGHT`, to be tried again after a second.
+pub fn in_flight() -> envelope::Error {
+    envelope::Error::new(envelope::Reason::IdempotencyInFlight, "the same request is being worked on")
+        .with_retry_after(Duration::from_secs(1))
+}
+
+/// `IDEMPOTENCY_KEY_REUSED`.
+pub fn key_reused() -> envelope::Error {
+    envelope::Error::new(
+        envelope::Reason::IdempotencyKeyReused,
+        "the key was used before with another request",
+    )
+}
+
+/// A fingerprint as BSON.
+pub fn to_binary(fingerprint: Fingerprint) -> Binary {
+    Binary { subtype: BinarySubtype::Generic, bytes: fingerprint.to_vec() }
+}
+
+fn retention_ms() -> i64 {
+    i64::try_from(RETENTION.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// The schema of the records; every service that keeps some lists it among its migrations.
+pub const MIGRATIONS: &[Migration] = &[Migration {
+    component: "idempotency",
+    version: 1,
+    name: "idempotency keys with their time to live",
+    up: |database| {
+        async move {
+            let schema = doc! {
+                "bsonType": "object",
+                "required": ["_id", "fingerprint", "requestId", "answer", "expiresAt"],
+                "properties": {
+                    "_id": { "bsonType": "string" },
+                    "fingerprint": { "bsonType": "binData" },
+                    "requestId": { "bsonType": "string" },
+                    "expiresAt": { "bsonType": "date" },
+                },
+            };
+            schema::collection(database, COLLECTION, schema).await?;
+            schema::indexes(database, COLLECTION, [schema::ttl("ttl", "expiresAt")]).await
+        }
+        .boxed()
+    },
+}];

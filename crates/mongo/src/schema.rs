@@ -1,0 +1,76 @@
+//! Collections with validators and indexes, made so that making them again changes nothing.
+
+use mongodb::bson::{Document, doc};
+use mongodb::error::ErrorKind;
+use mongodb::options::{IndexOptions, ValidationAction, ValidationLevel};
+use mongodb::{Database, IndexModel};
+
+const NAMESPACE_EXISTS: i32 = 48;
+
+/// Makes a collection whose documents must fit the `$jsonSchema`, or gives an existing one this schema.
+pub async fn collection(
+    database: &Database,
+    name: &str,
+    json_schema: Document,
+) -> mongodb::error::Result<()> {
+    let validator = doc! { "$jsonSchema": json_schema };
+    let made = database
+        .create_collection(name)
+        .validator(validator.clone())
+        .validation_level(ValidationLevel::Strict)
+        .validation_action(ValidationAction::Error)
+        .await;
+    match made {
+        Err(error) if matches!(&*error.kind, ErrorKind::Command(command) if command.code == NAMESPACE_EXISTS) =>
+        {
+            let change = doc! {
+                "collMod": name, "validator": validator, "validationLevel": "strict", "validationAction": "error",
+            };
+            database.run_command(change).await.map(drop)
+        }
+        other => other,
+    }
+}
+
+/// Makes indexes; those that are there already with the same name and form are left alone.
+pub async fn indexes(
+    database: &Database,
+    collection: &str,
+    models: impl IntoIterator<Item = IndexModel>,
+) -> mongodb::error::Result<()> {
+    #[allow(clippy::disallowed_methods)] // indexes have no read or write concern
+    let collection = database.collection::<Document>(collection);
+    collection.create_indexes(models).await.map(drop)
+}
+
+/// An index.
+pub fn index(name: &str, keys: Document) -> IndexModel {
+    model(keys, IndexOptions::builder().name(name.to_owned()).build())
+}
+
+/// An index whose keys are unique.
+pub fn unique(name: &str, keys: Document) -> IndexModel {
+    model(keys, IndexOptions::builder().name(name.to_owned()).unique(true).build())
+}
+
+/// An index of the documents that fit `filter`.
+pub fn partial(name: &str, keys: Document, filter: Document) -> IndexModel {
+    model(keys, IndexOptions::builder().name(name.to_owned()).partial_filter_expression(filter).build())
+}
+
+/// A unique index of the documents that fit `filter`.
+pub fn partial_unique(name: &str, keys: Document, filter: Document) -> IndexModel {
+    let options =
+        IndexOptions::builder().name(name.to_owned()).unique(true).partial_filter_expression(filter);
+    model(keys, options.build())
+}
+
+/// An index that removes documents once the time in `field` has passed.
+pub fn ttl(name: &str, field: &str) -> IndexModel {
+    let at_that_time = std::time::Duration::ZERO;
+    model(doc! { field: 1 }, IndexOptions::builder().name(name.to_owned()).expire_after(at_that_time).build())
+}
+
+fn model(keys: Document, options: IndexOptions) -> IndexModel {
+    IndexModel::builder().keys(keys).options(options).build()
+}

@@ -1,0 +1,193 @@
+//! The transaction loop: bounded by the caller's deadline, retried with jitter, and run in a task of its own, so that
+//! a request that is dropped can't cut a commit off.
+
+use std::future::IntoFuture as _;
+use std::time::Duration;
+
+use backon::{BackoffBuilder as _, ExponentialBuilder};
+use futures::future::BoxFuture;
+use mongodb::ClientSession;
+use mongodb::error::{Error as DriverError, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT};
+use mongodb::options::{ReadConcern, TransactionOptions};
+use service::Deadline;
+
+use crate::{Db, Error};
+
+/// How long after the caller's deadline the outcome of a commit that was sent is still asked for.
+const COMMIT_GRACE: Duration = Duration::from_secs(5);
+/// How long the server gets to hear of an abort; it aborts by itself later if it does not.
+const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
+/// The waits between tries: full jitter around 2, 4, 8 … 128 ms.
+const FIRST_BACKOFF: Duration = Duration::from_millis(2);
+const LONGEST_BACKOFF: Duration = Duration::from_millis(128);
+
+/// Why a transaction's body ends without a value.
+#[derive(Debug)]
+pub enum Abort<R> {
+    /// The rules refuse it: nothing is written and nothing is tried again.
+    Refused(R),
+    /// The database failed; what may pass is tried again.
+    Driver(DriverError),
+}
+
+impl<R> From<DriverError> for Abort<R> {
+    fn from(error: DriverError) -> Self {
+        Self::Driver(error)
+    }
+}
+
+/// Why a transaction was not committed.
+#[derive(Debug, thiserror::Error)]
+pub enum TransactError<R> {
+    /// The body refused.
+    #[error("the transaction was refused")]
+    Refused(R),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] Error),
+}
+
+enum Attempt<T, R> {
+    Committed(T),
+    Retry(DriverError),
+    Failed(TransactError<R>),
+}
+
+impl Db {
+    /// Runs `body` in a transaction (snapshot reads, journaled majority commit) until it is committed or the deadline
+    /// passes. `body` may run many times: it must do nothing but read and write in the session.
+    ///
+    /// # Errors
+    /// `Refused` is the body's own; [`Error::OutcomeUnknown`] means that a commit was sent and not answered for 5 s
+    /// beyond the deadline.
+    pub async fn transact<T, R, F>(&self, deadline: Deadline, body: F) -> Result<T, TransactError<R>>
+    where
+        F: for<'s> FnMut(&'s mut ClientSession) -> BoxFuture<'s, Result<T, Abort<R>>> + Send + 'static,
+        T: Send + 'static,
+        R: Send + 'static,
+    {
+        let db = self.clone();
+        let work = async move { db.try_until(deadline, body).await };
+        self.tasks.run_to_end(work).await.unwrap_or(Err(TransactError::Store(Error::Panicked)))
+    }
+
+    async fn try_until<T, R, F>(&self, deadline: Deadline, mut body: F) -> Result<T, TransactError<R>>
+    where
+        F: for<'s> FnMut(&'s mut ClientSession) -> BoxFuture<'s, Result<T, Abort<R>>> + Send,
+    {
+        let mut session = crate::bounded(deadline, |_| self.client.start_session()).await?;
+        let mut backoff = backoff();
+        loop {
+            match self.attempt(&mut session, deadline, &mut body).await {
+                Attempt::Committed(value) => return Ok(value),
+                Attempt::Failed(error) => return Err(error),
+                Attempt::Retry(error) => {
+                    metrics::counter!("mongo_transaction_retries_total").increment(1);
+                    let wait = backoff.next().unwrap_or(LONGEST_BACKOFF);
+                    if deadline.bound(tokio::time::sleep(wait)).await.is_err() {
+                        return Err(TransactError::Store(Error::Deadline(Some(error))));
+                    }
+                }
+            }
+        }
+    }
+
+    async fn attempt<T, R, F>(
+        &self,
+        session: &mut ClientSession,
+        deadline: Deadline,
+        body: &mut F,
+    ) -> Attempt<T, R>
+    where
+        F: for<'s> FnMut(&'s mut ClientSession) -> BoxFuture<'s, Result<T, Abort<R>>> + Send,
+    {
+        if let Err(error) = self.begin(session, deadline).await {
+            return Attempt::Failed(TransactError::Store(error));
+        }
+        let value = match deadline.bound(body(session)).await {
+            Ok(Ok(value)) => value,
+            Ok(Err(Abort::Driver(error))) if error.contains_label(TRANSIENT_TRANSACTION_ERROR) => {
+                abort(session).await;
+                return Attempt::Retry(error);
+            }
+            Ok(Err(Abort::Driver(error))) => {
+                abort(session).await;
+                return Attempt::Failed(TransactError::Store(error.into()));
+            }
+            Ok(Err(Abort::Refused(refusal))) => {
+                abort(session).await;
+                return Attempt::Failed(TransactError::Refused(refusal));
+            }
+            Err(expired) => {
+                abort(session).await;
+                return Attempt::Failed(TransactError::Store(expired.into()));
+            }
+        };
+        match commit(session, deadline).await {
+            Ok(()) => Attempt::Committed(value),
+            Err(CommitError::Transient(error)) => Attempt::Retry(error),
+            Err(CommitError::Final(error)) => Attempt::Failed(TransactError::Store(error)),
+        }
+    }
+
+    #[allow(clippy::disallowed_methods)] // the one place where transactions start
+    async fn begin(&self, session: &mut ClientSession, deadline: Deadline) -> Result<(), Error> {
+        let left = deadline.remaining()?;
+        let options = TransactionOptions::builder()
+            .read_concern(ReadConcern::snapshot())
+            .write_concern(self.majority())
+            .max_commit_time(left)
+            .build();
+        crate::bounded(deadline, |_| session.start_transaction().with_options(options)).await
+    }
+}
+
+enum CommitError {
+    /// The transaction was not committed; all of it can be tried again.
+    Transient(DriverError),
+    Final(Error),
+}
+
+/// Commits, and asks again while the outcome is unknown: committing twice is safe.
+async fn commit(session: &mut ClientSession, deadline: Deadline) -> Result<(), CommitError> {
+    let left = deadline.remaining().unwrap_or_default();
+    let until = Deadline::after(left + COMMIT_GRACE);
+    let mut backoff = backoff();
+    let mut last = None;
+    loop {
+        match until.bound(session.commit_transaction().into_future()).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) if error.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT) => last = Some(error),
+            // After an unknown outcome this no longer proves that nothing was committed.
+            Ok(Err(error)) if last.is_none() && error.contains_label(TRANSIENT_TRANSACTION_ERROR) => {
+                return Err(CommitError::Transient(error));
+            }
+            Ok(Err(error)) if last.is_none() => return Err(CommitError::Final(error.into())),
+            Ok(Err(error)) => return Err(CommitError::Final(Error::OutcomeUnknown(Some(error)))),
+            Err(_) => return Err(CommitError::Final(Error::OutcomeUnknown(last))),
+        }
+        metrics::counter!("mongo_commit_retries_total").increment(1);
+        let wait = backoff.next().unwrap_or(LONGEST_BACKOFF);
+        if until.bound(tokio::time::sleep(wait)).await.is_err() {
+            return Err(CommitError::Final(Error::OutcomeUnknown(last)));
+        }
+    }
+}
+
+async fn abort(session: &mut ClientSession) {
+    match tokio::time::timeout(ABORT_TIMEOUT, session.abort_transaction()).await {
+        Ok(Ok(())) => {}
+        // The server has aborted it already, or will when the transaction's lifetime ends.
+        Ok(Err(error)) => tracing::debug!(%error, "a transaction could not be aborted"),
+        Err(_) => tracing::debug!("aborting a transaction took too long"),
+    }
+}
+
+fn backoff() -> impl Iterator<Item = Duration> {
+    ExponentialBuilder::new()
+        .with_min_delay(FIRST_BACKOFF)
+        .with_max_delay(LONGEST_BACKOFF)
+        .with_jitter()
+        .without_max_times()
+        .build()
+}

@@ -1,0 +1,77 @@
+//! Idempotency records.
+
+use envelope::Reason;
+use futures::FutureExt as _;
+use ids::UserId;
+use mongo::idempotency::{Answer, Conflict, Records, ScopedKey};
+use mongo::{Db, TransactError};
+use tokio::sync::oneshot;
+
+use crate::soon;
+
+async fn database(test: &str) -> Db {
+    let db = crate::database(test).await;
+    mongo::migration::migrate(&db, mongo::idempotency::MIGRATIONS, soon()).await.unwrap();
+    db
+}
+
+fn key(user: UserId, call: &str, body: u32) -> ScopedKey {
+    ScopedKey::new(user, call, &"k-1".parse().unwrap(), &body).unwrap()
+}
+
+async fn record(db: &Db, key: &ScopedKey, answer: &str) -> Result<(), TransactError<Conflict>> {
+    let (records, key, answer) = (Records::<String>::new(db), key.clone(), answer.to_owned());
+    db.transact(soon(), move |session| {
+        let (records, key, answer) = (records.clone(), key.clone(), answer.clone());
+        async move { records.record(session, &key, "r-1", &answer).await }.boxed()
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_key_gives_its_first_answer_again_in_its_own_scope_only() {
+    let db = database("idempotency").await;
+    let records = Records::<String>::new(&db);
+    let user = UserId::new();
+    let ours = key(user, "pay", 1);
+    assert_eq!(records.find(&ours, soon()).await.unwrap(), None);
+    record(&db, &ours, "first").await.unwrap();
+    let again = Answer { value: "first".to_owned(), replay_of: Some("r-1".to_owned()) };
+    assert_eq!(records.find(&ours, soon()).await.unwrap(), Some(again));
+    assert_eq!(records.find(&key(user, "cancel", 1), soon()).await.unwrap(), None);
+    assert_eq!(records.find(&key(UserId::new(), "pay", 1), soon()).await.unwrap(), None);
+    let other_body = records.find(&key(user, "pay", 2), soon()).await.unwrap_err();
+    assert_eq!(other_body.reason(), Reason::IdempotencyKeyReused);
+    let twin = record(&db, &ours, "second").await.unwrap_err();
+    assert!(matches!(twin, TransactError::Refused(Conflict::Finished)));
+}
+
+#[tokio::test]
+async fn a_twin_of_a_request_under_way_is_told_so() {
+    let db = database("idempotency_twin").await;
+    let ours = key(UserId::new(), "pay", 1);
+    let (under_way, first_is_under_way) = oneshot::channel();
+    let (twin_is_done, go_on) = oneshot::channel::<()>();
+    let (records, first_key) = (Records::<String>::new(&db), ours.clone());
+    let mut steps = Some((under_way, go_on));
+    let first = db.transact(soon(), move |session| {
+        let (records, key, steps) = (records.clone(), first_key.clone(), steps.take());
+        async move {
+            records.record::<Conflict>(session, &key, "r-1", &"first".to_owned()).await?;
+            let (under_way, go_on) = steps.unwrap();
+            under_way.send(()).unwrap();
+            go_on.await.unwrap();
+            Ok(())
+        }
+        .boxed()
+    });
+    let twin = async {
+        first_is_under_way.await.unwrap();
+        let refused = record(&db, &ours, "second").await.unwrap_err();
+        twin_is_done.send(()).unwrap();
+        refused
+    };
+    let (first, twin) = futures::join!(first, twin);
+    first.unwrap();
+    assert!(matches!(twin, TransactError::Refused(Conflict::InFlight)), "{twin:?}");
+}

@@ -1,0 +1,163 @@
+//! The transaction loop, with the server's own fail points. They are bound to one application name, so that tests
+//! beside this one notice nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use mongo::{Abort, Db, Error, Policy, TransactError};
+use mongodb::bson::{Document, doc};
+use service::Deadline;
+use tokio::sync::Mutex;
+
+use crate::{connect, soon};
+
+/// A database of its own, reached by a client that fail points can single out.
+async fn named(test: &str) -> (Db, String) {
+    let name = devstack::testing::database_name(test);
+    let db = connect(&name, &format!("&appName={name}")).await;
+    db.collection::<Document>(Policy::Ledger, "things").insert_one(doc! { "_id": "first" }).await.unwrap();
+    (db, name)
+}
+
+/// A server has one fail point for commands: those that set it take turns.
+static FAIL_POINT: Mutex<()> = Mutex::const_new(());
+
+async fn fail(app: &str, mode: Document, mut data: Document) {
+    data.insert("appName", app);
+    let mode = mode.get("mode").unwrap().clone();
+    let command = doc! { "configureFailPoint": "failCommand", "mode": mode, "data": data };
+    let admin = connect("admin", "").await;
+    admin.database().run_command(command).await.unwrap();
+}
+
+fn times(times: i32) -> Document {
+    doc! { "mode": { "times": times } }
+}
+
+/// Inserts one document in a transaction; gives how often the body ran.
+async fn insert(db: &Db, deadline: Deadline) -> (Result<(), TransactError<()>>, u32) {
+    let runs = Arc::new(AtomicU32::new(0));
+    let things = db.collection::<Document>(Policy::Ledger, "things");
+    let counter = Arc::clone(&runs);
+    let result = db.transact(deadline, move |session| {
+        let (things, counter) = (things.clone(), Arc::clone(&counter));
+        async move {
+            counter.fetch_add(1, Ordering::SeqCst);
+            things.insert_one(doc! { "_id": "second" }).session(session).await?;
+            Ok(())
+        }
+        .boxed()
+    });
+    (result.await, runs.load(Ordering::SeqCst))
+}
+
+async fn count(db: &Db) -> u64 {
+    db.collection::<Document>(Policy::Ledger, "things").count_documents(doc! {}).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_refusal_writes_nothing() {
+    let (db, _) = named("tx_refusal").await;
+    let things = db.collection::<Document>(Policy::Ledger, "things");
+    let refused = db.transact(soon(), move |session| {
+        let things = things.clone();
+        async move {
+            things.insert_one(doc! { "_id": "second" }).session(session).await?;
+            Err::<(), _>(Abort::Refused("no"))
+        }
+        .boxed()
+    });
+    assert!(matches!(refused.await, Err(TransactError::Refused("no"))));
+    assert_eq!(count(&db).await, 1);
+}
+
+#[tokio::test]
+async fn transient_failures_of_the_body_are_tried_again() {
+    let (db, app) = named("tx_transient").await;
+    let conflict =
+        doc! { "failCommands": ["insert"], "errorCode": 112, "errorLabels": ["TransientTransactionError"] };
+    let _turn = FAIL_POINT.lock().await;
+    fail(&app, times(2), conflict).await;
+    let (result, runs) = insert(&db, soon()).await;
+    result.unwrap();
+    assert_eq!(runs, 3);
+    assert_eq!(count(&db).await, 2);
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_is_lost_happens_once() {
+    for (test, data) in [
+        (
+            "tx_wce",
+            doc! { "failCommands": ["commitTransaction"], "writeConcernError": { "code": 91, "errmsg": "x" } },
+        ),
+        ("tx_closed", doc! { "failCommands": ["commitTransaction"], "closeConnection": true }),
+    ] {
+        let (db, app) = named(test).await;
+        let _turn = FAIL_POINT.lock().await;
+        fail(&app, times(3), data).await;
+        let (result, runs) = insert(&db, soon()).await;
+        result.unwrap();
+        assert_eq!((test, runs), (test, 1));
+        assert_eq!(count(&db).await, 2);
+    }
+}
+
+#[tokio::test]
+async fn a_commit_that_stays_unanswered_is_reported_as_unknown() {
+    let (db, app) = named("tx_unknown").await;
+    let lost = doc! { "failCommands": ["commitTransaction"], "closeConnection": true };
+    let _turn = FAIL_POINT.lock().await;
+    fail(&app, doc! { "mode": "alwaysOn" }, lost).await;
+    let (result, _) = insert(&db, Deadline::after(Duration::from_millis(500))).await;
+    assert!(matches!(result, Err(TransactError::Store(Error::OutcomeUnknown(_)))), "{result:?}");
+    fail(&app, doc! { "mode": "off" }, doc! {}).await;
+}
+
+#[tokio::test]
+async fn the_deadline_bounds_the_retries() {
+    let (db, app) = named("tx_deadline").await;
+    let conflict =
+        doc! { "failCommands": ["insert"], "errorCode": 112, "errorLabels": ["TransientTransactionError"] };
+    let _turn = FAIL_POINT.lock().await;
+    fail(&app, doc! { "mode": "alwaysOn" }, conflict).await;
+    let (result, runs) = insert(&db, Deadline::after(Duration::from_secs(1))).await;
+    assert!(matches!(result, Err(TransactError::Store(Error::Deadline(Some(_))))), "{result:?}");
+    assert!(runs > 2, "{runs}");
+    fail(&app, doc! { "mode": "off" }, doc! {}).await;
+    assert_eq!(count(&db).await, 1);
+    let (late, runs) = insert(&db, Deadline::after(Duration::ZERO)).await;
+    assert!(late.is_err() && runs == 0);
+}
+
+#[tokio::test]
+async fn a_dropped_request_does_not_cut_the_commit_off() {
+    let (db, _) = named("tx_dropped").await;
+    let (started, has_started) = tokio::sync::oneshot::channel();
+    let mut started = Some(started);
+    let things = db.collection::<Document>(Policy::Ledger, "things");
+    let request = db.transact(soon(), move |session| {
+        let (things, started) = (things.clone(), started.take());
+        async move {
+            things.insert_one(doc! { "_id": "second" }).session(session).await?;
+            started.unwrap().send(()).unwrap();
+            Ok::<_, Abort<()>>(())
+        }
+        .boxed()
+    });
+    {
+        let mut request = Box::pin(request);
+        tokio::select! {
+            _ = &mut request => {}
+            _ = has_started => {} // the request is dropped here, before its commit
+        }
+    }
+    let committed = async {
+        while count(&db).await != 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon().bound(committed).await.unwrap();
+}

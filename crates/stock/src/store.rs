@@ -1,0 +1,67 @@
+//! The documents of the ledger.
+
+use std::num::NonZeroI64;
+
+use mongo::{ConvertError, from_bson_time, from_bson_uuid, to_bson_time, to_bson_uuid};
+use mongodb::bson::{DateTime, Uuid};
+use serde::{Deserialize, Serialize};
+
+use crate::Movement;
+
+pub(crate) const LEVELS: &str = "stock_levels";
+pub(crate) const MOVEMENTS: &str = "stock_movements";
+
+/// The counter of a SKU.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LevelDocument {
+    #[serde(rename = "_id")]
+    pub(crate) sku: String,
+    pub(crate) available: i64,
+    /// The movement that changed it last; none after the first stock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) last_movement: Option<Uuid>,
+}
+
+/// A movement as it is stored; public since idempotency records keep it as the answer of an adjustment.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MovementDocument {
+    #[serde(rename = "_id")]
+    id: Uuid,
+    sku: String,
+    delta: i64,
+    reason: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    order_id: Option<Uuid>,
+    created_at: DateTime,
+}
+
+impl From<&Movement> for MovementDocument {
+    fn from(movement: &Movement) -> Self {
+        Self {
+            id: to_bson_uuid(movement.id.as_uuid()),
+            sku: movement.sku.as_str().to_owned(),
+            delta: movement.delta.get(),
+            reason: movement.reason.to_string(),
+            order_id: movement.order_id.map(|id| to_bson_uuid(id.as_uuid())),
+            created_at: to_bson_time(movement.created_at),
+        }
+    }
+}
+
+impl TryFrom<MovementDocument> for Movement {
+    type Error = ConvertError;
+
+    fn try_from(document: MovementDocument) -> Result<Self, ConvertError> {
+        let invalid = || ConvertError { what: "stock movement" };
+        Ok(Self {
+            id: from_bson_uuid(document.id).into(),
+            sku: document.sku.parse().map_err(|_| invalid())?,
+            delta: NonZeroI64::new(document.delta).ok_or_else(invalid)?,
+            reason: document.reason.parse().map_err(|_| invalid())?,
+            order_id: document.order_id.map(|id| from_bson_uuid(id).into()),
+            created_at: from_bson_time(document.created_at)?,
+        })
+    }
+}
