@@ -1,0 +1,48 @@
+//! The configuration of the inventory service.
+
+use ids::Currency;
+use mongo::MongoConfig;
+use serde::Deserialize;
+use service::ServiceConfig;
+use service::config::{AdminConfig, LogConfig, ServerConfig};
+use service::page::PageTokensConfig;
+
+/// Everything that can be configured.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The gRPC server.
+    pub server: ServerConfig,
+    /// The admin port.
+    pub admin: AdminConfig,
+    /// Logging.
+    #[serde(default)]
+    pub log: LogConfig,
+    /// The database.
+    pub mongo: MongoConfig,
+    /// The key of page tokens.
+    pub page_tokens: PageTokensConfig,
+    /// The catalogue.
+    #[serde(default)]
+    pub catalogue: CatalogueConfig,
+}
+
+/// `[catalogue]`: rules of the shop.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CatalogueConfig {
+    /// The currency of all prices, so that the lines of an order add up; USD by default.
+    pub currency: Currency,
+}
+
+impl Default for CatalogueConfig {
+    fn default() -> Self {
+        Self { currency: Currency::USD }
+    }
+}
+
+impl ServiceConfig for Config {
+    fn log(&self) -> &LogConfig {
+        &self.log
+    }
+}

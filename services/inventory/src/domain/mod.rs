@@ -1,0 +1,5 @@
+//! Products, and the rules for what they may say.
+
+mod product;
+
+pub(crate) use product::{NewProduct, Product, ProductChange};

@@ -1,0 +1,54 @@
+//! The inventory service: the catalogue and the stock ledger.
+
+mod app;
+mod config;
+mod domain;
+mod error;
+mod grpc;
+mod store;
+
+use std::time::Duration;
+
+use proto::inventory::v1::catalogue_service_server::CatalogueServiceServer;
+use proto::inventory::v1::stock_service_server::StockServiceServer;
+use service::page::PageTokens;
+use service::{Deadline, Shell};
+use tokio::net::TcpListener;
+use tonic::service::RoutesBuilder;
+
+pub use config::Config;
+
+use crate::app::App;
+use crate::grpc::InventoryGrpc;
+
+/// How long all migrations together may take.
+const MIGRATION_TIMEOUT: Duration = Duration::from_secs(300);
+/// How often the database is asked whether it is there.
+const CHECK_PERIOD: Duration = Duration::from_secs(2);
+
+/// Serves until SIGTERM.
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    let shell = Shell::start("inventory", &config.admin).await?;
+    let listener = shell.bind("grpc", config.server.listen).await?;
+    serve(&shell, &config, listener).await?;
+    shell.finish().await
+}
+
+/// Serves on a bound port until the shell drains.
+pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> anyhow::Result<()> {
+    let db = mongo::Db::connect(&config.mongo, &shell.tasks).await?;
+    mongo::migration::watch(shell, &db, store::migrations(), CHECK_PERIOD);
+    let app = App::new(&db, config.catalogue.currency, PageTokens::from_config(&config.page_tokens)?);
+    let grpc = InventoryGrpc::new(app);
+    let mut routes = RoutesBuilder::default();
+    routes.add_service(CatalogueServiceServer::new(grpc.clone())).add_service(StockServiceServer::new(grpc));
+    service::grpc::serve(shell, &config.server, listener, proto::DESCRIPTORS, routes).await
+}
+
+/// Brings the schema up to date.
+pub async fn migrate(config: Config) -> anyhow::Result<()> {
+    let shell = Shell::without_admin();
+    let db = mongo::Db::connect(&config.mongo, &shell.tasks).await?;
+    mongo::migration::migrate(&db, store::migrations(), Deadline::after(MIGRATION_TIMEOUT)).await?;
+    shell.finish().await
+}
