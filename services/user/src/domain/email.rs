@@ -1,0 +1,62 @@
+//! An email address: kept as it was typed, compared without regard to case.
+
+use std::fmt;
+
+use garde::rules::email::Email as _;
+use ids::ParseError;
+
+/// The longest path that SMTP takes, in bytes (RFC 5321, 4.5.3.1.3, without the angle brackets).
+const MAX_BYTES: usize = 254;
+
+/// A well-formed address. Whether somebody reads it is for a confirmation mail to find out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Email(String);
+
+impl Email {
+    /// Takes what the HTML standard takes, at most 254 bytes; the domain is ASCII (IDNA) or an address literal.
+    pub(crate) fn parse(text: &str) -> Result<Self, ParseError> {
+        if text.len() <= MAX_BYTES && text.validate_email().is_ok() {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(ParseError("must be an email address of at most 254 bytes"))
+        }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What addresses are compared by: no two users have the same.
+    pub(crate) fn key(&self) -> String {
+        self.0.to_lowercase()
+    }
+}
+
+impl fmt::Display for Email {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_kept_as_typed_and_compared_without_regard_to_case() {
+        let email = Email::parse("Ada.Lovelace+shop@Example.COM").unwrap();
+        assert_eq!(email.as_str(), "Ada.Lovelace+shop@Example.COM");
+        assert_eq!(email.key(), "ada.lovelace+shop@example.com");
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        let long = format!("a@{}com", "abcdefgh.".repeat(28));
+        assert!(long.len() > MAX_BYTES);
+        for text in
+            ["", "ada", "ada@", "@example.com", "a b@example.com", "ada@example.com\r\nBcc: x@y.z", &long]
+        {
+            assert!(Email::parse(text).is_err(), "{text}");
+        }
+    }
+}

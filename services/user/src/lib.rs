@@ -1,0 +1,77 @@
+//! The user service: registration, sessions, and the keys that access tokens are verified with.
+
+mod app;
+mod audit;
+mod config;
+mod domain;
+mod error;
+mod grpc;
+mod passwords;
+mod store;
+mod throttle;
+mod tokens;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use proto::user::v1::session_service_server::SessionServiceServer;
+use proto::user::v1::user_service_server::UserServiceServer;
+use service::page::PageTokens;
+use service::{Deadline, Shell};
+use tokio::net::TcpListener;
+use tonic::service::RoutesBuilder;
+
+pub use config::{AuditConfig, BootstrapConfig, Config, PasswordsConfig, ThrottleConfig, TokensConfig};
+
+use crate::app::{App, Bootstrap};
+use crate::audit::Audit;
+use crate::grpc::UserGrpc;
+use crate::passwords::Passwords;
+use crate::store::{LoginAudit, LoginCounters, Sessions, Users};
+use crate::throttle::LoginThrottle;
+use crate::tokens::AccessTokens;
+
+/// How long all migrations together may take.
+const MIGRATION_TIMEOUT: Duration = Duration::from_secs(300);
+/// How often the database is asked whether it is there.
+const CHECK_PERIOD: Duration = Duration::from_secs(2);
+
+/// Serves until SIGTERM.
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    let shell = Shell::start("user", &config.admin).await?;
+    let listener = shell.bind("grpc", config.server.listen).await?;
+    serve(&shell, &config, listener).await?;
+    shell.finish().await
+}
+
+/// Serves on a bound port until the shell drains.
+pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> anyhow::Result<()> {
+    let bootstrap = config.bootstrap.as_ref().map(Bootstrap::from_config).transpose()?;
+    let db = mongo::Db::connect(&config.mongo, &shell.tasks).await?;
+    mongo::migration::watch(shell, &db, store::MIGRATIONS, CHECK_PERIOD);
+    let app = Arc::new(App {
+        users: Users::new(&db),
+        sessions: Sessions::new(&db),
+        throttle: LoginThrottle::new(&config.throttle, LoginCounters::new(&db)),
+        audit: Audit::start(&config.audit, LoginAudit::new(&db, config.audit.retention()), &shell.tasks),
+        passwords: Passwords::new(&config.passwords)?,
+        access_tokens: AccessTokens::from_config(&config.tokens)?,
+        refresh_lifetime: config.tokens.refresh_lifetime(),
+        page_tokens: PageTokens::from_config(&config.page_tokens)?,
+    });
+    if let Some(bootstrap) = bootstrap {
+        bootstrap.start(shell, Arc::clone(&app), db);
+    }
+    let grpc = UserGrpc::new(app);
+    let mut routes = RoutesBuilder::default();
+    routes.add_service(UserServiceServer::new(grpc.clone())).add_service(SessionServiceServer::new(grpc));
+    service::grpc::serve(shell, &config.server, listener, proto::DESCRIPTORS, routes).await
+}
+
+/// Brings the schema up to date.
+pub async fn migrate(config: Config) -> anyhow::Result<()> {
+    let shell = Shell::without_admin();
+    let db = mongo::Db::connect(&config.mongo, &shell.tasks).await?;
+    mongo::migration::migrate(&db, store::MIGRATIONS, Deadline::after(MIGRATION_TIMEOUT)).await?;
+    shell.finish().await
+}
