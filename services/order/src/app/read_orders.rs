@@ -1,0 +1,46 @@
+//! Shows orders to those who may see them.
+
+use ids::OrderId;
+use service::{RequestContext, page};
+
+use super::App;
+use crate::domain::{Order, Payment, Status};
+use crate::error::OrderError;
+use crate::store::OrderFilter;
+
+impl App {
+    /// An order that the caller may see; somebody else's looks like none.
+    pub(crate) async fn order(&self, context: &RequestContext, id: OrderId) -> Result<Order, OrderError> {
+        let caller = context.require_caller()?;
+        let order = self.store.find(id, context.deadline).await?;
+        order.filter(|order| caller.may_see(order.user_id)).ok_or(OrderError::NotFound)
+    }
+
+    /// A page of the caller's orders, or of everybody's for an admin, and the token of the next page.
+    pub(crate) async fn list_orders(
+        &self,
+        context: &RequestContext,
+        status: Option<Status>,
+        page_size: u32,
+        page_token: &str,
+    ) -> Result<(Vec<Order>, String), OrderError> {
+        let caller = context.require_caller()?;
+        let user_id = (!caller.is_admin()).then_some(caller.user_id);
+        let list = format!("orders {user_id:?} {status:?}");
+        let size = page::size(page_size)?;
+        let before: Option<OrderId> = self.tokens.open(&list, page_token)?;
+        let filter = OrderFilter { user_id, status };
+        let orders = self.store.list(filter, before, size + 1, context.deadline).await?;
+        Ok(self.tokens.cut(&list, orders, size, |order| order.id)?)
+    }
+
+    /// The payments of an order that the caller may see.
+    pub(crate) async fn list_payments(
+        &self,
+        context: &RequestContext,
+        id: OrderId,
+    ) -> Result<Vec<Payment>, OrderError> {
+        let order = self.order(context, id).await?;
+        Ok(self.payments.list(context, order.id).await?)
+    }
+}

@@ -1,0 +1,50 @@
+//! A payment, as the payment service tells of it.
+
+use std::fmt;
+
+use ids::{Money, OrderId, PaymentId};
+use jiff::Timestamp;
+use serde::Serialize;
+
+/// One attempt to pay an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Payment {
+    pub(crate) id: PaymentId,
+    pub(crate) order_id: OrderId,
+    pub(crate) method: MethodName,
+    pub(crate) status: PaymentStatus,
+    pub(crate) amount: Money,
+    pub(crate) created_at: Timestamp,
+}
+
+/// What an order was paid with, without its secrets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MethodName {
+    Balance,
+    Card,
+}
+
+/// Where a payment stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PaymentStatus {
+    Pending,
+    Captured,
+    Declined,
+    Refunded,
+}
+
+/// What an order is paid with. Serialized only to be fingerprinted: the token is a secret and is not kept.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+pub(crate) enum Method {
+    Balance,
+    Card { token: String },
+}
+
+impl fmt::Debug for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Balance => "Balance",
+            Self::Card { .. } => "Card",
+        })
+    }
+}

@@ -1,0 +1,63 @@
+//! The order service: takes orders together with their stock, has them paid, and gives the stock of those that end
+//! otherwise back.
+
+mod app;
+mod config;
+mod domain;
+mod error;
+mod grpc;
+mod store;
+
+use std::time::Duration;
+
+use mongo::Lease;
+use proto::order::v1::order_service_server::OrderServiceServer;
+use service::page::PageTokens;
+use service::{Deadline, OnFailure, Shell, Upstream};
+use tokio::net::TcpListener;
+use tonic::service::RoutesBuilder;
+
+pub use config::{Config, OrdersConfig, UpstreamsConfig};
+
+use crate::app::App;
+use crate::grpc::OrderGrpc;
+use crate::grpc::clients::{Payments, Prices};
+
+/// How long all migrations together may take.
+const MIGRATION_TIMEOUT: Duration = Duration::from_secs(300);
+/// How often the database is asked whether it is there.
+const CHECK_PERIOD: Duration = Duration::from_secs(2);
+/// How long the replica that expires orders may be silent before another takes over.
+const EXPIRY_LEASE: Duration = Duration::from_secs(3);
+
+/// Serves until SIGTERM.
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    let shell = Shell::start("order", &config.admin).await?;
+    let listener = shell.bind("grpc", config.server.listen).await?;
+    serve(&shell, &config, listener).await?;
+    shell.finish().await
+}
+
+/// Serves on a bound port until the shell drains.
+pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> anyhow::Result<()> {
+    let db = mongo::Db::connect(&config.mongo, &shell.tasks).await?;
+    mongo::migration::watch(shell, &db, store::migrations(), CHECK_PERIOD);
+    let prices = Prices::new(Upstream::new(&config.upstreams.inventory), config.orders.price_cache());
+    let payments = Payments::new(Upstream::new(&config.upstreams.payment));
+    let tokens = PageTokens::from_config(&config.page_tokens)?;
+    let app = App::new(&db, config.orders.clone(), prices, payments, tokens, shell.tasks.clone());
+    let expiry = Lease::new(&db, "order-expiry", EXPIRY_LEASE);
+    shell.tasks.spawn("expiry", OnFailure::Stop, app.clone().expire_orders(expiry));
+    shell.tasks.spawn("follow-up", OnFailure::Stop, app.clone().follow_up());
+    let mut routes = RoutesBuilder::default();
+    routes.add_service(OrderServiceServer::new(OrderGrpc::new(app)));
+    service::grpc::serve(shell, &config.server, listener, proto::DESCRIPTORS, routes).await
+}
+
+/// Brings the schema up to date.
+pub async fn migrate(config: Config) -> anyhow::Result<()> {
+    let shell = Shell::without_admin();
+    let db = mongo::Db::connect(&config.mongo, &shell.tasks).await?;
+    mongo::migration::migrate(&db, store::migrations(), Deadline::after(MIGRATION_TIMEOUT)).await?;
+    shell.finish().await
+}

@@ -1,0 +1,109 @@
+//! Orders in MongoDB, and the transactions that change them together with the stock ledger.
+
+mod document;
+mod payments;
+mod place;
+mod schema;
+mod transitions;
+
+use futures::TryStreamExt as _;
+use ids::{OrderId, UserId};
+use mongo::idempotency::Records;
+use mongo::{Db, Policy, bounded, to_bson_time, to_bson_uuid};
+use mongodb::Collection;
+use mongodb::bson::{Document, doc};
+use service::Deadline;
+use stock::Ledger;
+
+use crate::domain::{Order, Status};
+use document::{OrderDocument, PaymentDocument};
+pub(crate) use payments::{Claim, FollowUp};
+pub(crate) use place::PlacedBy;
+pub(crate) use schema::migrations;
+
+const ORDERS: &str = "orders";
+
+/// Which orders a list shows.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct OrderFilter {
+    /// Everybody's without one.
+    pub(crate) user_id: Option<UserId>,
+    pub(crate) status: Option<Status>,
+}
+
+/// The store of orders. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Store {
+    db: Db,
+    orders: Collection<OrderDocument>,
+    ledger: Ledger,
+    cancellations: Records<OrderDocument>,
+    payments: Records<PaymentDocument>,
+}
+
+impl Store {
+    pub(crate) fn new(db: &Db) -> Self {
+        Self {
+            db: db.clone(),
+            orders: db.collection(Policy::Ledger, ORDERS),
+            ledger: Ledger::new(db),
+            cancellations: Records::new(db),
+            payments: Records::new(db),
+        }
+    }
+
+    pub(crate) async fn find(&self, id: OrderId, deadline: Deadline) -> Result<Option<Order>, mongo::Error> {
+        let filter = doc! { "_id": to_bson_uuid(id.as_uuid()) };
+        let found = bounded(deadline, |left| self.orders.find_one(filter).max_time(left)).await?;
+        Ok(found.map(Order::try_from).transpose()?)
+    }
+
+    /// Up to `limit` orders, newest first, older than `before`.
+    pub(crate) async fn list(
+        &self,
+        filter: OrderFilter,
+        before: Option<OrderId>,
+        limit: u32,
+        deadline: Deadline,
+    ) -> Result<Vec<Order>, mongo::Error> {
+        let mut query = Document::new();
+        let mut sort = Document::new();
+        if let Some(user_id) = filter.user_id {
+            query.insert("userId", to_bson_uuid(user_id.as_uuid()));
+            sort.insert("userId", 1);
+        }
+        if let Some(status) = filter.status {
+            query.insert("status", status.name());
+            sort.insert("status", 1);
+        }
+        if let Some(before) = before {
+            query.insert("_id", doc! { "$lt": to_bson_uuid(before.as_uuid()) });
+        }
+        sort.insert("_id", -1);
+        self.collect(query, sort, limit, deadline).await
+    }
+
+    /// Up to `limit` orders whose time to be paid has passed and which nobody is paying, longest ago first.
+    pub(crate) async fn expired(&self, limit: u32, deadline: Deadline) -> Result<Vec<Order>, mongo::Error> {
+        let query = doc! {
+            "status": Status::PendingPayment.name(),
+            "expiresAt": { "$lte": to_bson_time(ids::now()) },
+            "payment": { "$exists": false },
+        };
+        self.collect(query, doc! { "expiresAt": 1 }, limit, deadline).await
+    }
+
+    async fn collect(
+        &self,
+        query: Document,
+        sort: Document,
+        limit: u32,
+        deadline: Deadline,
+    ) -> Result<Vec<Order>, mongo::Error> {
+        let limit = i64::from(limit);
+        let cursor =
+            bounded(deadline, |left| self.orders.find(query).sort(sort).limit(limit).max_time(left)).await?;
+        let documents: Vec<_> = bounded(deadline, |_| cursor.try_collect()).await?;
+        Ok(documents.into_iter().map(Order::try_from).collect::<Result<_, _>>()?)
+    }
+}

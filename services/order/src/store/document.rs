@@ -1,0 +1,240 @@
+//! Orders and payments as they are stored.
+
+use ids::{Currency, Money, Quantity};
+use mongo::idempotency::{Fingerprint, ScopedKey, to_binary};
+use mongo::{ConvertError, from_bson_time, from_bson_uuid, to_bson_time, to_bson_uuid, to_u64};
+use mongodb::bson::{Binary, DateTime, Uuid};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{Line, MethodName, Order, Payment, PaymentStatus, Risk, RiskSource, Status};
+
+/// An order, and what is known about the request that placed it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct OrderDocument {
+    #[serde(rename = "_id")]
+    pub(super) id: Uuid,
+    user_id: Uuid,
+    status: String,
+    lines: Vec<LineDocument>,
+    total: i64,
+    currency: String,
+    risk: RiskDocument,
+    version: i64,
+    created_at: DateTime,
+    expires_at: DateTime,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    paid_at: Option<DateTime>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cancelled_at: Option<DateTime>,
+    /// With the user: unique for good, so that a key never places two orders.
+    idempotency_key: String,
+    pub(super) fingerprint: Binary,
+    pub(super) request_id: String,
+    /// The attempt to pay that has the order to itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) payment: Option<AttemptDocument>,
+    /// A captured payment has to be given back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) refund_due: Option<bool>,
+    /// When somebody has to look after the attempt or the refund.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    follow_up_at: Option<DateTime>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LineDocument {
+    sku: String,
+    quantity: i32,
+    unit_price: i64,
+    line_total: i64,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct RiskDocument {
+    decision: String,
+    source: String,
+}
+
+/// The request that is paying the order: enough to give its twin the answer, whoever finishes it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct AttemptDocument {
+    key: String,
+    fingerprint: Binary,
+    pub(super) request_id: String,
+}
+
+/// The answer of a payment, kept in its idempotency record.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PaymentDocument {
+    id: Uuid,
+    order_id: Uuid,
+    method: String,
+    amount: i64,
+    currency: String,
+    created_at: DateTime,
+}
+
+const ACCEPTED: &str = "accept";
+
+fn risk_source_name(source: RiskSource) -> &'static str {
+    match source {
+        RiskSource::Service => "service",
+        RiskSource::LocalRules => "local_rules",
+    }
+}
+
+fn method_name(method: MethodName) -> &'static str {
+    match method {
+        MethodName::Balance => "balance",
+        MethodName::Card => "card",
+    }
+}
+
+impl AttemptDocument {
+    pub(super) fn new(key: &ScopedKey, request_id: &str) -> Self {
+        let (key, fingerprint) = key.to_parts();
+        Self { key, fingerprint, request_id: request_id.to_owned() }
+    }
+
+    pub(super) fn key(&self) -> Result<ScopedKey, ConvertError> {
+        ScopedKey::from_parts(self.key.clone(), &self.fingerprint)
+            .ok_or(ConvertError { what: "payment attempt" })
+    }
+}
+
+impl OrderDocument {
+    /// A new order with the request that places it.
+    pub(super) fn new(
+        order: &Order,
+        idempotency_key: &str,
+        fingerprint: Fingerprint,
+        request_id: &str,
+    ) -> Self {
+        let millis = |time: Option<_>| time.map(to_bson_time);
+        Self {
+            id: to_bson_uuid(order.id.as_uuid()),
+            user_id: to_bson_uuid(order.user_id.as_uuid()),
+            status: order.status.name().to_owned(),
+            lines: order.lines.iter().map(LineDocument::from).collect(),
+            total: order.total.amount(),
+            currency: order.total.currency().code().to_owned(),
+            risk: RiskDocument {
+                decision: ACCEPTED.to_owned(),
+                source: risk_source_name(order.risk.source).to_owned(),
+            },
+            version: i64::try_from(order.version).unwrap_or(i64::MAX),
+            created_at: to_bson_time(order.created_at),
+            expires_at: to_bson_time(order.expires_at),
+            paid_at: millis(order.paid_at),
+            cancelled_at: millis(order.cancelled_at),
+            idempotency_key: idempotency_key.to_owned(),
+            fingerprint: to_binary(fingerprint),
+            request_id: request_id.to_owned(),
+            payment: None,
+            refund_due: None,
+            follow_up_at: None,
+        }
+    }
+
+    /// The same document with the order as it has become.
+    pub(super) fn with_order(self, order: &Order) -> Self {
+        let Self { idempotency_key, fingerprint, request_id, .. } = self;
+        let fresh = Self::new(order, &idempotency_key, [0; 32], &request_id);
+        Self { fingerprint, ..fresh }
+    }
+}
+
+impl From<&Line> for LineDocument {
+    fn from(line: &Line) -> Self {
+        Self {
+            sku: line.sku.as_str().to_owned(),
+            // At most 100,000.
+            quantity: i32::try_from(line.quantity.get()).unwrap_or(i32::MAX),
+            unit_price: line.unit_price.amount(),
+            line_total: line.line_total.amount(),
+        }
+    }
+}
+
+impl TryFrom<OrderDocument> for Order {
+    type Error = ConvertError;
+
+    fn try_from(document: OrderDocument) -> Result<Self, ConvertError> {
+        let invalid = || ConvertError { what: "order" };
+        let currency: Currency = document.currency.parse().map_err(|_| invalid())?;
+        let time = |time: Option<DateTime>| time.map(from_bson_time).transpose();
+        Ok(Self {
+            id: from_bson_uuid(document.id).into(),
+            user_id: from_bson_uuid(document.user_id).into(),
+            status: Status::from_name(&document.status).ok_or_else(invalid)?,
+            lines: document
+                .lines
+                .into_iter()
+                .map(|line| line.into_line(currency))
+                .collect::<Result<_, _>>()?,
+            total: Money::new(document.total, currency),
+            risk: match document.risk.source.as_str() {
+                "service" => Risk { source: RiskSource::Service },
+                "local_rules" => Risk { source: RiskSource::LocalRules },
+                _ => return Err(invalid()),
+            },
+            version: to_u64("version", document.version)?,
+            created_at: from_bson_time(document.created_at)?,
+            expires_at: from_bson_time(document.expires_at)?,
+            paid_at: time(document.paid_at)?,
+            cancelled_at: time(document.cancelled_at)?,
+        })
+    }
+}
+
+impl LineDocument {
+    fn into_line(self, currency: Currency) -> Result<Line, ConvertError> {
+        let invalid = || ConvertError { what: "order line" };
+        let quantity = u32::try_from(self.quantity).map_err(|_| invalid())?;
+        Ok(Line {
+            sku: self.sku.parse().map_err(|_| invalid())?,
+            quantity: Quantity::try_from(quantity).map_err(|_| invalid())?,
+            unit_price: Money::new(self.unit_price, currency),
+            line_total: Money::new(self.line_total, currency),
+        })
+    }
+}
+
+impl From<&Payment> for PaymentDocument {
+    fn from(payment: &Payment) -> Self {
+        Self {
+            id: to_bson_uuid(payment.id.as_uuid()),
+            order_id: to_bson_uuid(payment.order_id.as_uuid()),
+            method: method_name(payment.method).to_owned(),
+            amount: payment.amount.amount(),
+            currency: payment.amount.currency().code().to_owned(),
+            created_at: to_bson_time(payment.created_at),
+        }
+    }
+}
+
+impl TryFrom<PaymentDocument> for Payment {
+    type Error = ConvertError;
+
+    fn try_from(document: PaymentDocument) -> Result<Self, ConvertError> {
+        let invalid = || ConvertError { what: "payment" };
+        let currency = document.currency.parse().map_err(|_| invalid())?;
+        Ok(Self {
+            id: from_bson_uuid(document.id).into(),
+            order_id: from_bson_uuid(document.order_id).into(),
+            method: match document.method.as_str() {
+                "balance" => MethodName::Balance,
+                "card" => MethodName::Card,
+                _ => return Err(invalid()),
+            },
+            // Only a captured payment is an answer that is kept.
+            status: PaymentStatus::Captured,
+            amount: Money::new(document.amount, currency),
+            created_at: from_bson_time(document.created_at)?,
+        })
+    }
+}

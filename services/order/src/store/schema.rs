@@ -1,0 +1,98 @@
+//! The collection of orders, its validator and its indexes.
+
+use std::sync::LazyLock;
+
+use futures::FutureExt as _;
+use mongo::migration::Migration;
+use mongo::{idempotency, schema};
+use mongodb::bson::{Document, doc};
+
+use super::ORDERS;
+
+/// The unique index that keeps a key from placing two orders.
+pub(super) const BY_KEY: &str = "by_idempotency_key";
+
+const ORDER: &[Migration] = &[Migration {
+    component: "order",
+    version: 1,
+    name: "orders",
+    up: |database| {
+        async move {
+            schema::collection(database, ORDERS, order_schema()).await?;
+            let pending = doc! { "status": "pending_payment" };
+            let to_follow_up = doc! { "followUpAt": { "$exists": true } };
+            let indexes = [
+                schema::unique(BY_KEY, doc! { "userId": 1, "idempotencyKey": 1 }),
+                schema::index("by_user", doc! { "userId": 1, "_id": -1 }),
+                schema::index("by_user_and_status", doc! { "userId": 1, "status": 1, "_id": -1 }),
+                schema::index("by_status", doc! { "status": 1, "_id": -1 }),
+                schema::partial("pending_by_expiry", doc! { "expiresAt": 1 }, pending),
+                schema::partial("by_follow_up", doc! { "followUpAt": 1 }, to_follow_up),
+            ];
+            schema::indexes(database, ORDERS, indexes).await
+        }
+        .boxed()
+    },
+}];
+
+fn order_schema() -> Document {
+    let line = doc! {
+        "bsonType": "object",
+        "required": ["sku", "quantity", "unitPrice", "lineTotal"],
+        "additionalProperties": false,
+        "properties": {
+            "sku": { "bsonType": "string", "minLength": 1, "maxLength": 64 },
+            "quantity": { "bsonType": "int", "minimum": 1, "maximum": 100_000 },
+            "unitPrice": { "bsonType": "long", "minimum": 1 },
+            "lineTotal": { "bsonType": "long", "minimum": 1 },
+        },
+    };
+    let attempt = doc! {
+        "bsonType": "object",
+        "required": ["key", "fingerprint", "requestId"],
+        "additionalProperties": false,
+        "properties": {
+            "key": { "bsonType": "string" },
+            "fingerprint": { "bsonType": "binData" },
+            "requestId": { "bsonType": "string" },
+        },
+    };
+    doc! {
+        "bsonType": "object",
+        "required": [
+            "_id", "userId", "status", "lines", "total", "currency", "risk", "version", "createdAt", "expiresAt",
+            "idempotencyKey", "fingerprint", "requestId",
+        ],
+        "additionalProperties": false,
+        "properties": {
+            "_id": { "bsonType": "binData" },
+            "userId": { "bsonType": "binData" },
+            "status": { "enum": ["pending_payment", "paid", "cancelled", "expired"] },
+            "lines": { "bsonType": "array", "minItems": 1, "maxItems": 100, "items": line },
+            "total": { "bsonType": "long", "minimum": 1 },
+            "currency": { "bsonType": "string", "pattern": "^[A-Z]{3}$" },
+            "risk": {
+                "bsonType": "object",
+                "required": ["decision", "source"],
+                "properties": { "decision": { "enum": ["accept"] }, "source": { "enum": ["service", "local_rules"] } },
+            },
+            "version": { "bsonType": "long", "minimum": 1 },
+            "createdAt": { "bsonType": "date" },
+            "expiresAt": { "bsonType": "date" },
+            "paidAt": { "bsonType": "date" },
+            "cancelledAt": { "bsonType": "date" },
+            "idempotencyKey": { "bsonType": "string", "minLength": 1, "maxLength": 255 },
+            "fingerprint": { "bsonType": "binData" },
+            "requestId": { "bsonType": "string" },
+            "payment": attempt,
+            "refundDue": { "enum": [true] },
+            "followUpAt": { "bsonType": "date" },
+        },
+    }
+}
+
+/// All that this service's schema needs. The stock ledger's collections are inventory's.
+pub(crate) fn migrations() -> &'static [Migration] {
+    static ALL: LazyLock<Vec<Migration>> = LazyLock::new(|| [ORDER, idempotency::MIGRATIONS].concat());
+    &ALL
+}
