@@ -1,0 +1,19 @@
+//! A card provider that charges nobody, for a local stack and for tests only.
+
+use std::process::ExitCode;
+
+use payment::sandbox::{self, Config};
+use service::Command;
+
+#[global_allocator]
+static GLOBAL: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    service::run_main("card-sandbox", |config: Config, command| async move {
+        match command {
+            // It keeps nothing on disk, so there is nothing to migrate.
+            Command::Migrate => Ok(()),
+            Command::Serve | Command::CheckConfig => sandbox::run(config).await,
+        }
+    })
+}
