@@ -1,0 +1,20 @@
+//! How long and how large values may be. Texts count characters, tokens bytes. The services keep the same limits or wider
+//! ones.
+
+/// The largest amount that a request may name, in minor units: 10¹².
+pub(crate) const MAX_AMOUNT: i64 = 1_000_000_000_000;
+/// The most pieces that one adjustment of stock moves, either way.
+pub(crate) const MAX_DELTA: i64 = 1_000_000_000;
+pub(crate) const MAX_ADJUSTMENT_REASON: usize = 200;
+pub(crate) const MAX_ORDER_LINES: usize = 100;
+pub(crate) const MIN_USER_NAME: usize = 2;
+pub(crate) const MAX_USER_NAME: usize = 100;
+/// After RFC 5321.
+pub(crate) const MAX_EMAIL: usize = 254;
+pub(crate) const MIN_PASSWORD: usize = 8;
+pub(crate) const MAX_PASSWORD: usize = 128;
+pub(crate) const MAX_REFRESH_TOKEN: usize = 512;
+pub(crate) const MAX_CARD_TOKEN: usize = 255;
+pub(crate) const MAX_PRODUCT_NAME: usize = 200;
+pub(crate) const MAX_CATEGORY: usize = 100;
+pub(crate) const MAX_DESCRIPTION: usize = 2_000;

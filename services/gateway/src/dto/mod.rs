@@ -1,0 +1,24 @@
+//! The bodies of requests and answers: their JSON form, their OpenAPI schema, and their conversion from and to protobuf.
+//! Nothing else in the gateway knows both. A request's `check` gives typed values, or everything that is wrong with it.
+
+pub(crate) mod limits;
+mod money;
+mod order;
+mod page;
+mod payment;
+mod product;
+mod session;
+mod stock;
+mod text;
+mod time;
+mod user;
+
+pub(crate) use money::{Balance, PositiveMoney};
+pub(crate) use order::{Order, OrderStatus, PlaceOrder};
+pub(crate) use page::{Items, Page};
+pub(crate) use payment::{PayOrder, Payment};
+pub(crate) use product::{ChangeProduct, NewProduct, Product};
+pub(crate) use session::{Login, RefreshToken, Tokens};
+pub(crate) use stock::{AdjustStock, Stock, StockMovement};
+pub(crate) use text::line;
+pub(crate) use user::{ChangeUser, RegisterUser, User};

@@ -1,0 +1,30 @@
+//! Everything that is wrong with a request, reported together.
+
+use std::fmt::Display;
+
+use envelope::{Detail, Error, Reason};
+
+/// Collects what is wrong.
+#[derive(Debug, Default)]
+pub(crate) struct Violations(Vec<Detail>);
+
+impl Violations {
+    pub(crate) fn add(&mut self, field: impl Into<String>, description: impl Into<String>) {
+        self.0.push(Detail::Field { field: field.into(), description: description.into() });
+    }
+
+    /// The value, or nothing and a violation.
+    pub(crate) fn take<T>(&mut self, field: impl Into<String>, parsed: Result<T, impl Display>) -> Option<T> {
+        parsed.map_err(|error| self.add(field, error.to_string())).ok()
+    }
+
+    /// `VALIDATION_FAILED` with everything that is wrong.
+    pub(crate) fn into_error(self) -> Error {
+        Error::new(Reason::ValidationFailed, "the request is not valid").with_details(self.0)
+    }
+
+    /// An error when anything is wrong.
+    pub(crate) fn finish(self) -> Result<(), Error> {
+        if self.0.is_empty() { Ok(()) } else { Err(self.into_error()) }
+    }
+}

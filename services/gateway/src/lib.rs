@@ -1,0 +1,43 @@
+//! The public REST API: checks who calls and what is asked, passes it on by gRPC, and answers in one envelope. It owns
+//! no data. The table of [`endpoints`] is the one list of what there is: routes, authorization and OpenAPI follow it.
+
+mod app;
+mod auth;
+pub mod config;
+mod dto;
+mod endpoint;
+mod exchange;
+mod input;
+mod middleware;
+mod openapi;
+mod refusal;
+mod reply;
+mod routes;
+mod server;
+mod upstreams;
+
+use std::sync::Arc;
+
+use service::Shell;
+use tokio::net::TcpListener;
+
+use app::Gateway;
+pub use config::Config;
+pub use endpoint::{Access, Endpoint, Verb};
+pub use openapi::document as openapi;
+pub use routes::endpoints;
+
+/// Serves until SIGTERM.
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    let shell = Shell::start("gateway", &config.admin).await?;
+    let listener = server::bind(&config.http)?;
+    serve(&shell, &config, listener).await?;
+    shell.finish().await
+}
+
+/// Serves on a bound port until the shell drains.
+pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> anyhow::Result<()> {
+    let gateway = Arc::new(Gateway::new(shell, config));
+    gateway.keys.keep_fresh(shell);
+    server::serve(shell, &config.http, listener, gateway).await
+}

@@ -1,0 +1,41 @@
+//! Cross-origin requests from browsers: from the origins of the configuration, and no others. Tokens travel in a header
+//! that scripts set, so no credentials of the browser are let through.
+
+use actix_cors::Cors;
+use actix_web::http::Method;
+
+use crate::config::CorsConfig;
+
+/// How long a browser may remember what is allowed, in seconds.
+const MAX_AGE_SECONDS: usize = 600;
+
+const ALLOWED_HEADERS: [&str; 8] = [
+    "accept",
+    "authorization",
+    "content-type",
+    "idempotency-key",
+    "if-match",
+    "if-none-match",
+    "traceparent",
+    "x-request-id",
+];
+const EXPOSED_HEADERS: [&str; 9] = [
+    "etag",
+    "idempotent-replayed",
+    "location",
+    "ratelimit",
+    "ratelimit-policy",
+    "retry-after",
+    "traceparent",
+    "www-authenticate",
+    "x-request-id",
+];
+
+pub(crate) fn cors(config: &CorsConfig) -> Cors {
+    let cors = Cors::default()
+        .allowed_methods([Method::GET, Method::HEAD, Method::POST, Method::PATCH, Method::DELETE])
+        .allowed_headers(ALLOWED_HEADERS)
+        .expose_headers(EXPOSED_HEADERS)
+        .max_age(MAX_AGE_SECONDS);
+    config.allowed_origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
+}

@@ -1,0 +1,55 @@
+//! Every failure, whichever layer it comes from, becomes the one envelope here; a fault of ours is logged here, once.
+
+use std::error::Error as _;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpResponse};
+
+use crate::exchange::Exchange;
+use crate::refusal::{self, Refusal};
+use crate::reply::Rendered;
+
+pub(crate) async fn envelope(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let exchange = Exchange::of(&request);
+    match next.call(request).await {
+        Ok(response) => {
+            let status = response.status();
+            if !(status.is_client_error() || status.is_server_error()) {
+                return Ok(response.map_into_boxed_body());
+            }
+            let rendered = render(response.response().error(), status, &exchange);
+            let (request, response) = response.into_parts();
+            Ok(ServiceResponse::new(request, rendered.replace(response)))
+        }
+        Err(mut error) => {
+            let rendered = render(Some(&error), error.as_response_error().status_code(), &exchange);
+            error.add_response_mapper(move |response: HttpResponse| rendered.replace(response));
+            Err(error)
+        }
+    }
+}
+
+fn render(error: Option<&Error>, status: StatusCode, exchange: &Exchange) -> Rendered {
+    if let Some(Refusal(error)) = error.and_then(|error| error.as_error()) {
+        // Without a cause it comes from a service, which has logged it.
+        if error.is_server_fault() && error.source().is_some() {
+            tracing::warn!(reason = error.reason().name(), error = ?error, "a request failed");
+        }
+        return Rendered::new(error, exchange);
+    }
+    if let Some(error) = error.and_then(|error| error.as_error::<actix_cors::CorsError>()) {
+        tracing::debug!(%error, "a cross-origin request was refused");
+        return Rendered::new(&refusal::foreign(StatusCode::FORBIDDEN), exchange);
+    }
+    let foreign = refusal::foreign(status);
+    if foreign.is_server_fault() {
+        tracing::warn!(status = status.as_u16(), error = ?error, "a request failed");
+    }
+    Rendered::new(&foreign, exchange)
+}

@@ -1,0 +1,135 @@
+//! What the client takes: the API answers in JSON, so a client that takes none is told before anything is done.
+
+use actix_web::Error;
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderMap};
+use actix_web::middleware::Next;
+
+use crate::exchange::{Exchange, Target};
+use crate::refusal::{self, Refusal};
+
+const JSON: &str = "application/json";
+const PROBLEM: &str = "application/problem+json";
+
+pub(crate) async fn negotiate(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<EitherBody<impl MessageBody>>, Error> {
+    let is_json = matches!(Exchange::of(&request).target, Target::Endpoint(_));
+    let takes_json = quality(request.headers(), JSON).max(quality(request.headers(), PROBLEM)) > 0;
+    if is_json && !takes_json {
+        let refused = request.error_response(Refusal(refusal::not_acceptable()));
+        return Ok(refused.map_into_right_body());
+    }
+    Ok(next.call(request).await?.map_into_left_body())
+}
+
+/// Whether problem details are asked for by name, and not liked less than plain JSON.
+pub(crate) fn wants_problem(headers: &HeaderMap) -> bool {
+    let named = ranges(headers).any(|(range, _)| range.eq_ignore_ascii_case(PROBLEM));
+    let problem = quality(headers, PROBLEM);
+    named && problem > 0 && problem >= quality(headers, JSON)
+}
+
+/// How much a media type is liked, in thousandths, by RFC 9110, section 12.5.1: the most specific range decides.
+/// Without `Accept`, everything is liked.
+fn quality(headers: &HeaderMap, media_type: &str) -> u16 {
+    if !headers.contains_key(header::ACCEPT) {
+        return 1_000;
+    }
+    let specificity = |range: &str| match range {
+        "*/*" => Some(0),
+        "application/*" => Some(1),
+        _ if range.eq_ignore_ascii_case(media_type) => Some(2),
+        _ => None,
+    };
+    let fitting = ranges(headers).filter_map(|(range, quality)| Some((specificity(range)?, quality)));
+    fitting.max().map_or(0, |(_, quality)| quality)
+}
+
+/// The media ranges in `Accept`, each with its weight in thousandths.
+fn ranges(headers: &HeaderMap) -> impl Iterator<Item = (&str, u16)> {
+    let values = headers.get_all(header::ACCEPT).filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(|entry| {
+        let mut parts = entry.split(';').map(str::trim);
+        let range = parts.next().unwrap_or_default();
+        let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+        (range, weight.map_or(1_000, thousandths))
+    })
+}
+
+/// A weight that is none counts as 0.
+fn thousandths(weight: &str) -> u16 {
+    let (whole, fraction) = weight.split_once('.').unwrap_or((weight, ""));
+    if fraction.len() > 3 || !fraction.bytes().all(|digit| digit.is_ascii_digit()) {
+        return 0;
+    }
+    match whole {
+        "1" => 1_000,
+        "0" => format!("{fraction:0<3}").parse().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::HeaderValue;
+
+    use super::*;
+
+    fn accept(value: &'static str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT, HeaderValue::from_static(value));
+        headers
+    }
+
+    fn takes_json(value: &'static str) -> bool {
+        quality(&accept(value), JSON).max(quality(&accept(value), PROBLEM)) > 0
+    }
+
+    #[test]
+    fn the_most_specific_range_decides() {
+        for taken in [
+            "*/*",
+            "application/json",
+            "text/html, */*;q=0.1",
+            "application/*",
+            "application/problem+json",
+            "application/json;q=0.001",
+            "Application/JSON",
+        ] {
+            assert!(takes_json(taken), "{taken}");
+        }
+        for not_taken in [
+            "text/html",
+            "application/xml",
+            "*/*;q=0",
+            "application/json;q=0, application/*;q=0",
+            "",
+            "application/json;q=0, application/problem+json;q=0, */*",
+        ] {
+            assert!(!takes_json(not_taken), "{not_taken}");
+        }
+        assert_eq!(quality(&HeaderMap::new(), JSON), 1_000);
+    }
+
+    #[test]
+    fn problem_details_are_for_those_who_name_them() {
+        for wanted in [
+            "application/problem+json",
+            "application/json, application/problem+json",
+            "application/json;q=0.5, application/problem+json",
+        ] {
+            assert!(wants_problem(&accept(wanted)), "{wanted}");
+        }
+        for other in [
+            "*/*",
+            "application/json",
+            "application/json, application/problem+json;q=0.5",
+            "application/problem+json;q=0",
+        ] {
+            assert!(!wants_problem(&accept(other)), "{other}");
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! The OpenAPI 3.1 document, made from the table of endpoints and the schemas of the bodies, so that it can't say anything
+//! else than the code does.
+
+mod answer;
+mod operation;
+pub(crate) mod schema;
+
+use std::borrow::Cow;
+
+use utoipa::ToSchema;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{Components, Info, OpenApi, OpenApiBuilder, PathItem, Paths, Ref, RefOr, Schema};
+
+use crate::endpoint::Endpoint;
+use crate::routes::endpoints;
+
+/// The name of the security scheme: an access token.
+const BEARER: &str = "accessToken";
+
+const DESCRIPTION: &str = "An order platform that does not oversell. Every JSON answer is one envelope: \
+    `code`, `message`, `data` and `requestId` when all went well; `code`, `reason`, `message`, `details` and `requestId` \
+    when it did not. `reason` is stable, clients decide by it. With `Accept: application/problem+json` failures come as \
+    RFC 9457 problem details. An id in a path that is not of the right form is a `VALIDATION_FAILED` for that \
+    parameter. `X-Request-Id` and `traceparent` are taken over when they are well-formed, and returned.";
+
+/// The schema of a body, by the functions that make it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shape {
+    name: fn() -> Cow<'static, str>,
+    schema: fn() -> RefOr<Schema>,
+    referenced: fn(&mut Vec<(String, RefOr<Schema>)>),
+}
+
+impl Shape {
+    pub(crate) fn of<T: ToSchema>() -> Self {
+        Self { name: T::name, schema: T::schema, referenced: T::schemas }
+    }
+
+    /// A reference to the schema, which is put among the components.
+    fn refer(self, components: &mut Components) -> Ref {
+        let mut schemas = Vec::new();
+        (self.referenced)(&mut schemas);
+        let name = (self.name)().into_owned();
+        schemas.push((name.clone(), (self.schema)()));
+        components.schemas.extend(schemas);
+        Ref::from_schema_name(name)
+    }
+}
+
+/// The document.
+pub fn document() -> OpenApi {
+    let mut components = Components::new();
+    let bearer = Http::builder().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
+    components.add_security_scheme(BEARER, SecurityScheme::Http(bearer));
+    answer::add_schemas(&mut components);
+    components.schemas.insert(schema::CURRENCY.to_owned(), schema::currencies());
+    let mut paths = Paths::new();
+    for endpoint in endpoints() {
+        let item = path_item(endpoint, &mut components);
+        match paths.paths.get_mut(endpoint.path) {
+            Some(there) => there.merge_operations(item),
+            None => {
+                paths.paths.insert(endpoint.path.to_owned(), item);
+            }
+        }
+    }
+    let mut info = Info::new("Fournines", env!("CARGO_PKG_VERSION"));
+    info.description = Some(DESCRIPTION.to_owned());
+    OpenApiBuilder::new().info(info).paths(paths).components(Some(components)).build()
+}
+
+fn path_item(endpoint: &Endpoint, components: &mut Components) -> PathItem {
+    PathItem::new(endpoint.verb.into(), operation::describe(endpoint, components))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use super::*;
+    use crate::endpoint::Access;
+
+    fn operations(document: &Value) -> BTreeSet<(String, String)> {
+        let paths = document["paths"].as_object().unwrap();
+        let of_path = |(path, item): (&String, &Value)| {
+            let verbs: Vec<_> = item.as_object().unwrap().keys().map(|verb| verb.to_uppercase()).collect();
+            verbs.into_iter().map(move |verb| (verb, path.clone())).collect::<Vec<_>>()
+        };
+        paths.iter().flat_map(of_path).collect()
+    }
+
+    #[test]
+    fn the_document_and_the_table_hold_the_same_calls() {
+        let document = serde_json::to_value(document()).unwrap();
+        let table: BTreeSet<_> = endpoints()
+            .iter()
+            .map(|endpoint| (endpoint.verb.as_str().to_owned(), endpoint.path.to_owned()))
+            .collect();
+        assert_eq!(operations(&document), table);
+        assert_eq!(table.len(), endpoints().len(), "a call stands in the table twice");
+        for endpoint in endpoints() {
+            let operation = &document["paths"][endpoint.path][endpoint.verb.as_str().to_lowercase()];
+            let is_secured = operation["security"].as_array().is_some_and(|schemes| !schemes.is_empty());
+            assert_eq!(is_secured, endpoint.access != Access::Public, "{}", endpoint.path);
+            let has = |name: &str| {
+                let parameters = operation["parameters"].as_array();
+                parameters.is_some_and(|all| all.iter().any(|parameter| parameter["name"] == name))
+            };
+            assert_eq!(has("Idempotency-Key"), endpoint.idempotent, "{}", endpoint.path);
+            assert_eq!(has("If-Match"), endpoint.versioned, "{}", endpoint.path);
+            assert!(!operation["summary"].as_str().unwrap().is_empty(), "{}", endpoint.path);
+        }
+    }
+
+    #[test]
+    fn no_two_schemas_have_the_same_name() {
+        let mut by_name = std::collections::BTreeMap::new();
+        for endpoint in endpoints() {
+            for shape in endpoint.body.into_iter().chain(endpoint.success.data) {
+                let schema = serde_json::to_value((shape.schema)()).unwrap();
+                let named = by_name.entry((shape.name)()).or_insert_with(|| schema.clone());
+                assert_eq!(*named, schema, "{}", (shape.name)());
+            }
+        }
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        let document = serde_json::to_value(document()).unwrap();
+        let mut open = vec![&document];
+        while let Some(value) = open.pop() {
+            match value {
+                Value::Object(map) => {
+                    if let Some(Value::String(reference)) = map.get("$ref") {
+                        assert!(document.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
+                    }
+                    open.extend(map.values());
+                }
+                Value::Array(list) => open.extend(list),
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn request_bodies_refuse_unknown_fields() {
+        let document = serde_json::to_value(document()).unwrap();
+        for endpoint in endpoints().iter().filter(|endpoint| endpoint.body.is_some()) {
+            let operation = &document["paths"][endpoint.path][endpoint.verb.as_str().to_lowercase()];
+            let reference =
+                operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].as_str();
+            let schema = document.pointer(reference.unwrap().trim_start_matches('#')).unwrap();
+            let closed = |schema: &Value| schema["additionalProperties"] == Value::Bool(false);
+            let all_closed = match schema["oneOf"].as_array() {
+                Some(variants) => variants.iter().all(closed),
+                None => closed(schema),
+            };
+            assert!(all_closed, "{}: {schema}", endpoint.path);
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! One operation out of one endpoint of the table.
+
+use std::collections::BTreeMap;
+
+use envelope::Reason;
+use utoipa::openapi::path::{Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
+use utoipa::openapi::{
+    Components, ContentBuilder, Header, RefOr, Required, Response, ResponseBuilder, Schema,
+    SecurityRequirement,
+};
+
+use crate::endpoint::{Access, Endpoint, Success, Verb};
+use crate::openapi::{BEARER, answer, schema};
+
+const JSON: &str = "application/json";
+const PROBLEM_JSON: &str = "application/problem+json";
+
+pub(super) fn describe(endpoint: &Endpoint, components: &mut Components) -> Operation {
+    let mut operation = OperationBuilder::new()
+        .operation_id(Some(endpoint.id))
+        .summary(Some(endpoint.summary))
+        .tag(tag(endpoint))
+        .parameters(Some(parameters(endpoint)))
+        .request_body(endpoint.body.map(|shape| body(shape.refer(components).into())))
+        .response(endpoint.success.status.to_string(), success(endpoint, components));
+    if endpoint.access != Access::Public {
+        operation = operation.security(SecurityRequirement::new(BEARER, Vec::<String>::new()));
+    }
+    if endpoint.success.etag && endpoint.verb == Verb::Get {
+        let unchanged = with_common_headers(ResponseBuilder::new().description("Unchanged."));
+        operation = operation.response("304", unchanged.header("ETag", header(schema::text())).build());
+    }
+    for (status, reasons) in refusals(endpoint) {
+        operation = operation.response(status.to_string(), failure(&reasons));
+    }
+    operation.build()
+}
+
+/// The first part of the path after the version.
+fn tag(endpoint: &Endpoint) -> &'static str {
+    let rest = endpoint.path.strip_prefix("/api/v1/").unwrap_or("operations");
+    rest.split('/').next().unwrap_or(rest)
+}
+
+fn parameters(endpoint: &Endpoint) -> Vec<Parameter> {
+    let mut parameters = Vec::new();
+    if endpoint.path.contains("{id}") {
+        parameters.push(parameter("id", ParameterIn::Path, Required::True, schema::uuid(), "The id."));
+    }
+    if endpoint.path.contains("{sku}") {
+        parameters.push(parameter("sku", ParameterIn::Path, Required::True, schema::sku(), "The SKU."));
+    }
+    for query in &endpoint.query {
+        let schema = (query.schema)();
+        parameters.push(parameter(
+            query.name,
+            ParameterIn::Query,
+            Required::False,
+            schema,
+            query.description,
+        ));
+    }
+    let mut header = |name, required, schema, description| {
+        parameters.push(parameter(name, ParameterIn::Header, required, schema, description))
+    };
+    if endpoint.idempotent {
+        let what =
+            "The client's name for this one intended effect: sent again, it gives the first answer again.";
+        header("Idempotency-Key", Required::True, schema::idempotency_key(), what);
+    }
+    if endpoint.versioned {
+        header("If-Match", Required::True, schema::version_tag(), "The ETag of what the change is based on.");
+    }
+    if endpoint.success.etag && endpoint.verb == Verb::Get {
+        header("If-None-Match", Required::False, schema::text(), "The ETag of what the client has already.");
+    }
+    parameters
+}
+
+fn parameter(
+    name: &str,
+    place: ParameterIn,
+    required: Required,
+    schema: RefOr<Schema>,
+    what: &str,
+) -> Parameter {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(place)
+        .required(required)
+        .schema(Some(schema))
+        .description(Some(what))
+        .build()
+}
+
+fn body(schema: RefOr<Schema>) -> RequestBody {
+    let content = ContentBuilder::new().schema(Some(schema)).build();
+    RequestBodyBuilder::new().content(JSON, content).required(Some(Required::True)).build()
+}
+
+fn success(endpoint: &Endpoint, components: &mut Components) -> Response {
+    let Success { status, data, raw, location, etag } = endpoint.success;
+    let mut response = with_common_headers(ResponseBuilder::new().description(match status {
+        201 => "Made.",
+        204 => "Done; there is no body.",
+        _ => "Done.",
+    }));
+    if let Some(data) = data.map(|shape| shape.refer(components)) {
+        let schema = if raw { data.into() } else { answer::success(status, data) };
+        response = response.content(JSON, ContentBuilder::new().schema(Some(schema)).build());
+    }
+    if etag {
+        response = response.header("ETag", header(schema::text()));
+    }
+    if location {
+        response = response.header("Location", header(schema::text()));
+    }
+    if endpoint.idempotent {
+        response = response.header("Idempotent-Replayed", header(schema::constant("true")));
+    }
+    response.build()
+}
+
+fn failure(reasons: &[Reason]) -> Response {
+    let names: Vec<_> = reasons.iter().map(|reason| reason.name()).collect();
+    let mut response = with_common_headers(ResponseBuilder::new().description(names.join(", ")))
+        .content(JSON, ContentBuilder::new().schema(Some(answer::failure_for(reasons))).build())
+        .content(PROBLEM_JSON, ContentBuilder::new().schema(Some(answer::problem_for(reasons))).build());
+    if reasons.iter().any(|reason| matches!(reason.http_status().as_u16(), 409 | 429 | 503)) {
+        response = response.header("Retry-After", header(schema::text()));
+    }
+    if reasons.iter().any(|reason| reason.http_status().as_u16() == 401) {
+        response = response.header("WWW-Authenticate", header(schema::text()));
+    }
+    response.build()
+}
+
+fn with_common_headers(response: ResponseBuilder) -> ResponseBuilder {
+    response.header("X-Request-Id", header(schema::text())).header("traceparent", header(schema::text()))
+}
+
+fn header(schema: RefOr<Schema>) -> Header {
+    Header::new(schema)
+}
+
+/// Why the call may be refused, by status: what its kind brings with it, and what the service behind says.
+fn refusals(endpoint: &Endpoint) -> BTreeMap<u16, Vec<Reason>> {
+    use Reason::{
+        BodyTooLarge, DeadlineExceeded, Forbidden, IdempotencyInFlight, IdempotencyKeyMissing,
+        IdempotencyKeyReused, Internal, InvalidPageToken, MalformedBody, NotAcceptable, Overloaded,
+        TokenExpired, Unauthenticated, Unavailable, UnsupportedMediaType, ValidationFailed, VersionMismatch,
+        VersionRequired,
+    };
+    let mut reasons = vec![ValidationFailed, NotAcceptable, Internal];
+    let mut also = |applies: bool, more: &[Reason]| {
+        if applies {
+            reasons.extend_from_slice(more);
+        }
+    };
+    also(endpoint.is_api(), &[Unavailable, Overloaded, DeadlineExceeded]);
+    also(endpoint.access != Access::Public, &[Unauthenticated, TokenExpired]);
+    also(endpoint.access == Access::Admin, &[Forbidden]);
+    also(endpoint.body.is_some(), &[MalformedBody, BodyTooLarge, UnsupportedMediaType]);
+    also(endpoint.idempotent, &[IdempotencyKeyMissing, IdempotencyInFlight, IdempotencyKeyReused]);
+    also(endpoint.versioned, &[VersionRequired, VersionMismatch]);
+    also(endpoint.query.iter().any(|query| query.name == "pageToken"), &[InvalidPageToken]);
+    also(true, endpoint.refusals);
+    let mut by_status: BTreeMap<u16, Vec<Reason>> = BTreeMap::new();
+    for reason in reasons {
+        by_status.entry(reason.http_status().as_u16()).or_default().push(reason);
+    }
+    by_status
+}

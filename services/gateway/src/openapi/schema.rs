@@ -1,0 +1,181 @@
+//! Schemas of the values that bodies, paths and queries are made of: the same rules that parsing keeps.
+
+use std::sync::LazyLock;
+
+use ids::{Currency, IdempotencyKey, Quantity, Sku};
+use utoipa::openapi::schema::{AdditionalProperties, KnownFormat, SchemaFormat, SchemaType, Type};
+use utoipa::openapi::{ObjectBuilder, OneOfBuilder, Ref, RefOr, Schema};
+
+use crate::dto::limits;
+
+/// One line with at least one visible character.
+const LINE: &str =
+    r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
+/// The same with at least two.
+const LINE_OF_TWO: &str = r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
+const EMAIL: &str = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)+$";
+const VISIBLE_ASCII: &str = "^[!-~]+$";
+
+/// Any text.
+pub(crate) fn string() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String)
+}
+
+fn custom(format: &str) -> Option<SchemaFormat> {
+    Some(SchemaFormat::Custom(format.to_owned()))
+}
+
+fn of_length(min: usize, max: usize) -> ObjectBuilder {
+    string().min_length(Some(min)).max_length(Some(max))
+}
+
+fn line(min: usize, max: usize) -> RefOr<Schema> {
+    let pattern = if min < 2 { LINE } else { LINE_OF_TWO };
+    of_length(min, max).pattern(Some(pattern)).into()
+}
+
+fn integer(min: i64, max: i64) -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
+        .minimum(Some(number(min)))
+        .maximum(Some(number(max)))
+}
+
+fn number(value: i64) -> utoipa::Number {
+    // Exact: every bound is far below 2^53.
+    serde_json::from_value(serde_json::Value::from(value)).unwrap_or(utoipa::Number::UInt(0))
+}
+
+/// A text that can be only this.
+pub(crate) fn constant(text: &str) -> RefOr<Schema> {
+    string().enum_values(Some([text])).into()
+}
+
+/// An object with just these fields, all required.
+pub(crate) fn closed_object<const N: usize>(fields: [(&str, RefOr<Schema>); N]) -> ObjectBuilder {
+    let object = fields
+        .into_iter()
+        .fold(ObjectBuilder::new(), |object, (name, schema)| object.property(name, schema).required(name));
+    object.additional_properties(Some(AdditionalProperties::FreeForm(false)))
+}
+
+pub(crate) fn text() -> RefOr<Schema> {
+    string().into()
+}
+
+pub(crate) fn uuid() -> RefOr<Schema> {
+    string().format(custom("uuid")).into()
+}
+
+pub(crate) fn time() -> RefOr<Schema> {
+    string().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))).into()
+}
+
+pub(crate) fn sku() -> RefOr<Schema> {
+    of_length(1, Sku::MAX_LENGTH).pattern(Some("^[A-Za-z0-9._-]+$")).into()
+}
+
+pub(crate) fn quantity() -> RefOr<Schema> {
+    integer(1, Quantity::MAX.into()).into()
+}
+
+pub(crate) fn amount() -> RefOr<Schema> {
+    integer(1, limits::MAX_AMOUNT).into()
+}
+
+pub(crate) fn delta() -> RefOr<Schema> {
+    let either_way =
+        OneOfBuilder::new().item(integer(-limits::MAX_DELTA, -1)).item(integer(1, limits::MAX_DELTA));
+    either_way.description(Some("Not 0.")).into()
+}
+
+/// The name of the component with all currencies.
+pub(super) const CURRENCY: &str = "Currency";
+
+pub(crate) fn currency() -> RefOr<Schema> {
+    Ref::from_schema_name(CURRENCY).into()
+}
+
+pub(super) fn currencies() -> RefOr<Schema> {
+    /// Every code that parses; the library behind has no list.
+    static CODES: LazyLock<Vec<String>> = LazyLock::new(|| {
+        let letters = || 'A'..='Z';
+        let codes =
+            letters().flat_map(|a| letters().flat_map(move |b| letters().map(move |c| format!("{a}{b}{c}"))));
+        codes.filter(|code| code.parse::<Currency>().is_ok()).collect()
+    });
+    string().enum_values(Some(CODES.iter().cloned())).description(Some("ISO 4217")).into()
+}
+
+pub(crate) fn user_name() -> RefOr<Schema> {
+    line(limits::MIN_USER_NAME, limits::MAX_USER_NAME)
+}
+
+pub(crate) fn email() -> RefOr<Schema> {
+    let pattern = of_length(3, limits::MAX_EMAIL).pattern(Some(EMAIL));
+    pattern.format(custom("email")).examples(["ada@example.com"]).into()
+}
+
+pub(crate) fn password() -> RefOr<Schema> {
+    let format = Some(SchemaFormat::KnownFormat(KnownFormat::Password));
+    of_length(limits::MIN_PASSWORD, limits::MAX_PASSWORD).format(format).into()
+}
+
+pub(crate) fn login_email() -> RefOr<Schema> {
+    of_length(1, limits::MAX_EMAIL).into()
+}
+
+pub(crate) fn login_password() -> RefOr<Schema> {
+    of_length(1, limits::MAX_PASSWORD).format(Some(SchemaFormat::KnownFormat(KnownFormat::Password))).into()
+}
+
+pub(crate) fn refresh_token() -> RefOr<Schema> {
+    of_length(1, limits::MAX_REFRESH_TOKEN).pattern(Some(VISIBLE_ASCII)).into()
+}
+
+pub(crate) fn card_token() -> RefOr<Schema> {
+    of_length(1, limits::MAX_CARD_TOKEN).pattern(Some(VISIBLE_ASCII)).into()
+}
+
+pub(crate) fn product_name() -> RefOr<Schema> {
+    line(1, limits::MAX_PRODUCT_NAME)
+}
+
+pub(crate) fn category() -> RefOr<Schema> {
+    line(1, limits::MAX_CATEGORY)
+}
+
+pub(crate) fn description() -> RefOr<Schema> {
+    of_length(0, limits::MAX_DESCRIPTION).into()
+}
+
+pub(crate) fn description_or_null() -> RefOr<Schema> {
+    let text_or_null = SchemaType::from_iter([Type::String, Type::Null]);
+    ObjectBuilder::new().schema_type(text_or_null).max_length(Some(limits::MAX_DESCRIPTION)).into()
+}
+
+pub(crate) fn adjustment_reason() -> RefOr<Schema> {
+    line(1, limits::MAX_ADJUSTMENT_REASON)
+}
+
+pub(crate) fn order_status() -> RefOr<Schema> {
+    <crate::dto::OrderStatus as utoipa::PartialSchema>::schema()
+}
+
+pub(crate) fn page_size() -> RefOr<Schema> {
+    let default = Some(serde_json::Value::from(service::page::DEFAULT_SIZE));
+    integer(1, service::page::MAX_SIZE.into()).default(default).into()
+}
+
+pub(crate) fn page_token() -> RefOr<Schema> {
+    of_length(1, crate::input::MAX_PAGE_TOKEN_LENGTH).pattern(Some("^[A-Za-z0-9_-]+$")).into()
+}
+
+pub(crate) fn idempotency_key() -> RefOr<Schema> {
+    of_length(1, IdempotencyKey::MAX_LENGTH).pattern(Some(VISIBLE_ASCII)).into()
+}
+
+pub(crate) fn version_tag() -> RefOr<Schema> {
+    string().pattern(Some("^\"v(0|[1-9][0-9]{0,18})\"$")).examples(["\"v1\""]).into()
+}

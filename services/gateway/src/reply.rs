@@ -1,0 +1,197 @@
+//! Answers: the one place where data and errors become JSON, with the headers that belong to them.
+
+use actix_web::body::BoxBody;
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpRequest, HttpResponse, Responder};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use envelope::{Error, Failure, Problem, Reason, Success};
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+use tonic::metadata::MetadataMap;
+
+use crate::exchange::{Exchange, Target};
+use crate::input::{is_match, version_tag};
+use crate::middleware::set_security_headers;
+use crate::refusal::{self, Refusal};
+
+/// Where a service says that its answer is a repeated one, and of which request.
+const REPLAY_OF: &str = "x-idempotent-replay-of";
+const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
+/// May be kept, but must be asked about before it is used.
+const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
+
+/// Data that counts its changes.
+pub(crate) trait Versioned {
+    fn version(&self) -> u64;
+}
+
+/// The answer of a request that went well.
+#[derive(Debug)]
+pub(crate) struct Reply<T> {
+    status: StatusCode,
+    data: T,
+    etag: Etag,
+    location: Option<String>,
+    cacheable: bool,
+    replay_of: Option<String>,
+}
+
+#[derive(Debug)]
+enum Etag {
+    None,
+    Version(u64),
+    /// Of the data itself.
+    Digest,
+}
+
+impl<T: Serialize> Reply<T> {
+    /// 200
+    pub(crate) fn ok(data: T) -> Self {
+        Self {
+            status: StatusCode::OK,
+            data,
+            etag: Etag::None,
+            location: None,
+            cacheable: false,
+            replay_of: None,
+        }
+    }
+
+    /// 201
+    pub(crate) fn created(data: T) -> Self {
+        Self { status: StatusCode::CREATED, ..Self::ok(data) }
+    }
+
+    /// With a digest of the data as entity tag, for data without a version.
+    pub(crate) fn digested(self) -> Self {
+        Self { etag: Etag::Digest, ..self }
+    }
+
+    pub(crate) fn location(self, location: String) -> Self {
+        Self { location: Some(location), ..self }
+    }
+
+    /// Lets clients and proxies keep the answer, as long as they ask whether it is still good.
+    pub(crate) fn cacheable(self) -> Self {
+        Self { cacheable: true, ..self }
+    }
+
+    /// Takes over from a service's answer whether it is a repeated one. Its body is then the same as the first time,
+    /// byte for byte, so it carries the id of the first request.
+    pub(crate) fn replayed(self, metadata: &MetadataMap) -> Self {
+        let first = metadata.get(REPLAY_OF).and_then(|id| id.to_str().ok());
+        Self { replay_of: first.map(ToOwned::to_owned), ..self }
+    }
+
+    fn render(self, request: &HttpRequest) -> Result<HttpResponse, Error> {
+        let exchange = Exchange::of(request);
+        let tag = match self.etag {
+            Etag::None => None,
+            Etag::Version(version) => Some(version_tag(version)),
+            Etag::Digest => Some(digest_tag(&self.data)?),
+        };
+        let mut response = HttpResponse::build(self.status);
+        if let Some(location) = self.location {
+            response.insert_header((header::LOCATION, location));
+        }
+        if self.cacheable {
+            response.insert_header((header::CACHE_CONTROL, REVALIDATE));
+        }
+        if let Some(tag) = tag {
+            let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+            let known = request.headers().get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+            let unchanged = is_read && known.is_some_and(|known| is_match(known, &tag));
+            response.insert_header((header::ETAG, tag));
+            if unchanged {
+                return Ok(response.status(StatusCode::NOT_MODIFIED).finish());
+            }
+        }
+        let request_id = self.replay_of.as_deref().unwrap_or(&exchange.request_id);
+        if self.replay_of.is_some() {
+            response.insert_header((IDEMPOTENT_REPLAYED, "true"));
+        }
+        let status = http::StatusCode::from_u16(self.status.as_u16()).map_err(Error::internal)?;
+        let body =
+            serde_json::to_vec(&Success::new(status, self.data, request_id)).map_err(Error::internal)?;
+        Ok(response.insert_header((header::CONTENT_TYPE, JSON)).body(body))
+    }
+}
+
+impl<T: Serialize + Versioned> Reply<T> {
+    /// With the version as entity tag.
+    pub(crate) fn tagged(self) -> Self {
+        Self { etag: Etag::Version(self.data.version()), ..self }
+    }
+}
+
+impl<T: Serialize> Responder for Reply<T> {
+    type Body = BoxBody;
+
+    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
+        self.render(request).unwrap_or_else(|error| HttpResponse::from_error(Refusal(error)))
+    }
+}
+
+fn digest_tag(data: &impl Serialize) -> Result<String, Error> {
+    let bytes = serde_json::to_vec(data).map_err(Error::internal)?;
+    Ok(format!("\"{}\"", URL_SAFE_NO_PAD.encode(Sha256::digest(&bytes))))
+}
+
+/// A failure as it goes out.
+#[derive(Debug)]
+pub(crate) struct Rendered {
+    status: StatusCode,
+    content_type: HeaderValue,
+    body: Vec<u8>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    target: Target,
+}
+
+impl Rendered {
+    /// As the envelope, or as RFC 9457 problem details where the client asked for them.
+    pub(crate) fn new(error: &Error, exchange: &Exchange) -> Self {
+        let id = &exchange.request_id;
+        let (content_type, body) = if exchange.wants_problem {
+            (PROBLEM, serde_json::to_vec(&Problem::new(error, id)))
+        } else {
+            (JSON, serde_json::to_vec(&Failure::new(error, id)))
+        };
+        let mut headers = Vec::new();
+        if let Some(seconds) = error.retry_after_seconds() {
+            headers.push((header::RETRY_AFTER, HeaderValue::from(seconds)));
+        }
+        let status = refusal::status(error.reason());
+        if status == StatusCode::UNAUTHORIZED {
+            headers.push((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
+        }
+        if let (Reason::MethodNotAllowed, Some(allow)) =
+            (error.reason(), crate::routes::allowed(exchange.target))
+        {
+            headers.push((header::ALLOW, allow));
+        }
+        // These forms hold texts and numbers only, which always serialize.
+        Self { status, content_type, body: body.unwrap_or_default(), headers, target: exchange.target }
+    }
+
+    /// Puts the failure in the place of an answer's body; headers that other layers set stay.
+    pub(crate) fn replace<B>(&self, response: HttpResponse<B>) -> HttpResponse {
+        let mut response = response.set_body(BoxBody::new(self.body.clone()));
+        *response.status_mut() = self.status;
+        let headers: &mut HeaderMap = response.headers_mut();
+        for stale in [header::CONTENT_ENCODING, header::CONTENT_LENGTH, header::ETAG, header::LAST_MODIFIED] {
+            headers.remove(stale);
+        }
+        headers.insert(header::CONTENT_TYPE, self.content_type.clone());
+        for (name, value) in &self.headers {
+            headers.insert(name.clone(), value.clone());
+        }
+        // Also on failures of the layers outside of the one that sets them otherwise.
+        set_security_headers(headers, self.target, None);
+        response
+    }
+}

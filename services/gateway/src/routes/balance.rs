@@ -1,0 +1,25 @@
+//! `/users/me/balance`
+
+use actix_web::web;
+use proto::payment::v1::GetBalanceRequest;
+
+use crate::dto::Balance;
+use crate::endpoint::{Access, Endpoint, Verb};
+use crate::input::Call;
+use crate::refusal::Refusal;
+use crate::reply::Reply;
+
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    vec![
+        Endpoint::new(Verb::Get, "/api/v1/users/me/balance", Access::User, "getBalance", || web::to(get))
+            .summary("The own balance, as of the moment of asking.")
+            .gives::<Balance>(),
+    ]
+}
+
+async fn get(call: Call) -> Result<Reply<Balance>, Refusal> {
+    call.no_query()?;
+    let request = call.grpc(GetBalanceRequest {})?;
+    let response = call.gateway.upstreams.accounts().get_balance(request).await?.into_inner();
+    Ok(Reply::ok(Balance::try_from(response.balance)?))
+}

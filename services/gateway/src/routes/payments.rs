@@ -1,0 +1,54 @@
+//! `/orders/{id}/payments`
+
+use actix_web::web;
+use envelope::Reason;
+use ids::OrderId;
+use proto::order::v1::ListOrderPaymentsRequest;
+
+use crate::dto::{Items, PayOrder, Payment};
+use crate::endpoint::{Access, Endpoint, Verb};
+use crate::input::Call;
+use crate::refusal::Refusal;
+use crate::reply::Reply;
+
+const PAYMENTS: &str = "/api/v1/orders/{id}/payments";
+
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    vec![
+        Endpoint::new(Verb::Post, PAYMENTS, Access::Owner, "payOrder", || web::to(pay))
+            .summary("Pay an order, from the balance or by card. An order is paid once at most.")
+            .idempotent()
+            .pays()
+            .takes::<PayOrder>()
+            .creates::<Payment>()
+            .refuses(&[
+                Reason::OrderNotFound,
+                Reason::Forbidden,
+                Reason::InvalidState,
+                Reason::InsufficientFunds,
+                Reason::PaymentDeclined,
+            ]),
+        Endpoint::new(Verb::Get, PAYMENTS, Access::Owner, "listPayments", || web::to(list))
+            .summary("The payments of an order, newest first.")
+            .gives::<Items<Payment>>()
+            .refuses(&[Reason::OrderNotFound]),
+    ]
+}
+
+async fn pay(mut call: Call) -> Result<Reply<Payment>, Refusal> {
+    call.no_query()?;
+    let id: OrderId = call.path("id")?;
+    let key = call.idempotency_key()?;
+    let request = call.body::<PayOrder>().await?.check(id, &key)?;
+    let response = call.gateway.upstreams.orders().pay_order(call.grpc(request)?).await?;
+    let (metadata, response, _) = response.into_parts();
+    Ok(Reply::created(Payment::try_from(response.payment)?).replayed(&metadata))
+}
+
+async fn list(call: Call) -> Result<Reply<Items<Payment>>, Refusal> {
+    call.no_query()?;
+    let id: OrderId = call.path("id")?;
+    let request = call.grpc(ListOrderPaymentsRequest { order_id: id.to_string() })?;
+    let response = call.gateway.upstreams.orders().list_order_payments(request).await?.into_inner();
+    Ok(Reply::ok(Items::of(response.payments)?))
+}

@@ -1,0 +1,96 @@
+//! `/products`
+
+use actix_web::web;
+use envelope::Reason;
+use ids::Sku;
+use proto::inventory::v1::{GetProductRequest, ListProductsRequest};
+
+use crate::dto::{ChangeProduct, NewProduct, Page, Product, limits, line};
+use crate::endpoint::{Access, Endpoint, QueryParameter, Verb};
+use crate::input::Call;
+use crate::openapi::schema;
+use crate::refusal::Refusal;
+use crate::reply::Reply;
+use crate::routes::PAGE;
+
+const FILTER: [QueryParameter; 2] = [
+    QueryParameter {
+        name: "category",
+        description: "Only products of this category.",
+        schema: schema::category,
+    },
+    QueryParameter {
+        name: "q",
+        description: "Only products with a name that begins so, whatever the case of its letters.",
+        schema: schema::product_name,
+    },
+];
+
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    vec![
+        Endpoint::new(Verb::Get, "/api/v1/products", Access::Public, "listProducts", || web::to(list))
+            .summary("The catalogue.")
+            .query(&PAGE)
+            .query(&FILTER)
+            .gives::<Page<Product>>()
+            .with_etag(),
+        Endpoint::new(Verb::Get, "/api/v1/products/{sku}", Access::Public, "getProduct", || web::to(get))
+            .summary("A product.")
+            .gives::<Product>()
+            .with_etag()
+            .refuses(&[Reason::SkuNotFound]),
+        Endpoint::new(Verb::Post, "/api/v1/products", Access::Admin, "createProduct", || web::to(create))
+            .summary("Add a product. Its stock begins at 0.")
+            .takes::<NewProduct>()
+            .creates::<Product>()
+            .with_location()
+            .with_etag()
+            .refuses(&[Reason::AlreadyExists]),
+        Endpoint::new(Verb::Patch, "/api/v1/products/{sku}", Access::Admin, "changeProduct", || {
+            web::to(change)
+        })
+        .summary("Change a product.")
+        .versioned()
+        .takes::<ChangeProduct>()
+        .gives::<Product>()
+        .with_etag()
+        .refuses(&[Reason::SkuNotFound]),
+    ]
+}
+
+async fn list(call: Call) -> Result<Reply<Page<Product>>, Refusal> {
+    let mut query = call.query()?;
+    let page = Some(query.take_page());
+    let category = query.take("category", |text| line(text, 1, limits::MAX_CATEGORY));
+    let name_prefix = query.take("q", |text| line(text, 1, limits::MAX_PRODUCT_NAME));
+    query.finish()?;
+    let request = call.grpc(ListProductsRequest { page, category, name_prefix })?;
+    let response = call.gateway.upstreams.catalogue().list_products(request).await?.into_inner();
+    Ok(Reply::ok(Page::of(response.products, response.next_page_token)?).digested().cacheable())
+}
+
+async fn get(call: Call) -> Result<Reply<Product>, Refusal> {
+    call.no_query()?;
+    let sku: Sku = call.path("sku")?;
+    let request = call.grpc(GetProductRequest { sku: sku.into() })?;
+    let response = call.gateway.upstreams.catalogue().get_product(request).await?.into_inner();
+    Ok(Reply::ok(Product::try_from(response.product)?).tagged().cacheable())
+}
+
+async fn create(mut call: Call) -> Result<Reply<Product>, Refusal> {
+    call.no_query()?;
+    let request = call.body::<NewProduct>().await?.check()?;
+    let response = call.gateway.upstreams.catalogue().create_product(call.grpc(request)?).await?.into_inner();
+    let product = Product::try_from(response.product)?;
+    let location = format!("/api/v1/products/{}", product.sku);
+    Ok(Reply::created(product).tagged().location(location))
+}
+
+async fn change(mut call: Call) -> Result<Reply<Product>, Refusal> {
+    call.no_query()?;
+    let sku: Sku = call.path("sku")?;
+    let version = call.expected_version()?;
+    let request = call.body::<ChangeProduct>().await?.check(&sku, version)?;
+    let response = call.gateway.upstreams.catalogue().update_product(call.grpc(request)?).await?.into_inner();
+    Ok(Reply::ok(Product::try_from(response.product)?).tagged())
+}

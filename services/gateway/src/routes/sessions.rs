@@ -1,0 +1,56 @@
+//! `/sessions`
+
+use actix_web::{HttpResponse, web};
+use envelope::Reason;
+use proto::user::v1::EndSessionRequest;
+
+use crate::dto::{Login, RefreshToken, Tokens};
+use crate::endpoint::{Access, Endpoint, Verb};
+use crate::input::Call;
+use crate::refusal::Refusal;
+use crate::reply::Reply;
+
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    vec![
+        Endpoint::new(Verb::Post, "/api/v1/sessions", Access::Public, "logIn", || web::to(create))
+            .summary("Log in.")
+            .takes::<Login>()
+            .creates::<Tokens>()
+            .refuses(&[Reason::BadCredentials, Reason::RateLimited]),
+        Endpoint::new(Verb::Post, "/api/v1/sessions/refresh", Access::Public, "refreshSession", || {
+            web::to(refresh)
+        })
+        .summary("Change a refresh token for new tokens. One that is used twice ends the session.")
+        .takes::<RefreshToken>()
+        .gives::<Tokens>()
+        .refuses(&[
+            Reason::Unauthenticated,
+            Reason::TokenExpired,
+            Reason::BadCredentials,
+            Reason::RateLimited,
+        ]),
+        Endpoint::new(Verb::Delete, "/api/v1/sessions/current", Access::User, "logOut", || web::to(end))
+            .summary("Log out: no refresh token of this session is taken any more.")
+            .gives_nothing(),
+    ]
+}
+
+async fn create(mut call: Call) -> Result<Reply<Tokens>, Refusal> {
+    call.no_query()?;
+    let request = call.body::<Login>().await?.check()?;
+    let response = call.gateway.upstreams.sessions().create_session(call.grpc(request)?).await?.into_inner();
+    Ok(Reply::created(Tokens::try_from(response.tokens)?))
+}
+
+async fn refresh(mut call: Call) -> Result<Reply<Tokens>, Refusal> {
+    call.no_query()?;
+    let request = call.body::<RefreshToken>().await?.check()?;
+    let response = call.gateway.upstreams.sessions().refresh_session(call.grpc(request)?).await?.into_inner();
+    Ok(Reply::ok(Tokens::try_from(response.tokens)?))
+}
+
+async fn end(call: Call) -> Result<HttpResponse, Refusal> {
+    call.no_query()?;
+    call.gateway.upstreams.sessions().end_session(call.grpc(EndSessionRequest {})?).await?;
+    Ok(HttpResponse::NoContent().finish())
+}

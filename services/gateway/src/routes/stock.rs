@@ -1,0 +1,65 @@
+//! `/products/{sku}/stock` and its ledger.
+
+use actix_web::web;
+use envelope::Reason;
+use ids::Sku;
+use proto::inventory::v1::{GetStockRequest, ListStockMovementsRequest};
+
+use crate::dto::{AdjustStock, Page, Stock, StockMovement};
+use crate::endpoint::{Access, Endpoint, Verb};
+use crate::input::Call;
+use crate::refusal::Refusal;
+use crate::reply::Reply;
+use crate::routes::PAGE;
+
+const STOCK: &str = "/api/v1/products/{sku}/stock";
+const ADJUSTMENTS: &str = "/api/v1/products/{sku}/stock-adjustments";
+const MOVEMENTS: &str = "/api/v1/products/{sku}/stock-movements";
+
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    vec![
+        Endpoint::new(Verb::Get, STOCK, Access::Public, "getStock", || web::to(get))
+            .summary("How many pieces can be ordered.")
+            .gives::<Stock>()
+            .refuses(&[Reason::SkuNotFound]),
+        Endpoint::new(Verb::Post, ADJUSTMENTS, Access::Admin, "adjustStock", || web::to(adjust))
+            .summary("Add or take pieces. The stock never falls below zero.")
+            .idempotent()
+            .takes::<AdjustStock>()
+            .creates::<StockMovement>()
+            .refuses(&[Reason::SkuNotFound, Reason::InsufficientStock, Reason::InvalidState]),
+        Endpoint::new(Verb::Get, MOVEMENTS, Access::Admin, "listStockMovements", || web::to(list_movements))
+            .summary("The ledger of a product, newest first.")
+            .query(&PAGE)
+            .gives::<Page<StockMovement>>()
+            .refuses(&[Reason::SkuNotFound]),
+    ]
+}
+
+async fn get(call: Call) -> Result<Reply<Stock>, Refusal> {
+    call.no_query()?;
+    let sku: Sku = call.path("sku")?;
+    let request = call.grpc(GetStockRequest { sku: sku.into() })?;
+    let response = call.gateway.upstreams.stock().get_stock(request).await?.into_inner();
+    Ok(Reply::ok(Stock::try_from(response)?))
+}
+
+async fn adjust(mut call: Call) -> Result<Reply<StockMovement>, Refusal> {
+    call.no_query()?;
+    let sku: Sku = call.path("sku")?;
+    let key = call.idempotency_key()?;
+    let request = call.body::<AdjustStock>().await?.check(&sku, &key)?;
+    let response = call.gateway.upstreams.stock().adjust_stock(call.grpc(request)?).await?;
+    let (metadata, response, _) = response.into_parts();
+    Ok(Reply::created(StockMovement::try_from(response.movement)?).replayed(&metadata))
+}
+
+async fn list_movements(call: Call) -> Result<Reply<Page<StockMovement>>, Refusal> {
+    let sku: Sku = call.path("sku")?;
+    let mut query = call.query()?;
+    let page = Some(query.take_page());
+    query.finish()?;
+    let request = call.grpc(ListStockMovementsRequest { sku: sku.into(), page })?;
+    let response = call.gateway.upstreams.stock().list_stock_movements(request).await?.into_inner();
+    Ok(Reply::ok(Page::of(response.movements, response.next_page_token)?))
+}

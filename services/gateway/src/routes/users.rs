@@ -1,0 +1,100 @@
+//! `/users`
+
+use actix_web::web;
+use envelope::Reason;
+use ids::UserId;
+use proto::payment::v1::DepositRequest;
+use proto::user::v1::{GetUserRequest, ListUsersRequest};
+
+use crate::dto::{Balance, ChangeUser, Page, PositiveMoney, RegisterUser, User};
+use crate::endpoint::{Access, Endpoint, Verb};
+use crate::input::{Call, Violations};
+use crate::refusal::Refusal;
+use crate::reply::Reply;
+use crate::routes::PAGE;
+
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    vec![
+        Endpoint::new(Verb::Post, "/api/v1/users", Access::Public, "registerUser", || web::to(register))
+            .summary("Become a customer. An email is taken once, whatever the case of its letters.")
+            .takes::<RegisterUser>()
+            .creates::<User>()
+            .with_etag()
+            .refuses(&[Reason::AlreadyExists, Reason::RateLimited]),
+        Endpoint::new(Verb::Get, "/api/v1/users", Access::Admin, "listUsers", || web::to(list))
+            .summary("All users, oldest first.")
+            .query(&PAGE)
+            .gives::<Page<User>>(),
+        Endpoint::new(Verb::Get, "/api/v1/users/me", Access::User, "getMe", || web::to(get_me))
+            .summary("The own profile.")
+            .gives::<User>()
+            .with_etag()
+            .refuses(&[Reason::NotFound]),
+        Endpoint::new(Verb::Patch, "/api/v1/users/me", Access::User, "changeMe", || web::to(change_me))
+            .summary("Change the own profile.")
+            .versioned()
+            .takes::<ChangeUser>()
+            .gives::<User>()
+            .with_etag()
+            .refuses(&[Reason::NotFound, Reason::AlreadyExists]),
+        Endpoint::new(Verb::Post, "/api/v1/users/{id}/deposits", Access::Admin, "deposit", || {
+            web::to(deposit)
+        })
+        .summary("Put money on a user's account. Gives the new balance.")
+        .idempotent()
+        .takes::<PositiveMoney>()
+        .creates::<Balance>()
+        .refuses(&[Reason::NotFound, Reason::InvalidState]),
+    ]
+}
+
+async fn register(mut call: Call) -> Result<Reply<User>, Refusal> {
+    call.no_query()?;
+    let request = call.body::<RegisterUser>().await?.check()?;
+    let response = call.gateway.upstreams.users().register_user(call.grpc(request)?).await?.into_inner();
+    Ok(Reply::created(User::try_from(response.user)?).tagged())
+}
+
+async fn list(call: Call) -> Result<Reply<Page<User>>, Refusal> {
+    let mut query = call.query()?;
+    let page = Some(query.take_page());
+    query.finish()?;
+    let request = call.grpc(ListUsersRequest { page })?;
+    let response = call.gateway.upstreams.users().list_users(request).await?.into_inner();
+    Ok(Reply::ok(Page::of(response.users, response.next_page_token)?))
+}
+
+async fn get_me(call: Call) -> Result<Reply<User>, Refusal> {
+    call.no_query()?;
+    let request = call.grpc(GetUserRequest::default())?; // nobody named: the caller
+    let response = call.gateway.upstreams.users().get_user(request).await?.into_inner();
+    Ok(Reply::ok(User::try_from(response.user)?).tagged())
+}
+
+async fn change_me(mut call: Call) -> Result<Reply<User>, Refusal> {
+    call.no_query()?;
+    let version = call.expected_version()?;
+    let request = call.body::<ChangeUser>().await?.check(version)?;
+    let response = call.gateway.upstreams.users().update_user(call.grpc(request)?).await?.into_inner();
+    Ok(Reply::ok(User::try_from(response.user)?).tagged())
+}
+
+async fn deposit(mut call: Call) -> Result<Reply<Balance>, Refusal> {
+    call.no_query()?;
+    let user: UserId = call.path("id")?;
+    let key = call.idempotency_key()?;
+    let mut wrong = Violations::default();
+    let amount = call.body::<PositiveMoney>().await?.check("", &mut wrong);
+    wrong.finish()?;
+    // The payment service knows accounts, not users: it would open one for anybody.
+    let known = call.grpc(GetUserRequest { user_id: user.to_string() })?;
+    call.gateway.upstreams.users().get_user(known).await?;
+    let request = DepositRequest {
+        user_id: user.to_string(),
+        amount: amount.map(proto::from_money),
+        idempotency_key: key.as_str().to_owned(),
+    };
+    let response = call.gateway.upstreams.accounts().deposit(call.grpc(request)?).await?;
+    let (metadata, response, _) = response.into_parts();
+    Ok(Reply::created(Balance::try_from(response.balance)?).replayed(&metadata))
+}

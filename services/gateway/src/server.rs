@@ -1,0 +1,70 @@
+//! The HTTP server: binds, serves, drains.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::{HttpServer, web};
+use anyhow::Context as _;
+use service::Shell;
+use tokio::net::{TcpListener, TcpSocket};
+
+use crate::app::{self, Gateway};
+use crate::config::HttpConfig;
+
+/// What the server gets on top of its own drain limit to stop its threads.
+const STOP_WITHIN: Duration = Duration::from_secs(1);
+
+/// Binds the public port and logs the real address.
+pub(crate) fn bind(config: &HttpConfig) -> anyhow::Result<TcpListener> {
+    let bind = || {
+        let socket = match config.listen {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        socket.set_reuseaddr(true)?; // a restart must not wait for connections of the last life
+        socket.bind(config.listen)?;
+        socket.listen(config.backlog)
+    };
+    let listener = bind().with_context(|| format!("http: {} can't be bound", config.listen))?;
+    tracing::info!(listener = "http", address = %listener.local_addr()?, "listening");
+    Ok(listener)
+}
+
+/// Serves until the drain, which is bounded by `drain_timeout_ms`.
+pub(crate) async fn serve(
+    shell: &Shell,
+    config: &HttpConfig,
+    listener: TcpListener,
+    gateway: Arc<Gateway>,
+) -> anyhow::Result<()> {
+    let gateway = web::Data::from(gateway);
+    let workers = NonZeroUsize::new(config.workers).or_else(|| std::thread::available_parallelism().ok());
+    let server = HttpServer::new(move || app::build(gateway.clone()))
+        .workers(workers.map_or(1, NonZeroUsize::get))
+        .max_connections(config.max_connections)
+        .keep_alive(config.keep_alive())
+        .client_request_timeout(config.client_request_timeout())
+        .tcp_nodelay(true)
+        .disable_signals() // the shell has them
+        .shutdown_timeout(config.drain_timeout_ms.div_ceil(1_000))
+        .listen(listener.into_std()?)?
+        .run();
+    let handle = server.handle();
+    let drain = shell.drain_signal();
+    let overdue = async {
+        drain.cancelled().await;
+        let limit = config.drain_timeout() + STOP_WITHIN;
+        if tokio::time::timeout(limit, handle.stop(true)).await.is_ok() {
+            std::future::pending::<()>().await; // the server's own future ends now
+        }
+    };
+    tokio::select! {
+        served = server => served.context("the HTTP server failed"),
+        () = overdue => {
+            tracing::warn!("requests were still under way at the end of the drain");
+            Ok(())
+        }
+    }
+}

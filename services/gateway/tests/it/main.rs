@@ -1,0 +1,14 @@
+//! The gateway over real sockets, in front of small stand-ins of the services.
+
+// The helpers stand outside of test functions, where clippy does not know them for tests.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod authentication;
+mod bodies;
+mod browser;
+mod conditions;
+mod envelope;
+mod idempotency;
+mod lifecycle;
+mod support;
+mod upstream;
