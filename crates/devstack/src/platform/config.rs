@@ -26,6 +26,8 @@ pub(super) fn settings(
     sections[listener] = json!({ "listen": format!("127.0.0.1:{}", instance.port) });
     if instance.kind.has_database() {
         sections["mongo"] = json!({ "uri": connection.mongo_uri, "database": database });
+    }
+    if matches!(instance.kind, Kind::User | Kind::Inventory | Kind::Order) {
         sections["page_tokens"] = json!({ "key_file": secrets.page_tokens });
     }
     own_sections(&mut sections, instance.kind, all, secrets);

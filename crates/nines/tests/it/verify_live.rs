@@ -1,0 +1,103 @@
+//! Books that are being written to: whatever the moment, they are right.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::time::Duration;
+
+use devstack::scratch::Scratch;
+use devstack::testing::backing;
+use devstack::{Backing, BackingOptions, Progress};
+use futures::FutureExt as _;
+use ids::{OrderId, Quantity, Sku};
+use mongo::{Db, MongoConfig, Policy, to_bson_uuid};
+use mongodb::bson::{Document, doc};
+use nines::verify::{VerifyError, verify};
+use service::{Deadline, OnFailure, Tasks};
+use stock::{Ledger, StockRefusal};
+use tokio_util::sync::CancellationToken;
+
+use crate::books::Books;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_live_system_is_compared_as_of_one_moment() {
+    let books = Books::write("live").await;
+    let tasks = keep_ordering(backing().await.mongo_uri(), &books).await;
+    let mut orders = Vec::new();
+    // Until the books have been right at four moments with different numbers of orders.
+    let watched = tokio::time::timeout(Duration::from_secs(60), async {
+        while orders.len() < 4 {
+            let report = verify(&books.database).await.unwrap();
+            assert!(report.is_clean(), "{report}");
+            let pending = report.counted.orders["pending_payment"];
+            if orders.last() != Some(&pending) {
+                orders.push(pending);
+            }
+        }
+    });
+    watched.await.unwrap();
+    tasks.stop_signal().cancel();
+    tasks.finished().await;
+    assert!(!tasks.have_failed() && orders.is_sorted(), "{orders:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_moment_that_the_server_no_longer_keeps_is_an_error_and_no_verdict() {
+    let scratch = Scratch::create().unwrap();
+    let own = Backing::start(BackingOptions::for_tests(scratch.path()), &Progress::silent()).await.unwrap();
+    for node in own.mongods() {
+        let forget = doc! { "setParameter": 1, "minSnapshotHistoryWindowInSeconds": 0 };
+        node.direct().unwrap().admin(forget).await.unwrap();
+    }
+    let books = Books::write_to(&own.mongo_uri(), "forgotten").await;
+    let tasks = keep_ordering(&own.mongo_uri(), &books).await;
+    let too_old = tokio::time::timeout(Duration::from_secs(60), async {
+        loop {
+            match verify(&books.database).await {
+                Ok(report) => assert!(report.is_clean(), "{report}"),
+                Err(error) => return error,
+            }
+        }
+    });
+    let error = too_old.await.unwrap();
+    assert!(matches!(error, VerifyError::TooOld(_)), "{error:?}");
+    tasks.stop_signal().cancel();
+    tasks.finished().await;
+    own.stop().await.unwrap();
+}
+
+/// Places orders until the tasks are stopped.
+async fn keep_ordering(uri: &str, books: &Books) -> Tasks {
+    let tasks = Tasks::new(CancellationToken::new());
+    let db = Db::connect(&MongoConfig::new(uri, books.database.name()), &tasks).await.unwrap();
+    let stop = tasks.stop_signal();
+    let template = books.order(books.pending, "pending_payment", Document::new());
+    tasks.spawn("orders", OnFailure::Stop, async move {
+        while !stop.is_cancelled() {
+            place(&db, &template).await;
+        }
+        Ok::<_, Infallible>(())
+    });
+    tasks
+}
+
+/// Places an order of 1 a as the order service does: order, counter and movement in one transaction.
+async fn place(db: &Db, template: &Document) {
+    let id = OrderId::new();
+    let mut order = template.clone();
+    order.insert("_id", to_bson_uuid(id.as_uuid()));
+    order.insert("idempotencyKey", id.to_string());
+    order.insert("total", 0_i64);
+    let line = doc! { "sku": "a", "quantity": 1, "unitPrice": 0_i64, "lineTotal": 0_i64 };
+    order.insert("lines", vec![line]);
+    let (orders, ledger) = (db.collection::<Document>(Policy::Ledger, "orders"), Ledger::new(db));
+    let lines = BTreeMap::from([("a".parse::<Sku>().unwrap(), Quantity::try_from(1).unwrap())]);
+    let placed = db.transact(Deadline::after(Duration::from_secs(10)), move |session| {
+        let (order, orders, ledger, lines) = (order.clone(), orders.clone(), ledger.clone(), lines.clone());
+        async move {
+            orders.insert_one(order).session(&mut *session).await?;
+            ledger.take::<StockRefusal>(session, id, &lines, ids::now()).await
+        }
+        .boxed()
+    });
+    placed.await.unwrap();
+}
