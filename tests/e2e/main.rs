@@ -1,0 +1,12 @@
+//! The platform as its users meet it: over REST, with every service a process and MongoDB a real replica set.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test stops where it fails
+
+mod access;
+mod bad_input;
+mod expiry;
+mod flash_sale;
+mod idempotency;
+mod payments;
+mod queries;
+mod replicas;
+mod story;

@@ -1,0 +1,42 @@
+//! Parts that go away.
+
+use std::time::Duration;
+
+use end_to_end::{Shop, eventually, fresh_key, order_of};
+
+#[tokio::test]
+async fn orders_go_on_without_one_of_their_replicas_and_nothing_is_placed_twice() {
+    let shop = Shop::open("replicas").await;
+    let (admin, customer) = (shop.admin().await, shop.customer().await);
+    shop.product(&admin, "tea", 450, 1_000).await;
+    let placing = async {
+        for _ in 0..100 {
+            let key = fresh_key();
+            eventually("an order", async || {
+                customer.post_with_key("/orders", order_of(&[("tea", 1)]), &key).await.status == 201
+            })
+            .await;
+        }
+    };
+    let killing = async {
+        let replica = shop.platform.process("order-1").unwrap();
+        eventually("the first orders", async || shop.available("tea").await < 980).await;
+        replica.kill9().await.unwrap();
+        eventually("orders on one replica", async || shop.available("tea").await < 940).await;
+        replica.start_again().unwrap();
+    };
+    futures::join!(placing, killing);
+    shop.platform.wait_until_ready(Duration::from_secs(30)).await.unwrap();
+    assert_eq!(shop.available("tea").await, 900);
+    shop.verify_books().await;
+}
+
+#[tokio::test]
+async fn services_stop_in_good_order_when_asked_to() {
+    let shop = Shop::open("stop").await;
+    for name in ["gateway", "order-1", "inventory", "user", "payment", "card-sandbox"] {
+        let process = shop.platform.process(name).unwrap();
+        let status = process.terminate(Duration::from_secs(15)).await.unwrap();
+        assert!(status.success(), "{name} ended with {status}");
+    }
+}
