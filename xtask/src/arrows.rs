@@ -61,7 +61,8 @@ struct MetadataDependency {
 /// The packages of the workspace.
 pub(crate) fn packages(root: &Path) -> anyhow::Result<Vec<Package>> {
     let arguments = ["metadata", "--format-version", "1", "--no-deps", "--offline"];
-    let output = Command::new("cargo").args(arguments).current_dir(root).output().context("cargo metadata")?;
+    let output =
+        Command::new("cargo").args(arguments).current_dir(root).output().context("cargo metadata")?;
     anyhow::ensure!(output.status.success(), "cargo metadata: {}", String::from_utf8_lossy(&output.stderr));
     let metadata: Metadata = serde_json::from_slice(&output.stdout)?;
     let package = |package: MetadataPackage| Package {
@@ -86,7 +87,8 @@ fn check_one(package: &Package, packages: &[Package]) -> Vec<String> {
     };
     let ours = |name: &str| packages.iter().any(|package| package.name == name);
     let forbidden = |name: &str| {
-        (ours(name) && !allowed.contains(&name)) || (package.name == "gateway" && NOT_IN_GATEWAY.contains(&name))
+        (ours(name) && !allowed.contains(&name))
+            || (package.name == "gateway" && NOT_IN_GATEWAY.contains(&name))
     };
     let bad = package.dependencies.iter().filter(|name| forbidden(name));
     bad.map(|name| format!("{} must not depend on {name}", package.name)).collect()
@@ -127,7 +129,9 @@ mod tests {
 
     #[test]
     fn the_arrows_of_the_map_and_foreign_crates_are_let_through() {
-        for (name, dependency) in [("order", "stock"), ("mongo", "mongodb"), ("gateway", "proto"), ("ids", "uuid")] {
+        for (name, dependency) in
+            [("order", "stock"), ("mongo", "mongodb"), ("gateway", "proto"), ("ids", "uuid")]
+        {
             assert_eq!(findings(name, dependency), 0, "{name} -> {dependency}");
         }
     }

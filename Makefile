@@ -1,0 +1,41 @@
+# What a person does with this repository. `make help` lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+BIN := target/debug
+
+.PHONY: help build run down test test-api lint fmt bench deny
+
+help: ## List what can be done
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 12
+
+build: ## Build every process and the command line
+	cargo build --workspace --bins --locked
+
+run: build ## Bring up the whole platform on this machine; Ctrl-C stops it
+	$(BIN)/nines up
+
+down: build ## Stop what `nines up --detach` started
+	$(BIN)/nines down
+
+test: ## Run all tests on a real replica set and a real broker
+	cargo build --workspace --bins --tests --locked
+	$(BIN)/nines with-stack -- cargo test --workspace --locked
+
+test-api: build ## Generate requests from the OpenAPI document and check every answer (fetches schemathesis)
+	deploy/test-api/run
+
+lint: ## Formatting, clippy with warnings as errors, dependency arrows
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- --deny warnings
+	cargo xtask tidy
+
+fmt: ## Format the code
+	cargo fmt --all
+
+bench: ## Real baskets as orders over REST, 16 and 64 clients side by side
+	cargo build --release --workspace --bins --locked
+	BIN=target/release deploy/bench/run
+
+deny: ## Licences, advisories and bans (needs cargo-deny and its advisory database)
+	cargo deny check
