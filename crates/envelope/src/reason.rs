@@ -112,6 +112,16 @@ mod tests {
 
     use super::*;
 
+    /// Whoever is on call looks errors up there.
+    #[test]
+    fn the_page_of_errors_has_every_reason_with_its_code() {
+        let page = include_str!("../../../docs/errors.md");
+        for reason in Reason::ALL {
+            let row = format!("| {} | `{}` |", reason.code(), reason.name());
+            assert!(page.contains(&row), "docs/errors.md lacks {row}");
+        }
+    }
+
     #[test]
     fn names_and_codes_are_unique_and_agree_with_the_contract() {
         let names: HashSet<_> = Reason::ALL.iter().map(|reason| reason.name()).collect();

@@ -9,13 +9,17 @@ use mongodb::bson::{DateTime, Document, doc};
 use mongodb::{Collection, Database};
 use service::{Deadline, Shell};
 
-use crate::{Db, Error, Lease, Policy, bounded};
+use crate::{Db, Error, Lease, MongoConfig, Policy, bounded};
 
 const COLLECTION: &str = "migrations";
 /// How long the lock lasts without being renewed; it is renewed before each migration.
 const LOCK_TTL: Duration = Duration::from_secs(60);
 /// How often the lock is asked for while another process holds it.
 const LOCK_POLL: Duration = Duration::from_millis(200);
+/// How long the `migrate` command may take, other processes' migrations included.
+const RUN_TIMEOUT: Duration = Duration::from_secs(300);
+/// How often a service asks whether the database answers.
+const CHECK_PERIOD: Duration = Duration::from_secs(2);
 
 /// A step of a schema. Steps are never changed once released; a new one is added.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +38,15 @@ impl Migration {
     fn id(&self) -> String {
         format!("{}/{:04}", self.component, self.version)
     }
+}
+
+/// The `migrate` command of a service: connects, applies what has not been applied, and leaves. At most 300 s.
+pub async fn run(config: &MongoConfig, migrations: &[Migration]) -> Result<(), Error> {
+    let tasks = Shell::without_admin().tasks;
+    let db = Db::connect(config, &tasks).await?;
+    migrate(&db, migrations, Deadline::after(RUN_TIMEOUT)).await?;
+    tasks.finished().await;
+    Ok(())
 }
 
 /// Applies the migrations that have not been applied, and gives their number. Waits for another process that is
@@ -62,16 +75,16 @@ pub async fn pending(db: &Db, migrations: &[Migration], deadline: Deadline) -> R
 }
 
 /// Makes the process ready only while the database answers and, from the start on, has all of these migrations.
-pub fn watch(shell: &Shell, db: &Db, migrations: &'static [Migration], period: Duration) {
+pub fn watch(shell: &Shell, db: &Db, migrations: &'static [Migration]) {
     let db = db.clone();
     let migrated = Arc::new(AtomicBool::new(false));
-    shell.readiness.watch(&shell.tasks, "mongo", period, move || {
+    shell.readiness.watch(&shell.tasks, "mongo", CHECK_PERIOD, move || {
         let (db, migrated) = (db.clone(), Arc::clone(&migrated));
         async move {
             if migrated.load(Ordering::Relaxed) {
                 return db.ping().await;
             }
-            match pending(&db, migrations, Deadline::after(period)).await?.first() {
+            match pending(&db, migrations, Deadline::after(CHECK_PERIOD)).await?.first() {
                 Some(first) => Err(Error::SchemaBehind(first.id())),
                 None => {
                     migrated.store(true, Ordering::Relaxed);

@@ -7,12 +7,10 @@ mod error;
 mod grpc;
 mod store;
 
-use std::time::Duration;
-
 use proto::inventory::v1::catalogue_service_server::CatalogueServiceServer;
 use proto::inventory::v1::stock_service_server::StockServiceServer;
+use service::Shell;
 use service::page::PageTokens;
-use service::{Deadline, Shell};
 use tokio::net::TcpListener;
 use tonic::service::RoutesBuilder;
 
@@ -20,11 +18,6 @@ pub use config::Config;
 
 use crate::app::App;
 use crate::grpc::InventoryGrpc;
-
-/// How long all migrations together may take.
-const MIGRATION_TIMEOUT: Duration = Duration::from_secs(300);
-/// How often the database is asked whether it is there.
-const CHECK_PERIOD: Duration = Duration::from_secs(2);
 
 /// Serves until SIGTERM.
 pub async fn run(config: Config) -> anyhow::Result<()> {
@@ -37,7 +30,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 /// Serves on a bound port until the shell drains.
 pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> anyhow::Result<()> {
     let db = mongo::Db::connect(&config.mongo, &shell.tasks).await?;
-    mongo::migration::watch(shell, &db, store::migrations(), CHECK_PERIOD);
+    mongo::migration::watch(shell, &db, store::migrations());
     let app = App::new(&db, config.catalogue.currency, PageTokens::from_config(&config.page_tokens)?);
     let grpc = InventoryGrpc::new(app);
     let mut routes = RoutesBuilder::default();
@@ -47,8 +40,5 @@ pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> any
 
 /// Brings the schema up to date.
 pub async fn migrate(config: Config) -> anyhow::Result<()> {
-    let shell = Shell::without_admin();
-    let db = mongo::Db::connect(&config.mongo, &shell.tasks).await?;
-    mongo::migration::migrate(&db, store::migrations(), Deadline::after(MIGRATION_TIMEOUT)).await?;
-    shell.finish().await
+    Ok(mongo::migration::run(&config.mongo, store::migrations()).await?)
 }

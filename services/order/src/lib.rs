@@ -13,7 +13,7 @@ use std::time::Duration;
 use mongo::Lease;
 use proto::order::v1::order_service_server::OrderServiceServer;
 use service::page::PageTokens;
-use service::{Deadline, OnFailure, Shell, Upstream};
+use service::{OnFailure, Shell, Upstream};
 use tokio::net::TcpListener;
 use tonic::service::RoutesBuilder;
 
@@ -23,10 +23,6 @@ use crate::app::App;
 use crate::grpc::OrderGrpc;
 use crate::grpc::clients::{Payments, Prices};
 
-/// How long all migrations together may take.
-const MIGRATION_TIMEOUT: Duration = Duration::from_secs(300);
-/// How often the database is asked whether it is there.
-const CHECK_PERIOD: Duration = Duration::from_secs(2);
 /// How long the replica that expires orders may be silent before another takes over.
 const EXPIRY_LEASE: Duration = Duration::from_secs(3);
 
@@ -41,7 +37,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 /// Serves on a bound port until the shell drains.
 pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> anyhow::Result<()> {
     let db = mongo::Db::connect(&config.mongo, &shell.tasks).await?;
-    mongo::migration::watch(shell, &db, store::migrations(), CHECK_PERIOD);
+    mongo::migration::watch(shell, &db, store::migrations());
     let prices = Prices::new(Upstream::new(&config.upstreams.inventory), config.orders.price_cache());
     let payments = Payments::new(Upstream::new(&config.upstreams.payment));
     let tokens = PageTokens::from_config(&config.page_tokens)?;
@@ -56,8 +52,5 @@ pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> any
 
 /// Brings the schema up to date.
 pub async fn migrate(config: Config) -> anyhow::Result<()> {
-    let shell = Shell::without_admin();
-    let db = mongo::Db::connect(&config.mongo, &shell.tasks).await?;
-    mongo::migration::migrate(&db, store::migrations(), Deadline::after(MIGRATION_TIMEOUT)).await?;
-    shell.finish().await
+    Ok(mongo::migration::run(&config.mongo, store::migrations()).await?)
 }

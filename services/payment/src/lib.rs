@@ -10,14 +10,11 @@ pub mod sandbox;
 mod store;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use anyhow::ensure;
 use mongo::Db;
 use proto::payment::v1::account_service_server::AccountServiceServer;
 use proto::payment::v1::payment_service_server::PaymentServiceServer;
-use service::{Deadline, OnFailure, Shell};
+use service::{OnFailure, Shell};
 use tokio::net::TcpListener;
 use tonic::service::RoutesBuilder;
 
@@ -27,11 +24,6 @@ use app::{Accounts, Payments, Resolver};
 use grpc::Grpc;
 use provider::HttpCardProvider;
 use store::Store;
-
-/// How often the database is checked for readiness.
-const CHECK_PERIOD: Duration = Duration::from_secs(2);
-/// How long migrations may take, other processes' migrations included.
-const MIGRATE_WITHIN: Duration = Duration::from_secs(120);
 
 /// Runs the service until SIGTERM.
 ///
@@ -51,7 +43,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> anyhow::Result<()> {
     config.check()?;
     let db = Db::connect(&config.mongo, &shell.tasks).await?;
-    watch(shell, &db);
+    mongo::migration::watch(shell, &db, store::migrations());
     let store = Store::new(&db);
     let currency = config.accounts.currency;
     let payments = Payments::new(
@@ -72,35 +64,7 @@ pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> any
 /// Brings the database schema up to date.
 ///
 /// # Errors
-/// When the database does not allow it within 120 s.
+/// When the database does not allow it within 300 s.
 pub async fn migrate(config: Config) -> anyhow::Result<()> {
-    let shell = Shell::without_admin();
-    let db = Db::connect(&config.mongo, &shell.tasks).await?;
-    mongo::migration::migrate(&db, &store::migrations(), Deadline::after(MIGRATE_WITHIN)).await?;
-    shell.finish().await
-}
-
-/// Ready means that the database answers and its schema is up to date. A schema never goes back, so it is not asked
-/// about again.
-fn watch(shell: &Shell, db: &Db) {
-    let database = db.clone();
-    shell.readiness.watch(&shell.tasks, "mongo", CHECK_PERIOD, move || {
-        let database = database.clone();
-        async move { database.ping().await }
-    });
-    let database = db.clone();
-    let current = Arc::new(AtomicBool::new(false));
-    shell.readiness.watch(&shell.tasks, "schema", CHECK_PERIOD, move || {
-        let (database, current) = (database.clone(), Arc::clone(&current));
-        async move {
-            if !current.load(Ordering::Relaxed) {
-                let migrations = store::migrations();
-                let pending =
-                    mongo::migration::pending(&database, &migrations, Deadline::after(CHECK_PERIOD)).await?;
-                ensure!(pending.is_empty(), "migrations have not been applied");
-                current.store(true, Ordering::Relaxed);
-            }
-            Ok(())
-        }
-    });
+    Ok(mongo::migration::run(&config.mongo, store::migrations()).await?)
 }

@@ -12,12 +12,11 @@ mod throttle;
 mod tokens;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use proto::user::v1::session_service_server::SessionServiceServer;
 use proto::user::v1::user_service_server::UserServiceServer;
+use service::Shell;
 use service::page::PageTokens;
-use service::{Deadline, Shell};
 use tokio::net::TcpListener;
 use tonic::service::RoutesBuilder;
 
@@ -31,11 +30,6 @@ use crate::store::{LoginAudit, LoginCounters, Sessions, Users};
 use crate::throttle::LoginThrottle;
 use crate::tokens::AccessTokens;
 
-/// How long all migrations together may take.
-const MIGRATION_TIMEOUT: Duration = Duration::from_secs(300);
-/// How often the database is asked whether it is there.
-const CHECK_PERIOD: Duration = Duration::from_secs(2);
-
 /// Serves until SIGTERM.
 pub async fn run(config: Config) -> anyhow::Result<()> {
     let shell = Shell::start("user", &config.admin).await?;
@@ -48,7 +42,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> anyhow::Result<()> {
     let bootstrap = config.bootstrap.as_ref().map(Bootstrap::from_config).transpose()?;
     let db = mongo::Db::connect(&config.mongo, &shell.tasks).await?;
-    mongo::migration::watch(shell, &db, store::MIGRATIONS, CHECK_PERIOD);
+    mongo::migration::watch(shell, &db, store::MIGRATIONS);
     let app = Arc::new(App {
         users: Users::new(&db),
         sessions: Sessions::new(&db),
@@ -70,8 +64,5 @@ pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> any
 
 /// Brings the schema up to date.
 pub async fn migrate(config: Config) -> anyhow::Result<()> {
-    let shell = Shell::without_admin();
-    let db = mongo::Db::connect(&config.mongo, &shell.tasks).await?;
-    mongo::migration::migrate(&db, store::MIGRATIONS, Deadline::after(MIGRATION_TIMEOUT)).await?;
-    shell.finish().await
+    Ok(mongo::migration::run(&config.mongo, store::MIGRATIONS).await?)
 }

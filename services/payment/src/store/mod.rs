@@ -6,6 +6,8 @@ mod documents;
 mod payments;
 mod schema;
 
+use std::sync::LazyLock;
+
 use ids::UserId;
 use mongo::idempotency::{self, Records};
 use mongo::migration::Migration;
@@ -23,8 +25,10 @@ const ENTRIES: &str = "account_entries";
 const PAYMENTS: &str = "payments";
 
 /// The schema of the payment service, and of the idempotency records that it keeps.
-pub(crate) fn migrations() -> Vec<Migration> {
-    [schema::MIGRATIONS, idempotency::MIGRATIONS].concat()
+pub(crate) fn migrations() -> &'static [Migration] {
+    static ALL: LazyLock<Vec<Migration>> =
+        LazyLock::new(|| [schema::MIGRATIONS, idempotency::MIGRATIONS].concat());
+    &ALL
 }
 
 /// The collections. Cheap to clone.
