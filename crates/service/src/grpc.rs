@@ -57,6 +57,7 @@ pub async fn serve(
             .build_v1()?,
     );
     report_health(shell, reporter);
+    shell.readiness.serve();
     let serving = Server::builder()
         .max_concurrent_streams(config.max_concurrent_streams)
         .layer(ObserveLayer)

@@ -18,17 +18,18 @@ pub struct Readiness {
 #[derive(Debug, Clone, Default)]
 struct State {
     conditions: BTreeMap<&'static str, bool>,
+    serving: bool,
     draining: bool,
 }
 
 impl State {
     fn is_ready(&self) -> bool {
-        !self.draining && self.conditions.values().all(|holds| *holds)
+        self.serving && !self.draining && self.conditions.values().all(|holds| *holds)
     }
 }
 
 impl Readiness {
-    /// Ready, until a condition is named.
+    /// Not ready before the process serves: until then not all conditions may have been named.
     #[allow(clippy::new_without_default)] // one for each process, made on purpose
     pub fn new() -> Self {
         Self { state: Arc::new(watch::Sender::new(State::default())) }
@@ -45,6 +46,11 @@ impl Readiness {
         });
     }
 
+    /// The process serves, and has named its conditions.
+    pub fn serve(&self) {
+        self.state.send_modify(|state| state.serving = true);
+    }
+
     /// Ends readiness for good: the process is stopping.
     pub fn drain(&self) {
         self.state.send_modify(|state| state.draining = true);
@@ -59,7 +65,7 @@ impl Readiness {
     pub fn conditions(&self) -> BTreeMap<&'static str, bool> {
         let state = self.state.borrow();
         let mut conditions = state.conditions.clone();
-        conditions.insert("accepting", !state.draining);
+        conditions.insert("serving", state.serving && !state.draining);
         conditions
     }
 
@@ -117,7 +123,9 @@ mod tests {
     #[tokio::test]
     async fn all_conditions_must_hold_and_a_drain_is_final() {
         let readiness = Readiness::new();
+        assert!(!readiness.is_ready(), "it must not look ready before it has said what it needs");
         readiness.set("mongo", false);
+        readiness.serve();
         readiness.set("schema", true);
         assert!(!readiness.is_ready());
         readiness.set("mongo", true);

@@ -52,6 +52,7 @@ pub(crate) async fn serve(
         .listen(listener.into_std()?)?
         .run();
     let handle = server.handle();
+    shell.readiness.serve();
     let drain = shell.drain_signal();
     let overdue = async {
         drain.cancelled().await;

@@ -88,6 +88,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> anyhow::Result<()> {
     let key = config::read_secret(&config.card.api_key_file)?;
     tracing::warn!("this is a sandbox: it charges nobody and forgets everything when it stops");
+    shell.readiness.serve();
     let drain = shell.drain_signal();
     let serving =
         axum::serve(listener, api::router(&key)).with_graceful_shutdown(drain.clone().cancelled_owned());
