@@ -28,8 +28,8 @@ pub enum Policy {
     /// Orders, stock, payments, users, idempotency records: majority reads from the primary, journaled majority
     /// writes. In a transaction: snapshot reads.
     Ledger,
-    /// Account balances read outside a transaction: linearizable. One document by its `_id` at a time.
-    Balance,
+    /// Linearizable reads: account balances outside a transaction. One document by its `_id` at a time.
+    Linearizable,
     /// The catalogue: majority reads, from a secondary when there is no primary; majority writes.
     Catalogue,
     /// Access and login logs: local reads, writes acknowledged by the primary alone. The caller drops and counts
@@ -82,7 +82,7 @@ impl Db {
     fn options(&self, policy: Policy) -> CollectionOptions {
         let (read, write, members) = match policy {
             Policy::Ledger => (ReadConcern::majority(), self.majority(), ReadPreference::Primary),
-            Policy::Balance => (ReadConcern::linearizable(), self.majority(), ReadPreference::Primary),
+            Policy::Linearizable => (ReadConcern::linearizable(), self.majority(), ReadPreference::Primary),
             Policy::Catalogue => {
                 (ReadConcern::majority(), self.majority(), ReadPreference::PrimaryPreferred { options: None })
             }

@@ -7,11 +7,12 @@ use std::time::Duration;
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use futures::future::BoxFuture;
 use mongodb::ClientSession;
+use mongodb::bson::{Document, doc};
 use mongodb::error::{Error as DriverError, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT};
 use mongodb::options::{ReadConcern, TransactionOptions};
 use service::Deadline;
 
-use crate::{Db, Error};
+use crate::{Db, Error, Policy, bounded};
 
 /// How long after the caller's deadline the outcome of a commit that was sent is still asked for.
 const COMMIT_GRACE: Duration = Duration::from_secs(5);
@@ -58,7 +59,7 @@ impl Db {
     /// passes. `body` may run many times: it must do nothing but read and write in the session.
     ///
     /// # Errors
-    /// `Refused` is the body's own; [`Error::OutcomeUnknown`] means that a commit was sent and not answered for 5 s
+    /// `Refused` is the body's own, and rests on what a majority has; [`Error::OutcomeUnknown`] means that a commit was sent and not answered for 5 s
     /// beyond the deadline.
     pub async fn transact<T, R, F>(&self, deadline: Deadline, body: F) -> Result<T, TransactError<R>>
     where
@@ -75,7 +76,7 @@ impl Db {
     where
         F: for<'s> FnMut(&'s mut ClientSession) -> BoxFuture<'s, Result<T, Abort<R>>> + Send,
     {
-        let mut session = crate::bounded(deadline, |_| self.client.start_session()).await?;
+        let mut session = bounded(deadline, |_| self.client.start_session()).await?;
         let mut backoff = backoff();
         loop {
             match self.attempt(&mut session, deadline, &mut body).await {
@@ -116,7 +117,10 @@ impl Db {
             }
             Ok(Err(Abort::Refused(refusal))) => {
                 abort(session).await;
-                return Attempt::Failed(TransactError::Refused(refusal));
+                return Attempt::Failed(match self.confirm_seen(deadline).await {
+                    Ok(()) => TransactError::Refused(refusal),
+                    Err(error) => TransactError::Store(error),
+                });
             }
             Err(expired) => {
                 abort(session).await;
@@ -130,6 +134,15 @@ impl Db {
         }
     }
 
+    /// Waits until a majority has what a transaction that was not committed has seen. A snapshot may hold writes that
+    /// only the primary has yet: a refusal must not rest on what can still be rolled back, and whoever looks up what
+    /// stood in the way must find it.
+    async fn confirm_seen(&self, deadline: Deadline) -> Result<(), Error> {
+        let any = self.collection::<Document>(Policy::Linearizable, "migrations");
+        bounded(deadline, |left| any.find_one(doc! { "_id": "" }).max_time(left)).await?;
+        Ok(())
+    }
+
     #[allow(clippy::disallowed_methods)] // the one place where transactions start
     async fn begin(&self, session: &mut ClientSession, deadline: Deadline) -> Result<(), Error> {
         let left = deadline.remaining()?;
@@ -138,7 +151,7 @@ impl Db {
             .write_concern(self.majority())
             .max_commit_time(left)
             .build();
-        crate::bounded(deadline, |_| session.start_transaction().with_options(options)).await
+        bounded(deadline, |_| session.start_transaction().with_options(options)).await
     }
 }
 

@@ -1,10 +1,14 @@
 //! Idempotency records.
 
+use std::time::Duration;
+
 use envelope::Reason;
 use futures::FutureExt as _;
 use ids::UserId;
 use mongo::idempotency::{Answer, Conflict, Records, ScopedKey};
-use mongo::{Db, TransactError};
+use mongo::{Db, MongoConfig, Policy, TransactError};
+use mongodb::bson::{Bson, Document, doc};
+use service::Shell;
 use tokio::sync::oneshot;
 
 use crate::soon;
@@ -44,6 +48,50 @@ async fn a_key_gives_its_first_answer_again_in_its_own_scope_only() {
     assert_eq!(other_body.reason(), Reason::IdempotencyKeyReused);
     let twin = record(&db, &ours, "second").await.unwrap_err();
     assert!(matches!(twin, TransactError::Refused(Conflict::Finished)));
+}
+
+/// Stops or continues replication from the primary. Tests beside this one wait meanwhile for their majority.
+async fn pause_replication(mode: &str) {
+    let hello = crate::connect("admin", "").await.database().run_command(doc! { "hello": 1 }).await.unwrap();
+    let primary = hello.get_str("primary").unwrap();
+    for host in hello.get_array("hosts").unwrap().iter().filter_map(Bson::as_str) {
+        if host != primary {
+            let uri = format!("mongodb://{host}/?directConnection=true");
+            let member =
+                Db::connect(&MongoConfig::new(uri, "admin"), &Shell::without_admin().tasks).await.unwrap();
+            let command = doc! { "configureFailPoint": "rsSyncApplyStop", "mode": mode };
+            member.database().run_command(command).await.unwrap();
+        }
+    }
+}
+
+/// A snapshot can show a twin's record before a majority has it, and a lookup reads what a majority has.
+#[tokio::test]
+async fn who_is_refused_for_a_finished_twin_finds_its_answer() {
+    let db = database("idempotency_majority").await;
+    let records = Records::<String>::new(&db);
+    let ours = key(UserId::new(), "pay", 1);
+    pause_replication("alwaysOn").await;
+    let first = tokio::spawn({
+        let (db, ours) = (db.clone(), ours.clone());
+        async move { record(&db, &ours, "first").await }
+    });
+    // Committed on the primary, and nowhere else.
+    let on_primary = db.collection::<Document>(Policy::Log, "idempotency_keys");
+    let visible = async { while on_primary.find_one(doc! {}).await.unwrap().is_none() {} };
+    soon().bound(visible).await.unwrap();
+    let twin = async {
+        let refused = record(&db, &ours, "second").await;
+        (refused, records.find(&ours, soon()).await.unwrap())
+    };
+    tokio::pin!(twin);
+    let early = tokio::time::timeout(Duration::from_millis(200), &mut twin).await;
+    pause_replication("off").await;
+    assert!(early.is_err(), "refused for something that may still be rolled back: {early:?}");
+    let (refused, found) = twin.await;
+    assert!(matches!(refused, Err(TransactError::Refused(Conflict::Finished))));
+    assert!(found.is_some());
+    first.await.unwrap().unwrap();
 }
 
 #[tokio::test]

@@ -69,7 +69,7 @@ impl Store {
         Self {
             db: db.clone(),
             accounts: db.collection(Policy::Ledger, ACCOUNTS),
-            balances: db.collection(Policy::Balance, ACCOUNTS),
+            balances: db.collection(Policy::Linearizable, ACCOUNTS),
             entries: db.collection(Policy::Ledger, ENTRIES),
             payments: db.collection(Policy::Ledger, PAYMENTS),
             deposits: Records::new(db),
