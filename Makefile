@@ -4,10 +4,10 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := target/debug
 
-.PHONY: help build run down test test-api lint fmt bench deny
+.PHONY: help build run down test test-api lint fmt bench bench-orders deny
 
 help: ## List what can be done
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 14
 
 build: ## Build every process and the command line
 	cargo build --workspace --bins --locked
@@ -36,6 +36,10 @@ fmt: ## Format the code
 bench: ## Real baskets as orders over REST, 16 and 64 clients side by side
 	cargo build --release --workspace --bins --locked
 	BIN=target/release deploy/bench/run
+
+bench-orders: ## One transaction per order against the commit lanes; draws the README's chart
+	cargo build --release --workspace --bins --locked
+	target/release/nines bench orders --chart docs/charts/bench-orders.svg
 
 deny: ## Licences, advisories and bans (needs cargo-deny and its advisory database)
 	cargo deny check

@@ -31,6 +31,37 @@ async fn orders_go_on_without_one_of_their_replicas_and_nothing_is_placed_twice(
     shop.verify_books().await;
 }
 
+/// With this many buyers of one SKU there is always a batch under way.
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_killed_in_mid_batch_leave_one_order_for_each_key() {
+    const BUYERS: i64 = 32;
+    const EACH: i64 = 15;
+    let shop = Shop::open("replicas_batch").await;
+    let (admin, customer) = (shop.admin().await, shop.customer().await);
+    shop.product(&admin, "tea", 450, BUYERS * EACH).await;
+    let buying = futures::future::join_all((0..BUYERS).map(|_| async {
+        for _ in 0..EACH {
+            let key = fresh_key();
+            eventually("an order", async || {
+                customer.post_with_key("/orders", order_of(&[("tea", 1)]), &key).await.status == 201
+            })
+            .await;
+        }
+    }));
+    let killing = async {
+        for (name, sold) in [("order-1", 60), ("order-2", 180), ("order-1", 300)] {
+            eventually("more orders", async || shop.available("tea").await <= BUYERS * EACH - sold).await;
+            let replica = shop.platform.process(name).unwrap();
+            replica.kill9().await.unwrap();
+            replica.start_again().unwrap();
+            shop.platform.wait_until_ready_one(name, Duration::from_secs(30)).await.unwrap();
+        }
+    };
+    futures::join!(buying, killing);
+    assert_eq!(shop.available("tea").await, 0);
+    shop.verify_books().await;
+}
+
 #[tokio::test]
 async fn services_stop_in_good_order_when_asked_to() {
     let shop = Shop::open("stop").await;

@@ -5,7 +5,7 @@ use mongodb::bson;
 use uuid::Uuid;
 
 /// A stored value that our types do not allow: a fault of ours or of whoever wrote to the database by hand.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("a stored {what} is not valid")]
 pub struct ConvertError {
     /// What was read.

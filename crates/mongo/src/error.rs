@@ -7,7 +7,7 @@ use mongodb::error::{
 use crate::convert::ConvertError;
 
 /// A failure of the database.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// The caller's deadline passed; if it was a write outside a transaction, it may or may not have happened.
     #[error("the deadline passed during a database operation")]

@@ -1,5 +1,6 @@
 //! Idempotency records: the answer that a key was given, written in the transaction of its effect and kept for 48 hours.
 
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use futures::FutureExt as _;
@@ -20,7 +21,7 @@ const COLLECTION: &str = "idempotency_keys";
 const RETENTION: Duration = Duration::from_secs(48 * 60 * 60);
 
 /// A key in its scope (the caller and the call), with the fingerprint of what it was sent with.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ScopedKey {
     id: String,
     fingerprint: Fingerprint,
@@ -108,6 +109,12 @@ struct Record<A> {
     expires_at: DateTime,
 }
 
+#[derive(Debug, Deserialize)]
+struct RecordId {
+    #[serde(rename = "_id")]
+    id: String,
+}
+
 impl<A: Serialize + DeserializeOwned + Clone + Send + Sync> Records<A> {
     /// The records in a database.
     pub fn new(db: &Db) -> Self {
@@ -132,6 +139,30 @@ impl<A: Serialize + DeserializeOwned + Clone + Send + Sync> Records<A> {
         }
     }
 
+    /// Those of the keys that have a record, in the caller's transaction.
+    pub async fn existing<'a>(
+        &self,
+        session: &mut ClientSession,
+        keys: impl IntoIterator<Item = &'a ScopedKey>,
+    ) -> mongodb::error::Result<HashSet<ScopedKey>> {
+        let by_id: HashMap<_, _> = keys.into_iter().map(|key| (key.id.as_str(), key)).collect();
+        if by_id.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let ids: Vec<_> = by_id.keys().copied().collect();
+        let only_id = self.records.clone_with_type::<RecordId>();
+        let mut cursor = only_id
+            .find(doc! { "_id": { "$in": ids } })
+            .projection(doc! { "_id": 1 })
+            .session(&mut *session)
+            .await?;
+        let mut existing = HashSet::new();
+        while let Some(found) = cursor.next(session).await.transpose()? {
+            existing.extend(by_id.get(found.id.as_str()).map(|key| (*key).clone()));
+        }
+        Ok(existing)
+    }
+
     /// Writes the answer in the transaction of its effect. To be called first in the transaction: then a conflict can
     /// only come from a twin.
     pub async fn record<R: From<Conflict>>(
@@ -141,16 +172,49 @@ impl<A: Serialize + DeserializeOwned + Clone + Send + Sync> Records<A> {
         request_id: &str,
         answer: &A,
     ) -> Result<(), Abort<R>> {
-        let record = Record {
-            id: key.id.clone(),
-            fingerprint: to_binary(key.fingerprint),
-            request_id: request_id.to_owned(),
-            answer: answer.clone(),
-            expires_at: DateTime::from_millis(DateTime::now().timestamp_millis() + retention_ms()),
-        };
+        let record = Record::new(key, request_id, answer.clone());
         match self.records.insert_one(record).session(session).await {
             Ok(_) => Ok(()),
             Err(error) => Err(conflict_or(error)),
+        }
+    }
+
+    /// Writes several answers in the transaction of their effects. A twin of one makes it fail for all, as a duplicate
+    /// key or a write conflict.
+    pub async fn record_all(
+        &self,
+        session: &mut ClientSession,
+        answers: &[KeyedAnswer<A>],
+    ) -> mongodb::error::Result<()> {
+        if answers.is_empty() {
+            return Ok(());
+        }
+        let record =
+            |keyed: &KeyedAnswer<A>| Record::new(&keyed.key, &keyed.request_id, keyed.answer.clone());
+        self.records.insert_many(answers.iter().map(record)).session(session).await?;
+        Ok(())
+    }
+}
+
+/// An answer to be kept.
+#[derive(Debug, Clone)]
+pub struct KeyedAnswer<A> {
+    /// The key that it is kept under.
+    pub key: ScopedKey,
+    /// The request that it is the answer of.
+    pub request_id: String,
+    /// The answer.
+    pub answer: A,
+}
+
+impl<A> Record<A> {
+    fn new(key: &ScopedKey, request_id: &str, answer: A) -> Self {
+        Self {
+            id: key.id.clone(),
+            fingerprint: to_binary(key.fingerprint),
+            request_id: request_id.to_owned(),
+            answer,
+            expires_at: DateTime::from_millis(DateTime::now().timestamp_millis() + retention_ms()),
         }
     }
 }

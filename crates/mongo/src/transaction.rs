@@ -18,6 +18,8 @@ use crate::{Db, Error, Policy, bounded};
 const COMMIT_GRACE: Duration = Duration::from_secs(5);
 /// How long the server gets to hear of an abort; it aborts by itself later if it does not.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long settling a commit that was not answered may take.
+const SUPERSEDE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The waits between tries: full jitter around 2, 4, 8 … 128 ms.
 const FIRST_BACKOFF: Duration = Duration::from_millis(2);
 const LONGEST_BACKOFF: Duration = Duration::from_millis(128);
@@ -27,6 +29,8 @@ const LONGEST_BACKOFF: Duration = Duration::from_millis(128);
 pub enum Abort<R> {
     /// The rules refuse it: nothing is written and nothing is tried again.
     Refused(R),
+    /// The body has learned something and wants to start over at once, in a new snapshot.
+    Again,
     /// The database failed; what may pass is tried again.
     Driver(DriverError),
 }
@@ -50,6 +54,7 @@ pub enum TransactError<R> {
 
 enum Attempt<T, R> {
     Committed(T),
+    Again,
     Retry(DriverError),
     Failed(TransactError<R>),
 }
@@ -82,6 +87,7 @@ impl Db {
             match self.attempt(&mut session, deadline, &mut body).await {
                 Attempt::Committed(value) => return Ok(value),
                 Attempt::Failed(error) => return Err(error),
+                Attempt::Again => {}
                 Attempt::Retry(error) => {
                     metrics::counter!("mongo_transaction_retries_total").increment(1);
                     let wait = backoff.next().unwrap_or(LONGEST_BACKOFF);
@@ -115,6 +121,10 @@ impl Db {
                 abort(session).await;
                 return Attempt::Failed(TransactError::Store(error.into()));
             }
+            Ok(Err(Abort::Again)) => {
+                abort(session).await;
+                return Attempt::Again;
+            }
             Ok(Err(Abort::Refused(refusal))) => {
                 abort(session).await;
                 return Attempt::Failed(match self.confirm_seen(deadline).await {
@@ -130,7 +140,30 @@ impl Db {
         match commit(session, deadline).await {
             Ok(()) => Attempt::Committed(value),
             Err(CommitError::Transient(error)) => Attempt::Retry(error),
-            Err(CommitError::Final(error)) => Attempt::Failed(TransactError::Store(error)),
+            Err(CommitError::Final(error)) => {
+                if matches!(error, Error::OutcomeUnknown(_)) {
+                    self.supersede(session).await;
+                }
+                Attempt::Failed(TransactError::Store(error))
+            }
+        }
+    }
+
+    /// Settles a commit that was not answered. If it never reached the server, its transaction is still open there and
+    /// keeps what it wrote locked until the server gives it up after a minute; the session's next transaction, which
+    /// does nothing, ends it at once. If it did, a majority has it when this returns, so that looking it up finds it.
+    async fn supersede(&self, session: &mut ClientSession) {
+        let deadline = Deadline::after(SUPERSEDE_TIMEOUT);
+        let any = self.collection::<Document>(Policy::Ledger, "migrations");
+        let next = async {
+            self.begin(session, deadline).await?;
+            let find = any.find_one(doc! { "_id": "" }).session(&mut *session);
+            deadline.bound(find.into_future()).await??;
+            abort(session).await;
+            self.confirm_seen(deadline).await
+        };
+        if let Err(error) = next.await {
+            tracing::warn!(?error, "a commit that was not answered could not be settled");
         }
     }
 

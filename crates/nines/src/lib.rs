@@ -1,7 +1,8 @@
-//! What the command-line tool does beside running the stack: real input, and the check of the books. A library, so
-//! that tests can call it, above all [`verify::verify`].
+//! What the command-line tool does beside running the stack: real input, the check of the books, and the benchmarks. A
+//! library, so that tests can call it, above all [`verify::verify`].
 
 mod backoff;
+pub mod bench;
 pub mod completejourney;
 pub mod import;
 mod place;

@@ -91,7 +91,8 @@ pub struct ServerConfig {
     /// How long requests that are under way may take after SIGTERM, in ms; 10,000 by default.
     #[serde(default = "default_drain_timeout_ms")]
     pub drain_timeout_ms: u64,
-    /// The most requests under way at once on one connection; 1,024 by default.
+    /// The most requests under way at once on one connection; 8,192 by default. Beyond, callers wait
+    /// on their side, unseen: a service that refuses what is too much must be asked first.
     #[serde(default = "default_max_concurrent_streams")]
     pub max_concurrent_streams: u32,
 }
@@ -109,7 +110,7 @@ pub fn default_drain_timeout_ms() -> u64 {
 }
 
 fn default_max_concurrent_streams() -> u32 {
-    1_024
+    8_192
 }
 
 /// The replicas of another service: a list of `http://host:port`, or one text with commas between them (for the

@@ -20,6 +20,11 @@ impl Deadline {
         Self(Instant::now() + budget)
     }
 
+    /// The moment itself.
+    pub fn instant(self) -> Instant {
+        self.0
+    }
+
     /// The time that is left; an error when there is none, so that expired work is refused before it starts.
     pub fn remaining(self) -> Result<Duration, Expired> {
         let left = self.0.saturating_duration_since(Instant::now());

@@ -18,22 +18,23 @@ pub struct Movement {
     pub delta: NonZeroI64,
     /// Why.
     pub reason: Reason,
-    /// For which order, when for one.
+    /// For which order, when for one alone. Orders that were written together share a movement, and each of their
+    /// lines names it.
     pub order_id: Option<OrderId>,
     /// When.
     pub created_at: Timestamp,
 }
 
 /// Why a counter changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
     /// The first stock of an imported product.
     Initial,
-    /// An order took it.
+    /// Orders took it.
     OrderPlaced,
-    /// A cancelled order gave it back.
+    /// Cancelled orders gave it back.
     OrderCancelled,
-    /// An order that was not paid in time gave it back.
+    /// Orders that were not paid in time gave it back.
     OrderExpired,
     /// A person changed it, and says why in 1 to 200 characters without control characters.
     Adjustment(String),

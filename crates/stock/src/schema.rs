@@ -21,7 +21,6 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
                 "properties": {
                     "_id": { "bsonType": "string", "minLength": 1, "maxLength": 64 },
                     "available": { "bsonType": "long", "minimum": 0 },
-                    "lastMovement": { "bsonType": "binData" },
                 },
             };
             schema::collection(database, LEVELS, levels).await?;

@@ -2,8 +2,10 @@
 
 use std::num::NonZeroI64;
 
+use ids::Sku;
 use mongo::{ConvertError, from_bson_time, from_bson_uuid, to_bson_time, to_bson_uuid};
 use mongodb::bson::{DateTime, Uuid};
+use mongodb::error::Error as DriverError;
 use serde::{Deserialize, Serialize};
 
 use crate::Movement;
@@ -18,9 +20,18 @@ pub(crate) struct LevelDocument {
     #[serde(rename = "_id")]
     pub(crate) sku: String,
     pub(crate) available: i64,
-    /// The movement that changed it last; none after the first stock.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) last_movement: Option<Uuid>,
+}
+
+impl LevelDocument {
+    pub(crate) fn into_level(self) -> Result<(Sku, u64), DriverError> {
+        let sku = self.sku.parse().map_err(|_| DriverError::custom("a counter of what is no SKU"))?;
+        Ok((sku, pieces(self.available)))
+    }
+}
+
+/// Counters are never negative: the validator and the conditional update see to it.
+pub(crate) fn pieces(available: i64) -> u64 {
+    u64::try_from(available).unwrap_or_default()
 }
 
 /// A movement as it is stored; public since idempotency records keep it as the answer of an adjustment.

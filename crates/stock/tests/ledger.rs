@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use ids::{OrderId, Quantity, Sku};
-use mongo::{Db, MongoConfig, TransactError};
+use mongo::{Abort, Db, MongoConfig, TransactError};
 use service::{Deadline, Shell};
-use stock::{Ledger, Reason, StockRefusal};
+use stock::{Ledger, Posting, Reason, StockRefusal};
 
 type Outcome = Result<(), TransactError<StockRefusal>>;
 
@@ -48,23 +48,36 @@ impl Shop {
         Self { db, ledger }
     }
 
+    /// Looks first, as whoever has to say what is missing.
     async fn take(&self, id: OrderId, lines: BTreeMap<Sku, Quantity>) -> Outcome {
         let ledger = self.ledger.clone();
         let taken = self.db.transact(soon(), move |session| {
             let (ledger, lines) = (ledger.clone(), lines.clone());
-            async move { ledger.take(session, id, &lines, ids::now()).await }.boxed()
+            async move {
+                let mut levels = ledger.levels(session, lines.keys()).await?;
+                levels.take(&lines).map_err(Abort::Refused)?;
+                let mut posting = Posting::new(ids::now());
+                posting.take(id, &lines);
+                assert!(ledger.post(session, &posting).await?);
+                Ok(())
+            }
+            .boxed()
         });
         taken.await
     }
 
-    async fn give_back(&self, id: OrderId, lines: BTreeMap<Sku, Quantity>) -> Outcome {
+    /// Does not look: the counters' own conditions refuse.
+    async fn post(&self, posting: Posting) -> Outcome {
         let ledger = self.ledger.clone();
-        let given = self.db.transact(soon(), move |session| {
-            let (ledger, lines) = (ledger.clone(), lines.clone());
-            async move { ledger.give_back(session, id, &lines, Reason::OrderCancelled, ids::now()).await }
-                .boxed()
+        let posted = self.db.transact(soon(), move |session| {
+            let (ledger, posting) = (ledger.clone(), posting.clone());
+            async move {
+                let covered = ledger.post(session, &posting).await?;
+                covered.then_some(()).ok_or(Abort::Refused(StockRefusal::Insufficient(Vec::new())))
+            }
+            .boxed()
         });
-        given.await
+        posted.await
     }
 
     async fn available(&self, name: &str) -> u64 {
@@ -110,7 +123,9 @@ async fn what_is_given_back_can_be_sold_again() {
     let shop = Shop::open("given_back", [("a", 3)]).await;
     let id = OrderId::new();
     shop.take(id, lines([("a", 3)])).await.unwrap();
-    shop.give_back(id, lines([("a", 3)])).await.unwrap();
+    let mut posting = Posting::new(ids::now());
+    posting.give_back(id, &lines([("a", 3)]), &Reason::OrderCancelled);
+    shop.post(posting).await.unwrap();
     assert_eq!(shop.available("a").await, 3);
     let movements = shop.ledger.movements(&sku("a"), None, 10, soon()).await.unwrap();
     let story: Vec<_> = movements.iter().map(|m| (m.delta.get(), m.reason.clone(), m.order_id)).collect();
@@ -120,6 +135,23 @@ async fn what_is_given_back_can_be_sold_again() {
         (3, Reason::Initial, None),
     ];
     assert_eq!(story, expected);
+}
+
+#[tokio::test]
+async fn a_posting_is_all_or_nothing_and_counts_what_comes_back() {
+    let shop = Shop::open("posting", [("a", 3), ("b", 3)]).await;
+    let mut posting = Posting::new(ids::now());
+    posting.take(OrderId::new(), &lines([("a", 3), ("b", 2)]));
+    posting.take(OrderId::new(), &lines([("b", 2)]));
+    assert!(shop.post(posting.clone()).await.is_err());
+    assert_eq!((shop.available("a").await, shop.sum_of_movements("a").await), (3, 3));
+    posting.give_back(OrderId::new(), &lines([("b", 1)]), &Reason::OrderExpired);
+    shop.post(posting).await.unwrap();
+    assert_eq!((shop.available("a").await, shop.available("b").await), (0, 0));
+    assert_eq!((shop.sum_of_movements("a").await, shop.sum_of_movements("b").await), (0, 0));
+    let mut unknown = Posting::new(ids::now());
+    unknown.take(OrderId::new(), &lines([("x", 1)]));
+    assert!(shop.post(unknown).await.is_err());
 }
 
 #[tokio::test]
@@ -145,7 +177,11 @@ async fn movements_come_page_by_page_newest_first() {
 #[tokio::test(flavor = "multi_thread")]
 async fn many_buyers_never_take_more_than_there_is() {
     let shop = Shop::open("oversell", [("hot", 20), ("cold", 1_000)]).await;
-    let buying = (0..64).map(|_| shop.take(OrderId::new(), lines([("cold", 1), ("hot", 1)])));
+    let buying = (0..64).map(|_| {
+        let mut posting = Posting::new(ids::now());
+        posting.take(OrderId::new(), &lines([("cold", 1), ("hot", 1)]));
+        shop.post(posting)
+    });
     let outcomes = futures::future::join_all(buying).await;
     let sold = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
     assert_eq!(sold, 20);

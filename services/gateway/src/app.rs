@@ -10,6 +10,7 @@ use service::{Readiness, Shell};
 
 use crate::auth::Keys;
 use crate::config::{Config, CorsConfig, DeadlinesConfig, HttpConfig};
+use crate::placement::Placement;
 use crate::upstreams::Upstreams;
 use crate::{middleware, routes};
 
@@ -17,6 +18,7 @@ use crate::{middleware, routes};
 #[derive(Debug)]
 pub(crate) struct Gateway {
     pub(crate) upstreams: Upstreams,
+    pub(crate) placement: Placement,
     pub(crate) keys: Arc<Keys>,
     pub(crate) readiness: Readiness,
     pub(crate) http: HttpConfig,
@@ -29,6 +31,7 @@ impl Gateway {
         let upstreams = Upstreams::new(&config.upstreams);
         Self {
             keys: Arc::new(Keys::new(upstreams.clone())),
+            placement: Placement::new(upstreams.order(), &config.placement),
             upstreams,
             readiness: shell.readiness.clone(),
             http: config.http.clone(),

@@ -23,6 +23,9 @@ pub struct Config {
     /// How long a request may take.
     #[serde(default)]
     pub deadlines: DeadlinesConfig,
+    /// Which replica of the order service places an order.
+    #[serde(default)]
+    pub placement: PlacementConfig,
     /// Which web pages may call from a browser.
     #[serde(default)]
     pub cors: CorsConfig,
@@ -115,6 +118,21 @@ pub struct DeadlinesConfig {
 impl Default for DeadlinesConfig {
     fn default() -> Self {
         Self { default_ms: 5_000, payment_ms: 8_000 }
+    }
+}
+
+/// `[placement]`: which replica of the order service places an order.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PlacementConfig {
+    /// Whether orders of one SKU go to the same replica, which is fastest when many want the same; true by default.
+    /// False takes the replicas in turn. Both are equally correct.
+    pub affinity: bool,
+}
+
+impl Default for PlacementConfig {
+    fn default() -> Self {
+        Self { affinity: true }
     }
 }
 

@@ -10,6 +10,7 @@ mod exchange;
 mod input;
 mod middleware;
 mod openapi;
+mod placement;
 mod refusal;
 mod reply;
 mod routes;

@@ -50,6 +50,11 @@ impl Upstreams {
         OrderServiceClient::new(self.order.channel())
     }
 
+    /// The replicas of the order service, for whoever chooses among them.
+    pub(crate) fn order(&self) -> Upstream {
+        self.order.clone()
+    }
+
     pub(crate) fn accounts(&self) -> AccountServiceClient<Channel> {
         AccountServiceClient::new(self.payment.channel())
     }

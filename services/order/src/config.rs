@@ -1,5 +1,6 @@
 //! The configuration of the order service.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use mongo::MongoConfig;
@@ -7,6 +8,8 @@ use serde::Deserialize;
 use service::ServiceConfig;
 use service::config::{AdminConfig, Endpoints, LogConfig, ServerConfig};
 use service::page::PageTokensConfig;
+
+use crate::domain::LaneLimits;
 
 /// Everything that can be configured.
 #[derive(Debug, Clone, Deserialize)]
@@ -28,6 +31,9 @@ pub struct Config {
     /// Rules for orders.
     #[serde(default)]
     pub orders: OrdersConfig,
+    /// The commit lanes.
+    #[serde(default)]
+    pub lanes: LanesConfig,
 }
 
 /// `[upstreams]`: the services that this one calls.
@@ -85,6 +91,55 @@ impl OrdersConfig {
 
     pub(crate) fn price_cache(&self) -> Duration {
         Duration::from_millis(self.price_cache_ms)
+    }
+}
+
+/// `[lanes]`: the commit lanes, which commit waiting orders in batches.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LanesConfig {
+    /// How many batches are committed at once; 2. One for each connection to MongoDB that may be busy with commits.
+    pub count: NonZeroUsize,
+    /// How many orders may wait for a batch; 4,096. Beyond, orders are refused with `OVERLOADED`.
+    pub max_waiting_orders: usize,
+    /// How many cancellations and expiries may wait beyond that, so that new orders don't keep stock from coming back;
+    /// 1,000, which is what an expiry lines up at once.
+    pub max_waiting_releases: usize,
+    /// How many bytes the waiting orders may take, about; 33,554,432 (32 MiB).
+    pub max_waiting_bytes: usize,
+    /// The most orders in a batch; 256.
+    pub max_batch_orders: NonZeroUsize,
+    /// The most order lines in a batch; 2,000. An order with more goes alone.
+    pub max_batch_lines: usize,
+    /// The most bytes in a batch, about; 4,194,304 (4 MiB). MongoDB takes 48 MB in one command.
+    pub max_batch_bytes: usize,
+}
+
+impl Default for LanesConfig {
+    fn default() -> Self {
+        Self {
+            count: const { NonZeroUsize::new(2).unwrap() },
+            max_waiting_orders: 4_096,
+            max_waiting_releases: 1_000,
+            max_waiting_bytes: 32 << 20,
+            max_batch_orders: const { NonZeroUsize::new(256).unwrap() },
+            max_batch_lines: 2_000,
+            max_batch_bytes: 4 << 20,
+        }
+    }
+}
+
+impl LanesConfig {
+    pub(crate) fn limits(&self) -> LaneLimits {
+        LaneLimits {
+            lanes: self.count.get(),
+            waiting: self.max_waiting_orders,
+            reserved: self.max_waiting_releases,
+            waiting_bytes: self.max_waiting_bytes,
+            batch_orders: self.max_batch_orders.get(),
+            batch_lines: self.max_batch_lines,
+            batch_bytes: self.max_batch_bytes,
+        }
     }
 }
 

@@ -33,6 +33,13 @@ pub(crate) enum OrderError {
     Envelope(#[from] Error),
 }
 
+impl OrderError {
+    /// Whether the rules refuse a new order; not when it is the platform that can't take it at present.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, Self::UnknownSkus(_) | Self::TooExpensive(_) | Self::RiskRejected | Self::Stock(_))
+    }
+}
+
 impl From<OrderError> for Error {
     fn from(error: OrderError) -> Self {
         match error {

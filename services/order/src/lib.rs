@@ -17,7 +17,7 @@ use service::{OnFailure, Shell, Upstream};
 use tokio::net::TcpListener;
 use tonic::service::RoutesBuilder;
 
-pub use config::{Config, OrdersConfig, UpstreamsConfig};
+pub use config::{Config, LanesConfig, OrdersConfig, UpstreamsConfig};
 
 use crate::app::App;
 use crate::grpc::OrderGrpc;
@@ -38,12 +38,22 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> anyhow::Result<()> {
     let db = mongo::Db::connect(&config.mongo, &shell.tasks).await?;
     mongo::migration::watch(shell, &db, store::migrations());
-    let prices = Prices::new(Upstream::new(&config.upstreams.inventory), config.orders.price_cache());
+    let inventory = Upstream::new(&config.upstreams.inventory);
+    let prices = Prices::new(inventory, config.orders.price_cache(), shell.tasks.clone());
     let payments = Payments::new(Upstream::new(&config.upstreams.payment));
     let tokens = PageTokens::from_config(&config.page_tokens)?;
-    let app = App::new(&db, config.orders.clone(), prices, payments, tokens, shell.tasks.clone());
+    let app = App::new(
+        &db,
+        config.orders.clone(),
+        config.lanes.limits(),
+        prices,
+        payments,
+        tokens,
+        shell.tasks.clone(),
+    );
     let expiry = Lease::new(&db, "order-expiry", EXPIRY_LEASE);
     shell.tasks.spawn("expiry", OnFailure::Stop, app.clone().expire_orders(expiry));
+    shell.tasks.spawn("shortages", OnFailure::Stop, app.lanes().clone().watch_shortages());
     shell.tasks.spawn("follow-up", OnFailure::Stop, app.clone().follow_up());
     let mut routes = RoutesBuilder::default();
     routes.add_service(OrderServiceServer::new(OrderGrpc::new(app)));

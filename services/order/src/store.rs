@@ -1,24 +1,27 @@
 //! Orders in MongoDB, and the transactions that change them together with the stock ledger.
 
+mod batch;
 mod document;
+mod keys;
 mod payments;
-mod place;
+mod plan;
 mod schema;
 mod transitions;
 
 use futures::TryStreamExt as _;
-use ids::{OrderId, UserId};
+use ids::{OrderId, Sku, UserId};
 use mongo::idempotency::Records;
 use mongo::{Db, Policy, bounded, to_bson_time, to_bson_uuid};
 use mongodb::Collection;
 use mongodb::bson::{Document, doc};
 use service::Deadline;
-use stock::Ledger;
+use stock::{Ledger, Levels};
 
 use crate::domain::{Order, Status};
+pub(crate) use batch::{Cause, Committed, Done, Placement, Release, Work};
 use document::{OrderDocument, PaymentDocument};
+pub(crate) use keys::PlacedBy;
 pub(crate) use payments::{Claim, FollowUp};
-pub(crate) use place::PlacedBy;
 pub(crate) use schema::migrations;
 
 const ORDERS: &str = "orders";
@@ -91,6 +94,11 @@ impl Store {
             "payment": { "$exists": false },
         };
         self.collect(query, doc! { "expiresAt": 1 }, limit, deadline).await
+    }
+
+    /// The counters of these SKUs, as a majority has them.
+    pub(crate) async fn levels(&self, skus: &[Sku], deadline: Deadline) -> Result<Levels, mongo::Error> {
+        self.ledger.current_levels(skus, deadline).await
     }
 
     async fn collect(

@@ -164,6 +164,8 @@ fn arguments(index: usize, port: u16, options: &BackingOptions) -> Vec<OsString>
         "shutdownTimeoutMillisForSignaledShutdown=500",
         // The black box recorder writes to disk every second, three times over.
         "diagnosticDataCollectionEnabled=false",
+        // A process that is killed in mid-transaction keeps what it wrote locked for so long; by default a minute.
+        "transactionLifetimeLimitSeconds=5",
     ];
     let test_commands = options.test_commands.then_some("enableTestCommands=1");
     for parameter in parameters.into_iter().chain(test_commands) {

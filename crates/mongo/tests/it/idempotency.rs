@@ -72,7 +72,8 @@ async fn who_is_refused_for_a_finished_twin_finds_its_answer() {
     let records = Records::<String>::new(&db);
     let ours = key(UserId::new(), "pay", 1);
     pause_replication("alwaysOn").await;
-    let first = tokio::spawn({
+    let mut first = tokio::task::JoinSet::new();
+    first.spawn({
         let (db, ours) = (db.clone(), ours.clone());
         async move { record(&db, &ours, "first").await }
     });
@@ -91,7 +92,7 @@ async fn who_is_refused_for_a_finished_twin_finds_its_answer() {
     let (refused, found) = twin.await;
     assert!(matches!(refused, Err(TransactError::Refused(Conflict::Finished))));
     assert!(found.is_some());
-    first.await.unwrap().unwrap();
+    first.join_all().await.into_iter().for_each(Result::unwrap);
 }
 
 #[tokio::test]

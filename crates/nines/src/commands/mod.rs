@@ -1,5 +1,6 @@
 //! The commands, one a file; those that need no stack of their own are in the library.
 
+mod bench;
 mod detach;
 mod down;
 mod logs;
@@ -11,6 +12,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use nines::Place;
+use nines::bench::Bench;
 use nines::import::Import;
 use nines::replay::Replay;
 use nines::verify::Verify;
@@ -41,6 +43,8 @@ enum Command {
     Replay(Replay),
     /// Check the books from the database alone.
     Verify(Verify),
+    /// Measure how fast orders are taken, on a stack of the benchmark's own.
+    Bench(Bench),
 }
 
 impl Cli {
@@ -55,6 +59,7 @@ impl Cli {
             Command::Import(import) => import.run().await,
             Command::Replay(replay) => replay.run().await,
             Command::Verify(verify) => verify.run().await,
+            Command::Bench(bench) => bench::run(bench).await,
         }
     }
 }

@@ -87,10 +87,13 @@ impl Stored for LivePieces {
     }
 }
 
-/// A movement for an order.
+/// A movement for orders.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Movement {
+    #[serde(rename = "_id")]
+    pub(super) id: Uuid,
+    /// When it is for this order alone.
     pub(super) order_id: Option<Uuid>,
     pub(super) sku: String,
     #[serde(deserialize_with = "integer")]
@@ -100,10 +103,39 @@ pub(super) struct Movement {
 
 impl Stored for Movement {
     const COLLECTION: &'static str = "stock_movements";
-    type Key = Option<Uuid>;
+    type Key = Uuid;
 
-    fn key(&self) -> Option<Uuid> {
-        self.order_id
+    fn key(&self) -> Uuid {
+        self.id
+    }
+}
+
+/// The order lines that name a movement, added up by the server. What should be the same in all of them is there as the
+/// lowest and the highest.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Lines {
+    #[serde(rename = "_id")]
+    pub(super) movement: Uuid,
+    #[serde(deserialize_with = "integer")]
+    pub(super) count: i64,
+    #[serde(deserialize_with = "integer")]
+    pub(super) pieces: i64,
+    pub(super) first_sku: String,
+    pub(super) last_sku: String,
+    pub(super) first_order: Uuid,
+    pub(super) last_order: Uuid,
+    /// Of the orders.
+    pub(super) first_status: String,
+    pub(super) last_status: String,
+}
+
+impl Stored for Lines {
+    const COLLECTION: &'static str = "orders";
+    type Key = Uuid;
+
+    fn key(&self) -> Uuid {
+        self.movement
     }
 }
 
@@ -155,6 +187,10 @@ pub(super) struct Line {
     pub(super) unit_price: i64,
     #[serde(deserialize_with = "integer")]
     pub(super) line_total: i64,
+    /// The movement that took its stock.
+    pub(super) taken_by: Option<Uuid>,
+    /// The movement that gave it back.
+    pub(super) returned_by: Option<Uuid>,
 }
 
 impl Stored for Order {
@@ -292,8 +328,6 @@ pub(super) struct SharedKey {
     pub(super) scope: KeyScope,
     #[serde(deserialize_with = "integer")]
     pub(super) orders: i64,
-    pub(super) first: Uuid,
-    pub(super) last: Uuid,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]

@@ -36,9 +36,12 @@ checks! {
     CounterIsSumOfMovements, "each counter is the sum of its movements";
     CounterMatchesOrders, "initial + adjustments - lines of live orders = counter, for each SKU";
     MovementsKnown, "each movement has a reason of the ledger";
-    LiveOrderMovements, "each line of a live order has its movement, once, and no other";
-    EndedOrderMovements, "each line of a cancelled or expired order was taken once and given back once";
-    MovementsHaveOrders, "each movement for an order belongs to an order that exists";
+    LinesTaken, "each order line names the movement that took its stock";
+    LinesReturned, "each line of a cancelled or expired order, and no other, names the movement that gave it back";
+    LinesHaveMovements, "each movement that an order line names exists";
+    MovementsHaveLines, "each movement for orders is named by an order line";
+    MovementsMatchLines, "each movement for orders is the sum of the lines that name it, of its SKU and for its reason";
+    MovementsOfOneOrder, "each movement that names an order is named by the lines of that order alone";
     OrderTotals, "each order's total is the sum of its lines";
     OneOrderPerKey, "one order for each user's idempotency key";
     AccountIsSumOfEntries, "each account is the sum of its entries";

@@ -5,7 +5,7 @@
 //! [`VerifyError::TooOld`] and says nothing about the books.
 //!
 //! The collections are read in order of the key that they are compared by, side by side. So the memory needed here does
-//! not grow with the books: one order, or one SKU, and one batch of 1,000 documents from each of up to four cursors.
+//! not grow with the books: one order, SKU or movement, and one batch of 1,000 documents from each of up to three cursors.
 //! MongoDB sorts and groups on disk beyond 100 MB.
 
 mod accounts;
@@ -14,6 +14,7 @@ mod cut;
 mod documents;
 mod findings;
 mod keys;
+mod movements;
 mod orders;
 mod payments;
 mod report;
@@ -116,6 +117,7 @@ async fn verify_once(database: &Database) -> Result<Report, VerifyError> {
     let mut findings = Findings::default();
     let mut counted = Counted::default();
     skus::check(&mut cut, &mut findings, &mut counted).await?;
+    movements::check(&mut cut, &mut findings).await?;
     orders::check(&mut cut, &mut findings, &mut counted).await?;
     keys::check(&mut cut, &mut findings).await?;
     accounts::check(&mut cut, &mut findings, &mut counted).await?;

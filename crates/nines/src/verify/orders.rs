@@ -1,19 +1,15 @@
-//! Each order against its stock movements, its payments and the account entries of those.
-
-use std::collections::BTreeMap;
+//! Each order by itself, and against its payments and the account entries of those.
 
 use mongodb::bson::{Uuid, doc};
 
 use super::VerifyError;
 use super::cut::{Cut, lowest};
-use super::documents::{
-    CANCELLED, EXPIRED, Movement, Order, OrderEntry, OrderStatus, PLACED, Payment, fields,
-};
+use super::documents::{Order, OrderEntry, OrderStatus, Payment, fields};
 use super::findings::{Check, Difference, Findings};
 use super::payments;
 use super::report::Counted;
 
-/// More documents of one order than this are passed over: there are findings by then. An order has 100 lines at most.
+/// More documents of one order than this are passed over: there are findings by then. An order is paid once.
 const MOST: usize = 2_000;
 
 /// All that is known about one order.
@@ -21,7 +17,6 @@ pub(super) struct OrderBooks {
     /// `None`: what names no order, though it should.
     pub(super) id: Option<Uuid>,
     pub(super) order: Option<Order>,
-    pub(super) movements: Vec<Movement>,
     /// But for the declined ones.
     pub(super) payments: Vec<Payment>,
     pub(super) entries: Vec<OrderEntry>,
@@ -37,13 +32,6 @@ pub(super) async fn check(
         ["userId", "status", "lines", "total", "currency", "paidAt", "payment.requestId", "refundDue"];
     let mut orders = cut.stream::<Order>(vec![doc! { "$sort": { "_id": 1 } }, fields(&wanted)]).await?;
 
-    let for_orders = doc! { "$match": { "$or": [
-        { "orderId": { "$exists": true } },
-        { "reason": { "$in": [PLACED, CANCELLED, EXPIRED] } },
-    ] } };
-    let wanted = fields(&["orderId", "sku", "delta", "reason"]);
-    let mut movements = cut.stream::<Movement>(vec![for_orders, wanted, by_order.clone()]).await?;
-
     let not_declined = doc! { "$match": { "status": { "$ne": "declined" } } };
     let wanted = fields(&["orderId", "userId", "method", "status", "amount", "currency"]);
     let mut payments = cut.stream::<Payment>(vec![not_declined, wanted, by_order.clone()]).await?;
@@ -56,11 +44,10 @@ pub(super) async fn check(
     let wanted = fields(&["orderId", "paymentId", "accountId", "delta", "kind"]);
     let mut entries = cut.stream::<OrderEntry>(vec![for_orders, wanted, by_order]).await?;
 
-    while let Some(id) = lowest([orders.key(), movements.key(), payments.key(), entries.key()]) {
+    while let Some(id) = lowest([orders.key(), payments.key(), entries.key()]) {
         let books = OrderBooks {
             id,
             order: orders.next_of(&id, cut).await?,
-            movements: movements.all_of(&id, MOST, cut).await?,
             payments: payments.all_of(&id, MOST, cut).await?,
             entries: entries.all_of(&id, MOST, cut).await?,
         };
@@ -75,12 +62,9 @@ pub(super) async fn check(
 
 impl OrderBooks {
     fn judge(&self, findings: &mut Findings) {
-        match &self.order {
-            Some(order) => {
-                totals(order, findings);
-                self.movements_of(order, findings);
-            }
-            None => self.movements_of_no_order(findings),
+        if let Some(order) = &self.order {
+            totals(order, findings);
+            stock(order, findings);
         }
         payments::judge(self, findings);
     }
@@ -89,52 +73,27 @@ impl OrderBooks {
     pub(super) fn subject(&self) -> String {
         self.id.map_or_else(|| "no order".to_owned(), |id| format!("order {id}"))
     }
-
-    fn movements_of_no_order(&self, findings: &mut Findings) {
-        for movement in &self.movements {
-            let found = format!("{} {} {}", movement.reason, movement.sku, movement.delta);
-            let difference =
-                Difference::new(self.subject(), "no movement, for there is no such order", found);
-            findings.add(Check::MovementsHaveOrders, difference);
-        }
-    }
-
-    /// Each line was taken once; when the order has ended, it was given back once as well.
-    fn movements_of(&self, order: &Order, findings: &mut Findings) {
-        let (check, given_back) = match order.status {
-            OrderStatus::PendingPayment | OrderStatus::Paid => (Check::LiveOrderMovements, None),
-            OrderStatus::Cancelled => (Check::EndedOrderMovements, Some(CANCELLED)),
-            OrderStatus::Expired => (Check::EndedOrderMovements, Some(EXPIRED)),
-        };
-        let mut pieces = BTreeMap::<&str, i64>::new();
-        for line in &order.lines {
-            *pieces.entry(&line.sku).or_default() += line.quantity;
-        }
-        let mut expected = BTreeMap::<(&str, &str), Vec<i64>>::new();
-        for (sku, pieces) in pieces {
-            expected.insert((sku, PLACED), vec![-pieces]);
-            if let Some(reason) = given_back {
-                expected.insert((sku, reason), vec![pieces]);
-            }
-        }
-        let mut found = BTreeMap::<(&str, &str), Vec<i64>>::new();
-        for movement in &self.movements {
-            found.entry((&movement.sku, &movement.reason)).or_default().push(movement.delta);
-        }
-        let mut keys: Vec<_> = expected.keys().chain(found.keys()).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        for key in keys {
-            let (sku, reason) = key;
-            let subject = format!("{} ({}), SKU {sku}, {reason}", self.subject(), order.status.name());
-            findings.compare(check, subject, deltas(expected.get(key)), deltas(found.get(key)));
-        }
-    }
 }
 
-fn deltas(deltas: Option<&Vec<i64>>) -> String {
-    let texts: Option<Vec<String>> = deltas.map(|deltas| deltas.iter().map(i64::to_string).collect());
-    texts.map_or_else(|| "no movement".to_owned(), |texts| texts.join(", "))
+/// Each line says by which movements its stock went and, when the order has ended, came back. Whether those are right
+/// is for [`super::movements`].
+fn stock(order: &Order, findings: &mut Findings) {
+    let has_ended = match order.status {
+        OrderStatus::PendingPayment | OrderStatus::Paid => false,
+        OrderStatus::Cancelled | OrderStatus::Expired => true,
+    };
+    for line in &order.lines {
+        let subject = || format!("order {} ({}), SKU {}", order.id, order.status.name(), line.sku);
+        if line.taken_by.is_none() {
+            let expected = "a movement that took its stock";
+            findings.add(Check::LinesTaken, Difference::new(subject(), expected, "none"));
+        }
+        if line.returned_by.is_some() != has_ended {
+            let expected = if has_ended { "a movement that gave it back" } else { "none that gave it back" };
+            let found = line.returned_by.map_or_else(|| "none".to_owned(), |id| format!("movement {id}"));
+            findings.add(Check::LinesReturned, Difference::new(subject(), expected, found));
+        }
+    }
 }
 
 fn totals(order: &Order, findings: &mut Findings) {

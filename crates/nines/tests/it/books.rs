@@ -1,4 +1,5 @@
-//! Books that are right, to plant faults in: two SKUs, an order in each state, and an account that paid for two.
+//! Books that are right, to plant faults in: three SKUs, an order in each state, movements of several orders and of one,
+//! and an account that paid for two.
 
 use devstack::testing::{backing, database_name};
 use mongodb::bson::{Bson, DateTime, Document, Uuid, doc};
@@ -43,8 +44,7 @@ impl Books {
             refund_due: Uuid::new(),
             expired: Uuid::new(),
         };
-        books.orders().await;
-        books.stock().await;
+        books.orders_and_stock().await;
         books.money().await;
         books
     }
@@ -72,13 +72,18 @@ impl Books {
         assert_eq!(removed.deleted_count, 1, "the fault was not planted");
     }
 
+    /// The movement that a line of an order names in this field.
+    pub(crate) async fn named(&self, order: Uuid, line: usize, field: &str) -> Uuid {
+        let order = self.collection("orders").find_one(doc! { "_id": order }).await.unwrap().unwrap();
+        let line = order.get_array("lines").unwrap()[line].as_document().unwrap().clone();
+        mongodb::bson::deserialize_from_bson(line.get(field).unwrap().clone()).unwrap()
+    }
+
     /// An order as the order service writes it, of 2 a and 1 b.
-    pub(crate) fn order(&self, id: Uuid, status: &str, more: Document) -> Document {
-        let line = |sku: &str, quantity: i32| {
-            doc! { "sku": sku, "quantity": quantity, "unitPrice": PRICE, "lineTotal": PRICE * i64::from(quantity) }
-        };
+    pub(crate) fn order(&self, id: Uuid, status: &str, moved: Moved, more: Document) -> Document {
         let mut order = doc! {
-            "_id": id, "userId": self.user, "status": status, "lines": [line("a", 2), line("b", 1)],
+            "_id": id, "userId": self.user, "status": status,
+            "lines": [moved.line(0, "a", 2), moved.line(1, "b", 1)],
             "total": PRICE * 3, "currency": "USD", "risk": { "decision": "accept", "source": "local_rules" },
             "version": 1_i64, "createdAt": DateTime::now(), "expiresAt": DateTime::now(),
             "idempotencyKey": format!("key-{id}"), "requestId": "r",
@@ -87,49 +92,41 @@ impl Books {
         order
     }
 
-    async fn orders(&self) {
+    /// Three batches took the stock of two orders, of one and of five; three gave it back to two and to one each.
+    async fn orders_and_stock(&self) {
+        let [two, one, five, two_cancelled, one_cancelled, one_expired] = [(); 6].map(|()| Batch::new());
         let paid = doc! { "paidAt": DateTime::now() };
         let attempt = doc! { "payment": { "key": "k", "requestId": "r" } };
         let due = doc! { "paidAt": DateTime::now(), "refundDue": true };
         let orders = [
-            self.order(self.pending, "pending_payment", doc! {}),
-            self.order(self.being_paid, "pending_payment", attempt),
-            self.order(self.paid, "paid", paid.clone()),
-            self.order(self.paid_by_card, "paid", paid.clone()),
-            self.order(self.cancelled, "cancelled", doc! {}),
-            self.order(self.refunded, "cancelled", paid),
-            self.order(self.refund_due, "cancelled", due),
-            self.order(self.expired, "expired", doc! {}),
+            self.order(self.pending, "pending_payment", two.took(), doc! {}),
+            self.order(self.being_paid, "pending_payment", two.took(), attempt),
+            self.order(self.paid, "paid", one.took(), paid.clone()),
+            self.order(self.paid_by_card, "paid", five.took(), paid.clone()),
+            self.order(self.cancelled, "cancelled", five.took().and_gave_back(two_cancelled), doc! {}),
+            self.order(self.refunded, "cancelled", five.took().and_gave_back(two_cancelled), paid),
+            self.order(self.refund_due, "cancelled", five.took().and_gave_back(one_cancelled), due),
+            self.order(self.expired, "expired", five.took().and_gave_back(one_expired), doc! {}),
         ];
         self.insert("orders", orders).await;
-    }
 
-    async fn stock(&self) {
         // A million and 50 to begin with, 10 a more by hand, and four live orders.
         let level = |sku: &str, available: i64| doc! { "_id": sku, "available": available };
         self.insert("stock_levels", [level("a", 1_000_010 - 4 * 2), level("b", 50 - 4), level("c", 0)]).await;
-        let mut movements = vec![
-            movement("a", 1_000_000, "initial", None),
-            movement("b", 50, "initial", None),
-            movement("a", 10, "adjustment: found behind the shelf", None),
+        let by_hand = [
+            movement(Uuid::new(), "a", 1_000_000, "initial", None),
+            movement(Uuid::new(), "b", 50, "initial", None),
+            movement(Uuid::new(), "a", 10, "adjustment: found behind the shelf", None),
         ];
-        for order in [
-            self.pending,
-            self.being_paid,
-            self.paid,
-            self.paid_by_card,
-            self.cancelled,
-            self.refunded,
-            self.refund_due,
-            self.expired,
-        ] {
-            movements.extend(both(order, "order_placed", -1));
-        }
-        for order in [self.cancelled, self.refunded, self.refund_due] {
-            movements.extend(both(order, "order_cancelled", 1));
-        }
-        movements.extend(both(self.expired, "order_expired", 1));
-        self.insert("stock_movements", movements).await;
+        let for_orders = [
+            two.movements(-2, "order_placed", None),
+            one.movements(-1, "order_placed", Some(self.paid)),
+            five.movements(-5, "order_placed", None),
+            two_cancelled.movements(2, "order_cancelled", None),
+            one_cancelled.movements(1, "order_cancelled", Some(self.refund_due)),
+            one_expired.movements(1, "order_expired", Some(self.expired)),
+        ];
+        self.insert("stock_movements", by_hand.into_iter().chain(for_orders.into_iter().flatten())).await;
     }
 
     async fn money(&self) {
@@ -186,13 +183,53 @@ impl Books {
     }
 }
 
-/// The movements of an order's two lines, in this direction.
-fn both(order: Uuid, reason: &str, sign: i64) -> [Document; 2] {
-    [movement("a", 2 * sign, reason, Some(order)), movement("b", sign, reason, Some(order))]
+/// The movements of a batch of orders, of a and of b.
+#[derive(Clone, Copy)]
+pub(crate) struct Batch([Uuid; 2]);
+
+/// The batch that took the stock of an order, and the one that gave it back.
+#[derive(Clone, Copy)]
+pub(crate) struct Moved {
+    taken: Batch,
+    returned: Option<Batch>,
 }
 
-pub(crate) fn movement(sku: &str, delta: i64, reason: &str, order: Option<Uuid>) -> Document {
-    let mut movement = doc! { "_id": Uuid::new(), "sku": sku, "delta": delta, "reason": reason, "createdAt": DateTime::now() };
+impl Batch {
+    pub(crate) fn new() -> Self {
+        Self([Uuid::new(), Uuid::new()])
+    }
+
+    pub(crate) fn took(self) -> Moved {
+        Moved { taken: self, returned: None }
+    }
+
+    /// Its movements for so many orders; negative where they took stock.
+    fn movements(self, orders: i64, reason: &str, order: Option<Uuid>) -> [Document; 2] {
+        let [a, b] = self.0;
+        [movement(a, "a", 2 * orders, reason, order), movement(b, "b", orders, reason, order)]
+    }
+}
+
+impl Moved {
+    fn and_gave_back(self, batch: Batch) -> Self {
+        Self { returned: Some(batch), ..self }
+    }
+
+    fn line(self, number: usize, sku: &str, quantity: i32) -> Document {
+        let mut line = doc! {
+            "sku": sku, "quantity": quantity, "unitPrice": PRICE, "lineTotal": PRICE * i64::from(quantity),
+            "takenBy": self.taken.0[number],
+        };
+        if let Some(returned) = self.returned {
+            line.insert("returnedBy", returned.0[number]);
+        }
+        line
+    }
+}
+
+pub(crate) fn movement(id: Uuid, sku: &str, delta: i64, reason: &str, order: Option<Uuid>) -> Document {
+    let mut movement =
+        doc! { "_id": id, "sku": sku, "delta": delta, "reason": reason, "createdAt": DateTime::now() };
     if let Some(order) = order {
         movement.insert("orderId", Bson::from(order));
     }

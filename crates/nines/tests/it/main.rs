@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod bench;
 mod books;
 mod completejourney;
 mod gateway;
 mod replay;
 mod verify;
 mod verify_live;
+mod verify_movements;

@@ -9,14 +9,14 @@ use devstack::testing::backing;
 use devstack::{Backing, BackingOptions, Progress};
 use futures::FutureExt as _;
 use ids::{OrderId, Quantity, Sku};
-use mongo::{Db, MongoConfig, Policy, to_bson_uuid};
+use mongo::{Abort, Db, MongoConfig, Policy, to_bson_uuid};
 use mongodb::bson::{Document, doc};
 use nines::verify::{VerifyError, verify};
 use service::{Deadline, OnFailure, Tasks};
-use stock::{Ledger, StockRefusal};
+use stock::{Ledger, Posting};
 use tokio_util::sync::CancellationToken;
 
-use crate::books::Books;
+use crate::books::{Batch, Books};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_live_system_is_compared_as_of_one_moment() {
@@ -65,12 +65,12 @@ async fn a_moment_that_the_server_no_longer_keeps_is_an_error_and_no_verdict() {
     own.stop().await.unwrap();
 }
 
-/// Places orders until the tasks are stopped.
+/// Places batches of orders until the tasks are stopped.
 async fn keep_ordering(uri: &str, books: &Books) -> Tasks {
     let tasks = Tasks::new(CancellationToken::new());
     let db = Db::connect(&MongoConfig::new(uri, books.database.name()), &tasks).await.unwrap();
     let stop = tasks.stop_signal();
-    let template = books.order(books.pending, "pending_payment", Document::new());
+    let template = books.order(books.pending, "pending_payment", Batch::new().took(), Document::new());
     tasks.spawn("orders", OnFailure::Stop, async move {
         while !stop.is_cancelled() {
             place(&db, &template).await;
@@ -80,22 +80,34 @@ async fn keep_ordering(uri: &str, books: &Books) -> Tasks {
     tasks
 }
 
-/// Places an order of 1 a as the order service does: order, counter and movement in one transaction.
+/// Places three orders of 1 a as the order service does: orders, counter and the movement that they share in one
+/// transaction.
 async fn place(db: &Db, template: &Document) {
-    let id = OrderId::new();
-    let mut order = template.clone();
-    order.insert("_id", to_bson_uuid(id.as_uuid()));
-    order.insert("idempotencyKey", id.to_string());
-    order.insert("total", 0_i64);
-    let line = doc! { "sku": "a", "quantity": 1, "unitPrice": 0_i64, "lineTotal": 0_i64 };
-    order.insert("lines", vec![line]);
-    let (orders, ledger) = (db.collection::<Document>(Policy::Ledger, "orders"), Ledger::new(db));
     let lines = BTreeMap::from([("a".parse::<Sku>().unwrap(), Quantity::try_from(1).unwrap())]);
+    let mut posting = Posting::new(ids::now());
+    let orders: Vec<_> = (0..3)
+        .map(|_| {
+            let id = OrderId::new();
+            let taken_by = to_bson_uuid(posting.take(id, &lines)[0].as_uuid());
+            let mut order = template.clone();
+            order.insert("_id", to_bson_uuid(id.as_uuid()));
+            order.insert("idempotencyKey", id.to_string());
+            order.insert("total", 0_i64);
+            let line = doc! {
+                "sku": "a", "quantity": 1, "unitPrice": 0_i64, "lineTotal": 0_i64, "takenBy": taken_by,
+            };
+            order.insert("lines", vec![line]);
+            order
+        })
+        .collect();
+    let (collection, ledger) = (db.collection::<Document>(Policy::Ledger, "orders"), Ledger::new(db));
     let placed = db.transact(Deadline::after(Duration::from_secs(10)), move |session| {
-        let (order, orders, ledger, lines) = (order.clone(), orders.clone(), ledger.clone(), lines.clone());
+        let (orders, posting) = (orders.clone(), posting.clone());
+        let (collection, ledger) = (collection.clone(), ledger.clone());
         async move {
-            orders.insert_one(order).session(&mut *session).await?;
-            ledger.take::<StockRefusal>(session, id, &lines, ids::now()).await
+            collection.insert_many(orders).session(&mut *session).await?;
+            let is_covered = ledger.post(session, &posting).await?;
+            if is_covered { Ok(()) } else { Err(Abort::Refused("the stock does not cover it")) }
         }
         .boxed()
     });

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use crate::auth::token;
+use crate::auth::verified::{TokenDigest, VerifiedTokens};
 use crate::upstreams::Upstreams;
 
 /// How old keys may get before they are fetched again.
@@ -41,6 +42,8 @@ pub(crate) struct Keys {
 struct KeySet {
     by_id: HashMap<String, DecodingKey>,
     public: PublicKeys,
+    /// What these keys have verified.
+    verified: VerifiedTokens,
 }
 
 impl std::fmt::Debug for KeySet {
@@ -101,13 +104,20 @@ impl Keys {
 
     /// The caller that a token stands for. `UNAVAILABLE` as long as there was never a key.
     pub(crate) async fn verify(&self, token: &str, deadline: Deadline) -> Result<Caller, Error> {
+        let keys = self.current();
+        let digest = TokenDigest::of(token);
+        if let Some(caller) = keys.as_ref().and_then(|keys| keys.verified.get(&digest)) {
+            return Ok(caller);
+        }
         let key_id = token::key_id(token)?;
-        let mut keys = self.current().ok_or_else(|| Error::unavailable("no token keys yet"))?;
+        let mut keys = keys.ok_or_else(|| Error::unavailable("no token keys yet"))?;
         if !keys.by_id.contains_key(&key_id) {
             keys = deadline.bound(self.current_with(&key_id, keys)).await?;
         }
         let key = keys.by_id.get(&key_id).ok_or_else(token::refused)?;
-        token::verify(token, key)
+        let verified = token::verify(token, key)?;
+        keys.verified.insert(digest, verified);
+        Ok(verified.caller)
     }
 
     /// The keys as a document, when there are any.
@@ -189,7 +199,7 @@ fn parse(jwks: &str) -> Result<KeySet, FetchError> {
     if public.is_empty() {
         Err(FetchError::Empty)
     } else {
-        Ok(KeySet { by_id, public: PublicKeys { keys: public } })
+        Ok(KeySet { by_id, public: PublicKeys { keys: public }, verified: VerifiedTokens::new() })
     }
 }
 

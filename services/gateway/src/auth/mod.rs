@@ -2,6 +2,7 @@
 
 mod keys;
 mod token;
+mod verified;
 
 pub(crate) use keys::{Keys, PublicKeys, no_keys_yet};
 pub(crate) use token::bearer_token;

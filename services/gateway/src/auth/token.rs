@@ -11,13 +11,28 @@ use service::{Caller, Role};
 const ISSUER: &str = "fournines";
 const AUDIENCE: &str = "fournines-api";
 /// How far the clocks of two machines may be apart, in seconds.
-const LEEWAY_SECONDS: u64 = 2;
+const LEEWAY_SECONDS: u32 = 2;
 
 #[derive(Deserialize)]
 struct Claims {
     sub: String,
     role: String,
     sid: String,
+    exp: i64,
+}
+
+/// What a token was found to say.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Verified {
+    pub(super) caller: Caller,
+    /// The second since the Unix epoch after which it is not taken any more.
+    expires_at: i64,
+}
+
+impl Verified {
+    pub(super) fn has_expired(&self) -> bool {
+        ids::now().as_second() > self.expires_at
+    }
 }
 
 /// The token in `Authorization: Bearer …`, or `UNAUTHENTICATED`.
@@ -36,14 +51,14 @@ pub(super) fn key_id(token: &str) -> Result<String, Error> {
     header.kid.filter(|_| header.alg == Algorithm::EdDSA).ok_or_else(refused)
 }
 
-/// The caller that a token stands for.
-pub(super) fn verify(token: &str, key: &DecodingKey) -> Result<Caller, Error> {
+/// Checks a token from its signature to its claims.
+pub(super) fn verify(token: &str, key: &DecodingKey) -> Result<Verified, Error> {
     let mut validation = Validation::new(Algorithm::EdDSA);
     validation.set_issuer(&[ISSUER]);
     validation.set_audience(&[AUDIENCE]);
     validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
     validation.validate_nbf = true;
-    validation.leeway = LEEWAY_SECONDS;
+    validation.leeway = LEEWAY_SECONDS.into();
     let claims = match jsonwebtoken::decode::<Claims>(token, key, &validation) {
         Ok(token) => token.claims,
         Err(error) if matches!(error.kind(), ErrorKind::ExpiredSignature) => {
@@ -51,11 +66,12 @@ pub(super) fn verify(token: &str, key: &DecodingKey) -> Result<Caller, Error> {
         }
         Err(_) => return Err(refused()),
     };
-    Ok(Caller {
+    let caller = Caller {
         user_id: claims.sub.parse::<UserId>().map_err(|_| refused())?,
         role: Role::from_name(&claims.role).ok_or_else(refused)?,
         session_id: claims.sid.parse::<SessionId>().map_err(|_| refused())?,
-    })
+    };
+    Ok(Verified { caller, expires_at: claims.exp.saturating_add(LEEWAY_SECONDS.into()) })
 }
 
 /// Says no more than that: why a forged token was not taken is nobody's business.

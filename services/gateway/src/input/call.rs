@@ -11,6 +11,7 @@ use actix_web::{FromRequest, HttpRequest, web};
 use envelope::{Error, Reason};
 use ids::IdempotencyKey;
 use serde::de::DeserializeOwned;
+use service::RequestContext;
 
 use crate::app::Gateway;
 use crate::exchange::Exchange;
@@ -45,9 +46,14 @@ impl FromRequest for Call {
 }
 
 impl Call {
+    /// What travels along to the services.
+    pub(crate) fn context(&self) -> RequestContext {
+        self.exchange.context()
+    }
+
     /// The message for a service, with all that travels along.
     pub(crate) fn grpc<M>(&self, message: M) -> Result<tonic::Request<M>, Error> {
-        self.exchange.context().request(message)
+        self.context().request(message)
     }
 
     /// A parameter in the path.

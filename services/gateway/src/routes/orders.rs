@@ -60,7 +60,7 @@ async fn place(mut call: Call) -> Result<Reply<Order>, Refusal> {
     call.no_query()?;
     let key = call.idempotency_key()?;
     let request = call.body::<PlaceOrder>().await?.check(&key)?;
-    let response = call.gateway.upstreams.orders().place_order(call.grpc(request)?).await?;
+    let response = call.gateway.placement.place(&call.context(), request).await?;
     let (metadata, response, _) = response.into_parts();
     let order = Order::try_from(response.order)?;
     let location = format!("/api/v1/orders/{}", order.id);

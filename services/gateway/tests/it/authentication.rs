@@ -7,7 +7,7 @@ use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::{Value, json};
 
 use crate::support::fake::Fake;
-use crate::support::{Gateway, failure, tokens};
+use crate::support::{Gateway, PATIENCE, failure, tokens};
 
 fn concrete(path: &str) -> String {
     path.replace("{id}", "0190b5a0-0000-7000-8000-000000000001").replace("{sku}", "tea")
@@ -140,6 +140,38 @@ async fn keys_come_when_they_come_and_stay_when_the_user_service_is_away() {
     let response = gateway.get("/api/v1/orders").bearer_auth(unknown).send().await.unwrap();
     failure(response, Reason::Unauthenticated).await;
     assert_eq!(orders().await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn a_token_that_was_taken_is_not_taken_for_longer_than_it_is_good() {
+    let gateway = Gateway::start().await;
+    let orders = |token: &str| gateway.get("/api/v1/orders").bearer_auth(token).send();
+    // Within the leeway for clocks, for a moment.
+    let short = tokens::sign(&with("exp", json!(ids::now().as_second() - 1)));
+    assert_eq!(orders(&short).await.unwrap().status(), 200);
+    let expired = async {
+        loop {
+            let response = orders(&short).await.unwrap();
+            if response.status() != 200 {
+                return response;
+            }
+        }
+    };
+    let response = tokio::time::timeout(PATIENCE, expired).await.expect("it is taken for ever");
+    failure(response, Reason::TokenExpired).await;
+}
+
+#[tokio::test]
+async fn a_key_that_is_retired_takes_with_it_what_it_verified() {
+    let gateway = Gateway::start().await;
+    let orders = |token: &str| gateway.get("/api/v1/orders").bearer_auth(token).send();
+    let old = tokens::customer();
+    assert_eq!(orders(&old).await.unwrap().status(), 200);
+    *gateway.fake.jwks.lock().unwrap() = Some(tokens::jwks_with("key-2"));
+    let new = tokens::header(Algorithm::EdDSA, "key-2");
+    let new = jsonwebtoken::encode(&new, &tokens::claims("customer"), &tokens::good_key()).unwrap();
+    assert_eq!(orders(&new).await.unwrap().status(), 200);
+    failure(orders(&old).await.unwrap(), Reason::Unauthenticated).await;
 }
 
 #[tokio::test]

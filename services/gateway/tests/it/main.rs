@@ -10,5 +10,6 @@ mod conditions;
 mod envelope;
 mod idempotency;
 mod lifecycle;
+mod placement;
 mod support;
 mod upstream;

@@ -1,5 +1,6 @@
 //! Cancels an order: its stock comes back at once, and what was paid for it follows.
 
+use envelope::Error;
 use ids::{IdempotencyKey, OrderId};
 use mongo::idempotency::{Answer, Conflict, ScopedKey};
 use service::RequestContext;
@@ -7,6 +8,7 @@ use service::RequestContext;
 use super::App;
 use crate::domain::Order;
 use crate::error::OrderError;
+use crate::store::{Cause, Done, Release, Work};
 
 /// What the owner or an admin wants.
 #[derive(Debug)]
@@ -22,23 +24,23 @@ impl App {
         cancellation: Cancellation,
     ) -> Result<Answer<Order>, OrderError> {
         let caller = context.require_caller()?;
-        let id = self.order(context, cancellation.id).await?.id;
-        let key = ScopedKey::new(caller.user_id, "cancel-order", &cancellation.key, &id)?;
+        let order = self.order(context, cancellation.id).await?;
+        let key = ScopedKey::new(caller.user_id, "cancel-order", &cancellation.key, &order.id)?;
         if let Some(answer) = self.store.cancelled_earlier(&key, context.deadline).await? {
             return Ok(answer);
         }
-        let cancelled = self
-            .store
-            .cancel(id, key.clone(), context.request_id.clone(), ids::now(), context.deadline)
-            .await;
-        match cancelled {
-            Ok(order) => {
+        let cause = Cause::Cancelled { key: key.clone(), request_id: context.request_id.clone() };
+        let work = Work::Release(Release { order, cause });
+        match self.lanes.commit(work, context.deadline).await {
+            Ok(Done::Released(order)) => {
                 self.refund_soon(context, &order);
                 Ok(Answer::first(order))
             }
-            Err(OrderError::Conflict(Conflict::Finished)) => {
+            Ok(Done::Placed(_)) => Err(Error::internal("a cancelled order was placed").into()),
+            // By a twin on another replica, perhaps.
+            Err(error @ (OrderError::Conflict(Conflict::Finished) | OrderError::InvalidState(_))) => {
                 let earlier = self.store.cancelled_earlier(&key, context.deadline).await?;
-                earlier.ok_or(OrderError::Conflict(Conflict::InFlight))
+                earlier.ok_or(error)
             }
             Err(error) => Err(error),
         }

@@ -2,19 +2,20 @@
 
 use std::time::Duration;
 
-use futures::{StreamExt as _, stream};
+use futures::future::join_all;
 use mongo::Lease;
 use service::Deadline;
 
 use super::App;
 use crate::domain::Order;
 use crate::error::OrderError;
+use crate::store::{Cause, Release, Work};
 
-/// The most orders of one round.
-const ROUND: u32 = 200;
-/// How many of them are expired at once.
-const CONCURRENCY: usize = 8;
-/// How long a round may take.
+/// The most orders that are lined up at once.
+const PAGE: u32 = 1_000;
+/// The most pages of one round, so that the stop signal is never far.
+const PAGES: u32 = 10;
+/// How long a page may take.
 const BUDGET: Duration = Duration::from_secs(10);
 
 impl App {
@@ -32,26 +33,41 @@ impl App {
         Ok(lease.release(Deadline::after(BUDGET)).await?)
     }
 
+    /// Expires what is due, page by page, through the commit lanes.
     async fn expire_round(&self, lease: &mut Lease) -> Result<(), OrderError> {
-        let deadline = Deadline::after(BUDGET);
-        if !lease.hold(deadline).await? {
-            return Ok(());
+        for _ in 0..PAGES {
+            let deadline = Deadline::after(BUDGET);
+            if !lease.hold(deadline).await? {
+                return Ok(());
+            }
+            let orders = self.store.expired(PAGE, deadline).await?;
+            let all = orders.len() < PAGE as usize;
+            let endings = orders.into_iter().map(|order| self.expire_one(order, deadline));
+            let outcomes = join_all(endings).await;
+            let failures: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).collect();
+            if let Some(first) = failures.first() {
+                tracing::warn!(orders = failures.len(), first = ?first, "orders could not be expired");
+            }
+            let expired = outcomes.iter().any(|outcome| matches!(outcome, Ok(true)));
+            // Without any, the next page would be the same one.
+            if all || !expired {
+                break;
+            }
         }
-        let orders = self.store.expired(ROUND, deadline).await?;
-        let expired =
-            stream::iter(orders).for_each_concurrent(CONCURRENCY, |order| self.expire_one(order, deadline));
-        expired.await;
         Ok(())
     }
 
-    async fn expire_one(&self, order: Order, deadline: Deadline) {
-        match self.store.expire(order.id, ids::now(), deadline).await {
-            Ok(true) => metrics::counter!("orders_expired_total").increment(1),
-            // Paid or cancelled in the meantime.
-            Ok(false) => {}
-            Err(error) => {
-                tracing::warn!(order_id = %order.id, error = ?error, "an order could not be expired")
+    /// Whether the order has expired by this.
+    async fn expire_one(&self, order: Order, deadline: Deadline) -> Result<bool, OrderError> {
+        let work = Work::Release(Release { order, cause: Cause::Expired });
+        match self.lanes.commit(work, deadline).await {
+            Ok(_) => {
+                metrics::counter!("orders_expired_total").increment(1);
+                Ok(true)
             }
+            // Paid or cancelled in the meantime, or about to be.
+            Err(OrderError::InvalidState(_) | OrderError::BeingPaid | OrderError::Conflict(_)) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The use cases, one a file.
 
 mod cancel_order;
+mod commit_lanes;
 mod expire_orders;
 mod follow_up;
 mod pay_order;
@@ -14,11 +15,12 @@ use service::Tasks;
 use service::page::PageTokens;
 
 use crate::config::OrdersConfig;
-use crate::domain::LocalRules;
+use crate::domain::{LaneLimits, LocalRules};
 use crate::grpc::clients::{Payments, Prices};
 use crate::store::Store;
 
 pub(crate) use cancel_order::Cancellation;
+use commit_lanes::CommitLanes;
 pub(crate) use pay_order::PaymentRequest;
 pub(crate) use place_order::NewOrder;
 
@@ -29,6 +31,7 @@ const BACKGROUND_BUDGET: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub(crate) struct App {
     store: Store,
+    lanes: CommitLanes,
     prices: Prices,
     payments: Payments,
     rules: LocalRules,
@@ -41,12 +44,20 @@ impl App {
     pub(crate) fn new(
         db: &Db,
         config: OrdersConfig,
+        lane_limits: LaneLimits,
         prices: Prices,
         payments: Payments,
         tokens: PageTokens,
         tasks: Tasks,
     ) -> Self {
         let rules = LocalRules { max_order_amount: config.max_order_amount };
-        Self { store: Store::new(db), prices, payments, rules, config, tokens, tasks }
+        let store = Store::new(db);
+        let lanes = CommitLanes::new(store.clone(), tasks.clone(), lane_limits);
+        Self { store, lanes, prices, payments, rules, config, tokens, tasks }
+    }
+
+    /// The commit lanes.
+    pub(crate) fn lanes(&self) -> &CommitLanes {
+        &self.lanes
     }
 }

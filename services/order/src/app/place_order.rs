@@ -1,13 +1,15 @@
-//! Places an order: prices, risk, then one commit for order and stock.
+//! Places an order: prices, risk, then the commit lanes.
 
+use envelope::Error;
 use ids::IdempotencyKey;
 use mongo::idempotency::{Answer, fingerprint};
 use service::RequestContext;
+use stock::StockRefusal;
 
 use super::App;
 use crate::domain::{Line, Lines, Order};
 use crate::error::OrderError;
-use crate::store::PlacedBy;
+use crate::store::{Done, PlacedBy, Placement, Work};
 
 /// What a customer wants.
 #[derive(Debug)]
@@ -29,12 +31,37 @@ impl App {
             fingerprint: fingerprint(&new.lines)?,
             request_id: context.request_id.clone(),
         };
-        let lines = self.priced(context, new.lines).await?;
+        match self.place(context, new.lines, placed_by.clone()).await {
+            // A key that has placed an order is given that, whatever has become of stock and rules since.
+            Err(refusal) if refusal.is_refusal() => {
+                let earlier = self.store.placed_earlier(&placed_by, context.deadline).await?;
+                earlier.ok_or(refusal)
+            }
+            placed => placed,
+        }
+    }
+
+    async fn place(
+        &self,
+        context: &RequestContext,
+        lines: Lines,
+        placed_by: PlacedBy,
+    ) -> Result<Answer<Order>, OrderError> {
+        let shortages = self.lanes.shortages(&lines);
+        if !shortages.is_empty() {
+            metrics::counter!("orders_refused_from_memory_total").increment(1);
+            return Err(StockRefusal::Insufficient(shortages).into());
+        }
+        let lines = self.priced(context, lines).await?;
         let risk = self.rules.assess(Order::total_of(&lines)?).ok_or(OrderError::RiskRejected)?;
         let now = ids::now();
         let expires_at = now + self.config.payment_window();
-        let order = Order::place(caller.user_id, lines, risk, now, expires_at)?;
-        self.store.place(order, placed_by, context.deadline).await
+        let order = Order::place(placed_by.user_id, lines, risk, now, expires_at)?;
+        let work = Work::Place(Placement { order, placed_by });
+        match self.lanes.commit(work, context.deadline).await? {
+            Done::Placed(answer) => Ok(answer),
+            Done::Released(_) => Err(Error::internal("a new order was released").into()),
+        }
     }
 
     async fn priced(&self, context: &RequestContext, lines: Lines) -> Result<Vec<Line>, OrderError> {

@@ -1,6 +1,8 @@
 //! The services that orders need: prices from inventory, charges and refunds from payment.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use envelope::Error;
@@ -12,7 +14,8 @@ use proto::payment::v1::{
     BalanceMethod, CardMethod, ChargeRequest, ListPaymentsRequest, RefundRequest, ResolvePaymentRequest,
     charge_request,
 };
-use service::{RequestContext, Upstream};
+use service::{OnFailure, RequestContext, Tasks, Upstream};
+use tokio::time::Instant;
 
 use super::convert::to_payment;
 use crate::domain::{Method, Order, Payment};
@@ -20,18 +23,38 @@ use crate::domain::{Method, Order, Payment};
 /// The most prices that are kept.
 const MAX_CACHED_PRICES: u64 = 200_000;
 
-/// The prices of the catalogue, kept for a short time. Cheap to clone.
+/// How long fetching prices before they are needed may take.
+const REFRESH_BUDGET: Duration = Duration::from_secs(1);
+
+/// The prices of the catalogue, kept for a short time. Those in demand are fetched again before that is over, so that
+/// nobody waits for them. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Prices {
     inventory: Upstream,
-    cache: moka::sync::Cache<Sku, Money>,
+    tasks: Tasks,
+    keep: Duration,
+    cache: moka::sync::Cache<Sku, Arc<CachedPrice>>,
+}
+
+struct CachedPrice {
+    price: Money,
+    at: Instant,
+    /// Somebody is fetching it again.
+    refreshing: AtomicBool,
+}
+
+impl CachedPrice {
+    /// Whether it is time to fetch it again; `true` to one caller.
+    fn is_to_be_refreshed(&self, keep: Duration) -> bool {
+        self.at.elapsed() > keep / 2 && !self.refreshing.swap(true, Ordering::Relaxed)
+    }
 }
 
 impl Prices {
-    /// Prices are asked for again after `keep`.
-    pub(crate) fn new(inventory: Upstream, keep: Duration) -> Self {
+    /// No price is used for longer than `keep`.
+    pub(crate) fn new(inventory: Upstream, keep: Duration, tasks: Tasks) -> Self {
         let cache = moka::sync::Cache::builder().max_capacity(MAX_CACHED_PRICES).time_to_live(keep).build();
-        Self { inventory, cache }
+        Self { inventory, tasks, keep, cache }
     }
 
     /// The prices of those SKUs that are in the catalogue.
@@ -40,21 +63,42 @@ impl Prices {
         context: &RequestContext,
         skus: &[Sku],
     ) -> Result<HashMap<Sku, Money>, Error> {
-        let mut prices: HashMap<_, _> =
-            skus.iter().filter_map(|sku| Some((sku.clone(), self.cache.get(sku)?))).collect();
-        let missing: Vec<_> =
-            skus.iter().filter(|sku| !prices.contains_key(*sku)).map(ToString::to_string).collect();
-        if missing.is_empty() {
-            return Ok(prices);
+        let mut prices = HashMap::with_capacity(skus.len());
+        let (mut missing, mut aging) = (Vec::new(), Vec::new());
+        for sku in skus {
+            let Some(cached) = self.cache.get(sku) else {
+                missing.push(sku.to_string());
+                continue;
+            };
+            prices.insert(sku.clone(), cached.price);
+            if cached.is_to_be_refreshed(self.keep) {
+                aging.push(sku.to_string());
+            }
         }
-        let request = context.request(BatchGetProductsRequest { skus: missing })?;
+        if !aging.is_empty() {
+            let this = self.clone();
+            self.tasks.spawn("price-refresh", OnFailure::Log, async move {
+                this.fetch(&RequestContext::internal(REFRESH_BUDGET), aging).await.map(drop)
+            });
+        }
+        if !missing.is_empty() {
+            prices.extend(self.fetch(context, missing).await?);
+        }
+        Ok(prices)
+    }
+
+    async fn fetch(&self, context: &RequestContext, skus: Vec<String>) -> Result<Vec<(Sku, Money)>, Error> {
+        let at = Instant::now();
+        let request = context.request(BatchGetProductsRequest { skus })?;
         let mut client = CatalogueServiceClient::new(self.inventory.channel());
         let response = client.batch_get_products(request).await.map_err(Error::from_status)?;
+        let mut prices = Vec::new();
         for product in response.into_inner().products {
             let sku: Sku = product.sku.parse().map_err(|error: ids::ParseError| Error::internal(error))?;
             let price = proto::to_money("price", product.price).map_err(Error::internal)?;
-            self.cache.insert(sku.clone(), price);
-            prices.insert(sku, price);
+            let cached = CachedPrice { price, at, refreshing: AtomicBool::new(false) };
+            self.cache.insert(sku.clone(), Arc::new(cached));
+            prices.push((sku, price));
         }
         Ok(prices)
     }

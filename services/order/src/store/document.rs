@@ -1,11 +1,12 @@
 //! Orders and payments as they are stored.
 
-use ids::{Currency, Money, Quantity};
-use mongo::idempotency::{Fingerprint, ScopedKey, to_binary};
+use ids::{Currency, Money, MovementId, Quantity};
+use mongo::idempotency::{ScopedKey, to_binary};
 use mongo::{ConvertError, from_bson_time, from_bson_uuid, to_bson_time, to_bson_uuid, to_u64};
 use mongodb::bson::{Binary, DateTime, Uuid};
 use serde::{Deserialize, Serialize};
 
+use super::keys::PlacedBy;
 use crate::domain::{Line, MethodName, Order, Payment, PaymentStatus, Risk, RiskSource, Status};
 
 /// An order, and what is known about the request that placed it.
@@ -14,7 +15,7 @@ use crate::domain::{Line, MethodName, Order, Payment, PaymentStatus, Risk, RiskS
 pub(crate) struct OrderDocument {
     #[serde(rename = "_id")]
     pub(super) id: Uuid,
-    user_id: Uuid,
+    pub(super) user_id: Uuid,
     status: String,
     lines: Vec<LineDocument>,
     total: i64,
@@ -28,7 +29,7 @@ pub(crate) struct OrderDocument {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cancelled_at: Option<DateTime>,
     /// With the user: unique for good, so that a key never places two orders.
-    idempotency_key: String,
+    pub(super) idempotency_key: String,
     pub(super) fingerprint: Binary,
     pub(super) request_id: String,
     /// The attempt to pay that has the order to itself.
@@ -49,6 +50,11 @@ struct LineDocument {
     quantity: i32,
     unit_price: i64,
     line_total: i64,
+    /// The stock movement that took its pieces, for this order alone or for others too.
+    taken_by: Uuid,
+    /// The stock movement that gave them back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    returned_by: Option<Uuid>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -107,19 +113,14 @@ impl AttemptDocument {
 }
 
 impl OrderDocument {
-    /// A new order with the request that places it.
-    pub(super) fn new(
-        order: &Order,
-        idempotency_key: &str,
-        fingerprint: Fingerprint,
-        request_id: &str,
-    ) -> Self {
-        let millis = |time: Option<_>| time.map(to_bson_time);
+    /// A new order with the request that places it; `taken_by` has the movement of each line.
+    pub(super) fn new(order: &Order, placed_by: &PlacedBy, taken_by: &[MovementId]) -> Self {
+        let line = |(line, movement): (&Line, &MovementId)| LineDocument::new(line, *movement);
         Self {
             id: to_bson_uuid(order.id.as_uuid()),
             user_id: to_bson_uuid(order.user_id.as_uuid()),
             status: order.status.name().to_owned(),
-            lines: order.lines.iter().map(LineDocument::from).collect(),
+            lines: order.lines.iter().zip(taken_by).map(line).collect(),
             total: order.total.amount(),
             currency: order.total.currency().code().to_owned(),
             risk: RiskDocument {
@@ -129,33 +130,42 @@ impl OrderDocument {
             version: i64::try_from(order.version).unwrap_or(i64::MAX),
             created_at: to_bson_time(order.created_at),
             expires_at: to_bson_time(order.expires_at),
-            paid_at: millis(order.paid_at),
-            cancelled_at: millis(order.cancelled_at),
-            idempotency_key: idempotency_key.to_owned(),
-            fingerprint: to_binary(fingerprint),
-            request_id: request_id.to_owned(),
+            paid_at: None,
+            cancelled_at: None,
+            idempotency_key: placed_by.key.as_str().to_owned(),
+            fingerprint: to_binary(placed_by.fingerprint),
+            request_id: placed_by.request_id.clone(),
             payment: None,
             refund_due: None,
             follow_up_at: None,
         }
     }
 
-    /// The same document with the order as it has become.
-    pub(super) fn with_order(self, order: &Order) -> Self {
-        let Self { idempotency_key, fingerprint, request_id, .. } = self;
-        let fresh = Self::new(order, &idempotency_key, [0; 32], &request_id);
-        Self { fingerprint, ..fresh }
+    /// The order as an answer that is kept: with what it has become, and nothing under way.
+    pub(super) fn into_answer(self, order: &Order) -> Self {
+        Self {
+            status: order.status.name().to_owned(),
+            version: i64::try_from(order.version).unwrap_or(i64::MAX),
+            paid_at: order.paid_at.map(to_bson_time),
+            cancelled_at: order.cancelled_at.map(to_bson_time),
+            payment: None,
+            refund_due: None,
+            follow_up_at: None,
+            ..self
+        }
     }
 }
 
-impl From<&Line> for LineDocument {
-    fn from(line: &Line) -> Self {
+impl LineDocument {
+    fn new(line: &Line, taken_by: MovementId) -> Self {
         Self {
             sku: line.sku.as_str().to_owned(),
             // At most 100,000.
             quantity: i32::try_from(line.quantity.get()).unwrap_or(i32::MAX),
             unit_price: line.unit_price.amount(),
             line_total: line.line_total.amount(),
+            taken_by: to_bson_uuid(taken_by.as_uuid()),
+            returned_by: None,
         }
     }
 }

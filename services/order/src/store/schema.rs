@@ -38,13 +38,15 @@ const ORDER: &[Migration] = &[Migration {
 fn order_schema() -> Document {
     let line = doc! {
         "bsonType": "object",
-        "required": ["sku", "quantity", "unitPrice", "lineTotal"],
+        "required": ["sku", "quantity", "unitPrice", "lineTotal", "takenBy"],
         "additionalProperties": false,
         "properties": {
             "sku": { "bsonType": "string", "minLength": 1, "maxLength": 64 },
             "quantity": { "bsonType": "int", "minimum": 1, "maximum": 100_000 },
             "unitPrice": { "bsonType": "long", "minimum": 1 },
             "lineTotal": { "bsonType": "long", "minimum": 1 },
+            "takenBy": { "bsonType": "binData" },
+            "returnedBy": { "bsonType": "binData" },
         },
     };
     let attempt = doc! {

@@ -1,0 +1,66 @@
+//! What the order replicas count, from their admin ports.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+const CALL_BOUND: Duration = Duration::from_secs(5);
+const RETRIES: &str = "mongo_transaction_retries_total";
+
+/// The admin ports of the order replicas.
+#[derive(Debug, Clone)]
+pub(super) struct Metrics {
+    http: reqwest::Client,
+    /// Such as `http://127.0.0.1:20001`.
+    addresses: Vec<String>,
+}
+
+impl Metrics {
+    /// Of the processes with these admin addresses.
+    ///
+    /// # Errors
+    /// When no HTTP client can be made.
+    pub(super) fn new(addresses: Vec<String>) -> anyhow::Result<Self> {
+        Ok(Self { http: reqwest::Client::builder().timeout(CALL_BOUND).build()?, addresses })
+    }
+
+    /// How often the replicas together have tried a transaction again.
+    ///
+    /// # Errors
+    /// When a replica does not answer.
+    pub(super) async fn transaction_retries(&self) -> anyhow::Result<u64> {
+        let mut sum = 0;
+        for address in &self.addresses {
+            let asked = async {
+                let answer = self.http.get(format!("{address}/metrics")).send().await?.error_for_status()?;
+                answer.text().await
+            };
+            let text = asked.await.context("the metrics of an order service can't be read")?;
+            sum += counter(&text, RETRIES);
+        }
+        Ok(sum)
+    }
+}
+
+/// The sum of a counter's series in Prometheus' text form; 0 before it was first counted.
+fn counter(text: &str, name: &str) -> u64 {
+    let values = text.lines().filter_map(|line| {
+        let rest = line.strip_prefix(name)?;
+        let series = rest.starts_with([' ', '{']);
+        series.then(|| rest.rsplit(' ').next()?.parse::<u64>().ok()).flatten()
+    });
+    values.sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_series_of_a_counter_are_added_up() {
+        let text =
+            "# TYPE retries_total counter\nretries_total 3\nretries_total{lane=\"1\"} 4\nretries_total_x 9\n";
+        assert_eq!(counter(text, "retries_total"), 7);
+        assert_eq!(counter("", "retries_total"), 0);
+    }
+}

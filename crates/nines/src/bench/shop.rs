@@ -1,0 +1,199 @@
+//! What the benchmarks run on: a replica set of their own, and on it one shop after the other, each a whole platform on
+//! a fresh database, so that the check of its books stays cheap.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, ensure};
+use devstack::scratch::Scratch;
+use devstack::{Backing, BackingOptions, Platform, PlatformOptions, Progress, files};
+use mongodb::{Client, Database};
+
+use super::drive::Tally;
+use super::metrics::Metrics;
+use super::stock;
+use super::usage::Meter;
+use super::workload::Goods;
+use crate::verify::{Report, verify};
+
+/// WiredTiger's cache of each member, in GiB: what the largest cell writes fits.
+const CACHE_GIB: f64 = 1.0;
+
+/// A replica set in a temporary folder.
+#[derive(Debug)]
+pub(super) struct Ground {
+    client: Client,
+    backing: Backing,
+    /// How many shops were opened.
+    shops: usize,
+    // Last, so that it is removed when nothing writes to it any more.
+    scratch: Scratch,
+}
+
+/// How a shop is set up.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Setup {
+    /// Order replicas, at least one.
+    pub(super) replicas: usize,
+    /// Whether the gateway sends orders of one SKU to the same replica; its default without.
+    pub(super) affinity: Option<bool>,
+}
+
+/// A platform with its shelves full.
+#[derive(Debug)]
+pub(super) struct Shop {
+    platform: Platform,
+    database: Database,
+    uri: String,
+    dir: PathBuf,
+    replicas: usize,
+    meter: Meter,
+    /// Orders that were answered as placed.
+    placed: u64,
+    /// Orders whose outcome the buyer does not know.
+    uncertain: u64,
+}
+
+impl Ground {
+    /// Starts the replica set.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub(super) async fn start(progress: &Progress) -> anyhow::Result<Self> {
+        let scratch = Scratch::create()?;
+        let options = BackingOptions { cache_gib: CACHE_GIB, ..BackingOptions::local(scratch.path()) };
+        let backing = Backing::start(options, progress).await?;
+        let client = Client::with_uri_str(backing.mongo_uri()).await?;
+        Ok(Self { client, backing, shops: 0, scratch })
+    }
+
+    /// Starts a platform on a fresh database and fills its shelves.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub(super) async fn open(&mut self, goods: &Goods, setup: Setup) -> anyhow::Result<Shop> {
+        self.shops += 1;
+        let name = format!("bench_{}", self.shops);
+        let dir = self.scratch.path().join(&name);
+        let mut options = PlatformOptions::new(&name, &dir);
+        options.order_replicas = setup.replicas;
+        options.overrides = overrides(setup);
+        let connection = self.backing.connection();
+        let platform = Platform::start(&connection, options, &Progress::silent()).await?;
+        let database = self.client.database(&name);
+        stock::fill(&database, goods).await.context("the shelves can't be filled")?;
+        let mongods = self.backing.mongods().iter().map(|node| node.process());
+        let processes = mongods.chain(platform.processes().map(|(process, ..)| process));
+        let meter = Meter::new(processes.map(|process| (process.name().to_owned(), process.identity().pid)));
+        let (uri, replicas) = (connection.mongo_uri, setup.replicas);
+        Ok(Shop { platform, database, uri, dir, replicas, meter, placed: 0, uncertain: 0 })
+    }
+
+    /// Stops the replica set; its data goes with it.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub(super) async fn stop(self) -> anyhow::Result<()> {
+        self.client.shutdown().immediate(true).await;
+        Ok(self.backing.stop().await?)
+    }
+}
+
+/// No order expires while the books are compared, and logging in, which is not measured, is cheap.
+fn overrides(setup: Setup) -> BTreeMap<String, toml::Table> {
+    let order = toml::toml! { orders = { payment_window_ms = 3_600_000 } };
+    let user = toml::toml! { passwords = { memory_kib = 64, iterations = 1 } };
+    let mut overrides = BTreeMap::from([("order".to_owned(), order), ("user".to_owned(), user)]);
+    if let Some(affinity) = setup.affinity {
+        let placement = toml::Table::from_iter([("affinity".to_owned(), toml::Value::from(affinity))]);
+        let gateway = toml::Table::from_iter([("placement".to_owned(), toml::Value::from(placement))]);
+        overrides.insert("gateway".to_owned(), gateway);
+    }
+    overrides
+}
+
+/// Each check that found something, with the first of it.
+fn wrong(report: &Report) -> String {
+    let checks = report.failed().map(|checked| {
+        let first = checked.differences.first.first().map_or_else(String::new, |first| {
+            format!(", first {}: {} expected, {} found", first.subject, first.expected, first.found)
+        });
+        format!("\n  {}: {}{first}", checked.text, checked.differences.count)
+    });
+    checks.collect()
+}
+
+impl Shop {
+    /// The connection string of the replica set, and the name of the shop's database.
+    pub(super) fn database(&self) -> (&str, &str) {
+        (&self.uri, self.database.name())
+    }
+
+    /// The REST API, such as `http://127.0.0.1:20001`.
+    pub(super) fn gateway(&self) -> String {
+        self.platform.gateway_url()
+    }
+
+    /// The gRPC addresses of the order replicas.
+    ///
+    /// # Errors
+    /// When one is missing.
+    pub(super) fn order_replicas(&self) -> anyhow::Result<Vec<String>> {
+        self.order_names().map(|name| Ok(self.platform.grpc_url(&name)?)).collect()
+    }
+
+    /// What the order replicas count.
+    ///
+    /// # Errors
+    /// When one is missing.
+    pub(super) fn metrics(&self) -> anyhow::Result<Metrics> {
+        let addresses = self.order_names().map(|name| Ok(self.platform.admin_url(&name)?));
+        Metrics::new(addresses.collect::<anyhow::Result<_>>()?)
+    }
+
+    /// The pid of the first order replica.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(super) fn order_pid(&self) -> anyhow::Result<u32> {
+        Ok(self.platform.process("order")?.identity().pid)
+    }
+
+    /// The CPU time of the replica set, the platform and this process.
+    pub(super) fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    /// Checks the books after a load: they are right, and hold every order that was answered as placed and none that
+    /// nobody asked for.
+    ///
+    /// # Errors
+    /// When they are wrong or can't be checked: what was measured is void.
+    pub(super) async fn check_books(&mut self, tally: &Tally) -> anyhow::Result<()> {
+        self.placed += tally.placed;
+        self.uncertain += tally.timed_out + tally.unavailable;
+        let report = verify(&self.database).await.context("the books could not be checked")?;
+        ensure!(report.is_clean(), "the books are wrong, so what was measured is void:{}", wrong(&report));
+        let (found, placed, uncertain) =
+            (report.counted.orders.values().sum::<u64>(), self.placed, self.uncertain);
+        ensure!(
+            (placed..=placed + uncertain).contains(&found),
+            "{found} orders are in the books, but {placed} were answered as placed and {uncertain} may have been"
+        );
+        Ok(())
+    }
+
+    /// Stops the platform and removes its data.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub(super) async fn close(self) -> anyhow::Result<()> {
+        self.platform.stop().await?;
+        self.database.drop().await?;
+        Ok(files::remove(&self.dir)?)
+    }
+
+    fn order_names(&self) -> impl Iterator<Item = String> {
+        (1..=self.replicas).map(|number| format!("order-{number}"))
+    }
+}

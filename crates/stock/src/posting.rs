@@ -1,0 +1,120 @@
+//! What one transaction does to the ledger: the movements of all its orders, one for each SKU and reason.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::num::NonZeroI64;
+
+use ids::{MovementId, OrderId, Quantity, Sku};
+use jiff::Timestamp;
+
+use crate::{Movement, Reason};
+
+/// Movements that are written together. Orders of one posting share a movement where SKU and reason are the same, and
+/// each of their lines names the movement that it is part of.
+#[derive(Debug, Clone)]
+pub struct Posting {
+    at: Timestamp,
+    movements: BTreeMap<(Sku, Reason), Movement>,
+}
+
+impl Posting {
+    /// Nothing yet, as of a time.
+    pub fn new(at: Timestamp) -> Self {
+        Self { at, movements: BTreeMap::new() }
+    }
+
+    /// Takes the stock of an order; gives the movement of each line, in order of SKU.
+    pub fn take(&mut self, order: OrderId, lines: &BTreeMap<Sku, Quantity>) -> Vec<MovementId> {
+        let deltas = lines.iter().map(|(sku, quantity)| (sku, -i64::from(*quantity)));
+        deltas.map(|(sku, delta)| self.add(order, sku, delta, Reason::OrderPlaced)).collect()
+    }
+
+    /// Gives the stock of an order back; gives the movement of each line, in order of SKU.
+    pub fn give_back(
+        &mut self,
+        order: OrderId,
+        lines: &BTreeMap<Sku, Quantity>,
+        reason: &Reason,
+    ) -> Vec<MovementId> {
+        let deltas = lines.iter().map(|(sku, quantity)| (sku, i64::from(*quantity)));
+        deltas.map(|(sku, delta)| self.add(order, sku, delta, reason.clone())).collect()
+    }
+
+    /// Whether it moves nothing.
+    pub fn is_empty(&self) -> bool {
+        self.movements.is_empty()
+    }
+
+    /// The movements, in order of SKU.
+    pub fn movements(&self) -> impl Iterator<Item = &Movement> {
+        self.movements.values()
+    }
+
+    /// By how much each counter changes; 0 where as much comes back as goes.
+    pub(crate) fn changes(&self) -> BTreeMap<&Sku, i64> {
+        let mut changes = BTreeMap::new();
+        for movement in self.movements.values() {
+            *changes.entry(&movement.sku).or_default() += movement.delta.get();
+        }
+        changes
+    }
+
+    /// `delta` has the sign of its reason and is not 0, so that no sum is.
+    fn add(&mut self, order: OrderId, sku: &Sku, delta: i64, reason: Reason) -> MovementId {
+        let added = |sum: i64| NonZeroI64::new(sum.saturating_add(delta));
+        match self.movements.entry((sku.clone(), reason)) {
+            Entry::Occupied(mut entry) => {
+                let movement = entry.get_mut();
+                movement.delta = added(movement.delta.get()).unwrap_or(movement.delta);
+                if movement.order_id != Some(order) {
+                    movement.order_id = None;
+                }
+                movement.id
+            }
+            Entry::Vacant(entry) => {
+                let (sku, reason) = entry.key().clone();
+                let delta = added(0).unwrap_or(NonZeroI64::MIN);
+                let id = MovementId::new();
+                entry.insert(Movement { id, sku, delta, reason, order_id: Some(order), created_at: self.at });
+                id
+            }
+        }
+    }
+}
+
+impl From<Movement> for Posting {
+    fn from(movement: Movement) -> Self {
+        let key = (movement.sku.clone(), movement.reason.clone());
+        Self { at: movement.created_at, movements: BTreeMap::from([(key, movement)]) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(lines: &[(&str, u32)]) -> BTreeMap<Sku, Quantity> {
+        let line = |(sku, pieces): &(&str, u32)| (sku.parse().unwrap(), Quantity::try_from(*pieces).unwrap());
+        lines.iter().map(line).collect()
+    }
+
+    #[test]
+    fn orders_share_a_movement_for_each_sku_and_reason() {
+        let mut posting = Posting::new(ids::now());
+        let (first, second, third) = (OrderId::new(), OrderId::new(), OrderId::new());
+        let one = posting.take(first, &lines(&[("a", 2), ("b", 1)]));
+        let two = posting.take(second, &lines(&[("a", 3)]));
+        let back = posting.give_back(third, &lines(&[("a", 4)]), &Reason::OrderExpired);
+        assert_eq!(one[0], two[0]);
+        let seen: Vec<_> = posting
+            .movements()
+            .map(|movement| (movement.id, movement.sku.as_str(), movement.delta.get(), movement.order_id))
+            .collect();
+        let expected =
+            [(one[0], "a", -5, None), (back[0], "a", 4, Some(third)), (one[1], "b", -1, Some(first))];
+        assert_eq!(seen, expected);
+        let changes: Vec<_> =
+            posting.changes().into_iter().map(|(sku, delta)| (sku.as_str(), delta)).collect();
+        assert_eq!(changes, [("a", -1), ("b", -1)]);
+    }
+}

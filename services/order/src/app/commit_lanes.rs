@@ -1,0 +1,278 @@
+//! The commit lanes: work that changes the stock is lined up here, committed in batches, and answered when its batch is.
+//!
+//! Batching is for speed alone. What keeps stock from being sold twice and a key from placing two orders is in the
+//! transaction, with any number of replicas.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use envelope::{Error, Reason};
+use ids::{IdempotencyKey, OrderId, Sku, UserId};
+use mongo::idempotency::{self, Conflict, Fingerprint};
+use service::{Deadline, OnFailure, Tasks};
+use stock::{Shortage, StockRefusal};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::domain::{BatchId, Demand, LaneLimits, Lines, Refused, Scheduler, Shortages, Step};
+use crate::error::OrderError;
+use crate::store::{Cause, Committed, Done, Placement, Store, Work};
+
+/// How often counters that are known to be short are looked at again.
+const LOOK_PERIOD: Duration = Duration::from_millis(250);
+/// How long one look may take.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(1);
+/// What a client is told to wait when the lanes are full.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// About what an order and a line of it take in memory and in the database.
+const ORDER_BYTES: usize = 1_024;
+const LINE_BYTES: usize = 256;
+
+/// The lanes of this process. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct CommitLanes {
+    store: Store,
+    tasks: Tasks,
+    state: Arc<Mutex<State>>,
+}
+
+struct State {
+    scheduler: Scheduler<Entry>,
+    /// What is lined up or being committed; a twin of it does not get in.
+    under_way: HashMap<Claim, Option<Fingerprint>>,
+    shortages: Shortages,
+}
+
+struct Entry {
+    work: Arc<Work>,
+    deadline: Deadline,
+    reply: oneshot::Sender<Result<Done, OrderError>>,
+}
+
+/// What only one piece of work at a time may be about.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Claim {
+    Placement(UserId, IdempotencyKey),
+    /// The id of the key.
+    Cancellation(String),
+    Ending(OrderId),
+}
+
+impl CommitLanes {
+    pub(crate) fn new(store: Store, tasks: Tasks, limits: LaneLimits) -> Self {
+        let state = State {
+            scheduler: Scheduler::new(limits),
+            under_way: HashMap::new(),
+            shortages: Shortages::default(),
+        };
+        Self { store, tasks, state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// The lines of an order that are known to be sold out, or to have too little left.
+    pub(crate) fn shortages(&self, lines: &Lines) -> Vec<Shortage> {
+        self.state().shortages.of(lines, Instant::now())
+    }
+
+    /// Lines work up, and waits until it is committed or refused. Work that has started is brought to its end when its
+    /// request is dropped; work that has not is left out.
+    ///
+    /// # Errors
+    /// `OVERLOADED` at once when too much is waiting or its turn would come too late; `IDEMPOTENCY_IN_FLIGHT` while
+    /// a twin is under way; `DEADLINE_EXCEEDED`; and what the rules say.
+    pub(crate) async fn commit(&self, work: Work, deadline: Deadline) -> Result<Done, OrderError> {
+        let (reply, outcome) = oneshot::channel();
+        self.admit(Entry { work: Arc::new(work), deadline, reply })?;
+        self.start_batches();
+        outcome.await.unwrap_or_else(|_dropped| Err(Error::internal("a batch panicked").into()))
+    }
+
+    /// Looks again at the counters that are known to be short, until the process stops.
+    pub(crate) async fn watch_shortages(self) -> Result<(), OrderError> {
+        let stop = self.tasks.stop_signal();
+        let mut ticks = tokio::time::interval(LOOK_PERIOD);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+            let now = Instant::now();
+            let skus = self.state().shortages.watched(now);
+            if skus.is_empty() {
+                continue;
+            }
+            match self.store.levels(&skus, Deadline::after(LOOK_TIMEOUT)).await {
+                Ok(levels) => self.state().shortages.look(&levels, now),
+                // What was known grows stale, and orders are decided by transactions again.
+                Err(error) => tracing::warn!(?error, "counters that are short can't be looked at"),
+            }
+        }
+        Ok(())
+    }
+
+    fn admit(&self, entry: Entry) -> Result<(), OrderError> {
+        let claims = claims(&entry.work);
+        let skus: Vec<_> = entry.work.skus().cloned().collect();
+        let bytes = ORDER_BYTES + LINE_BYTES * skus.len();
+        let reserved = matches!(*entry.work, Work::Release(_));
+        let demand = Demand { skus, bytes, deadline: entry.deadline.instant(), reserved };
+        let mut state = self.state();
+        for (claim, fingerprint) in &claims {
+            if let Some(twin) = state.under_way.get(claim) {
+                let same = twin == fingerprint;
+                return Err(if same { Conflict::InFlight.into() } else { idempotency::key_reused().into() });
+            }
+        }
+        match state.scheduler.admit(demand, entry, Instant::now()) {
+            Ok(()) => {
+                state.under_way.extend(claims);
+                metrics::gauge!("order_lanes_waiting").set(count(state.scheduler.waiting()));
+                Ok(())
+            }
+            Err((refused, _)) => Err(overloaded(refused)),
+        }
+    }
+
+    /// Starts as many batches as there are free lanes and work for.
+    fn start_batches(&self) {
+        loop {
+            let mut state = self.state();
+            let Step { batch, late } =
+                state.scheduler.next(Instant::now(), |entry: &Entry| !entry.reply.is_closed());
+            for entry in &late {
+                state.withdraw(&entry.work);
+            }
+            let careful = batch.as_ref().is_some_and(|(_, entries)| state.is_short_of(entries));
+            metrics::gauge!("order_lanes_waiting").set(count(state.scheduler.waiting()));
+            drop(state);
+            late.into_iter().for_each(Entry::answer_late);
+            let Some((id, entries)) = batch else { return };
+            let running = Running { lanes: self.clone(), id, works: works(&entries) };
+            self.tasks.spawn("commit-batch", OnFailure::Log, async move {
+                running.commit(entries, careful).await;
+                Ok::<_, OrderError>(())
+            });
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it is held.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn withdraw(&mut self, work: &Work) {
+        for (claim, _) in claims(work) {
+            self.under_way.remove(&claim);
+        }
+    }
+
+    /// Whether a batch asks for more than was there lately, so that it is better to look first.
+    fn is_short_of(&self, entries: &[Entry]) -> bool {
+        let mut asked = HashMap::<&Sku, u64>::new();
+        for line in entries.iter().filter_map(|entry| entry.work.placed()).flat_map(|order| &order.lines) {
+            *asked.entry(&line.sku).or_default() += u64::from(line.quantity.get());
+        }
+        asked.into_iter().any(|(sku, pieces)| self.shortages.concern(sku, pieces))
+    }
+
+    /// Takes note of what a batch has found about counters.
+    fn learn(&mut self, works: &[Arc<Work>], committed: &Committed) {
+        let now = Instant::now();
+        for (work, outcome) in works.iter().zip(&committed.outcomes) {
+            match outcome {
+                Ok(Done::Released(_)) => work.skus().for_each(|sku| self.shortages.forget(sku)),
+                Err(OrderError::Stock(StockRefusal::Insufficient(shortages))) => {
+                    for Shortage { sku, .. } in shortages {
+                        if let Some(available) = committed.levels.available(sku) {
+                            self.shortages.learn(sku, available, now);
+                        }
+                    }
+                }
+                Ok(Done::Placed(_)) | Err(_) => {}
+            }
+        }
+    }
+}
+
+/// A batch that holds its SKUs and its lane until it is dropped.
+struct Running {
+    lanes: CommitLanes,
+    id: BatchId,
+    works: Arc<[Arc<Work>]>,
+}
+
+impl Running {
+    async fn commit(self, entries: Vec<Entry>, careful: bool) {
+        let started = Instant::now();
+        metrics::counter!("order_lanes_batches_total").increment(1);
+        metrics::counter!("order_lanes_batched_total")
+            .increment(entries.len().try_into().unwrap_or(u64::MAX));
+        // Whose time is up sooner is answered by its own deadline and finds the outcome under its key.
+        let deadline = entries.iter().map(|entry| entry.deadline).max();
+        let Some(deadline) = deadline else { return };
+        let committed = self.lanes.store.commit(Arc::clone(&self.works), careful, deadline).await;
+        metrics::histogram!("order_lanes_batch_seconds").record(started.elapsed());
+        self.lanes.state().learn(&self.works, &committed);
+        drop(self);
+        for (entry, outcome) in entries.into_iter().zip(committed.outcomes) {
+            // Nobody waits for it any more: the outcome is found under its key.
+            drop(entry.reply.send(outcome));
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let mut state = self.lanes.state();
+        for work in self.works.iter() {
+            state.withdraw(work);
+        }
+        state.scheduler.finish(self.id, Instant::now());
+        drop(state);
+        self.lanes.start_batches();
+    }
+}
+
+impl Entry {
+    fn answer_late(self) {
+        metrics::counter!("order_lanes_refused_total", "reason" => "late").increment(1);
+        drop(self.reply.send(Err(Error::deadline_exceeded().into())));
+    }
+}
+
+fn works(entries: &[Entry]) -> Arc<[Arc<Work>]> {
+    entries.iter().map(|entry| Arc::clone(&entry.work)).collect()
+}
+
+fn claims(work: &Work) -> Vec<(Claim, Option<Fingerprint>)> {
+    match work {
+        Work::Place(Placement { placed_by, .. }) => {
+            let claim = Claim::Placement(placed_by.user_id, placed_by.key.clone());
+            vec![(claim, Some(placed_by.fingerprint))]
+        }
+        Work::Release(release) => {
+            let ending = (Claim::Ending(release.order.id), None);
+            match &release.cause {
+                Cause::Expired => vec![ending],
+                Cause::Cancelled { key, .. } => {
+                    let (id, fingerprint) = key.to_parts();
+                    vec![ending, (Claim::Cancellation(id), fingerprint.bytes.try_into().ok())]
+                }
+            }
+        }
+    }
+}
+
+fn overloaded(refused: Refused) -> OrderError {
+    let reason = match refused {
+        Refused::Full => "full",
+        Refused::TooLate => "too_late",
+    };
+    metrics::counter!("order_lanes_refused_total", "reason" => reason).increment(1);
+    let error = Error::new(Reason::Overloaded, "too many orders are waiting; try again soon");
+    error.with_retry_after(RETRY_AFTER).into()
+}
+
+/// A gauge is a floating-point number; what may wait is far below where that loses count.
+fn count(waiting: usize) -> f64 {
+    u32::try_from(waiting).map_or(f64::MAX, f64::from)
+}

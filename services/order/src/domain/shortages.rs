@@ -1,0 +1,140 @@
+//! Remembers what is short, so that orders for what is sold out are refused without a transaction.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use ids::Sku;
+use stock::{Levels, Shortage};
+use tokio::time::Instant;
+
+use super::Lines;
+
+/// What was seen longer ago than this is no reason to refuse: stock may have returned.
+const FRESH: Duration = Duration::from_secs(1);
+/// A SKU that nobody has asked for in this time is forgotten.
+const INTEREST: Duration = Duration::from_secs(60);
+/// The most SKUs that are remembered. Those beyond cost a transaction that is refused.
+const MOST: usize = 1_000;
+
+/// The counters of SKUs that some order asked too much of.
+#[derive(Debug, Default)]
+pub(crate) struct Shortages {
+    known: HashMap<Sku, Known>,
+}
+
+#[derive(Debug)]
+struct Known {
+    available: u64,
+    seen_at: Instant,
+    asked_at: Instant,
+}
+
+impl Shortages {
+    /// The lines that ask for more than was there a moment ago; empty when nothing is known to be short.
+    pub(crate) fn of(&mut self, lines: &Lines, now: Instant) -> Vec<Shortage> {
+        let mut shortages = Vec::new();
+        for (sku, quantity) in lines {
+            let Some(known) = self.known.get_mut(sku) else { continue };
+            known.asked_at = now;
+            let requested = u64::from(quantity.get());
+            if known.available < requested && now.saturating_duration_since(known.seen_at) < FRESH {
+                shortages.push(Shortage { sku: sku.clone(), requested, available: known.available });
+            }
+        }
+        shortages
+    }
+
+    /// Whether a SKU was short lately, and had fewer pieces than this.
+    pub(crate) fn concern(&self, sku: &Sku, pieces: u64) -> bool {
+        self.known.get(sku).is_some_and(|known| known.available < pieces)
+    }
+
+    /// Remembers what an order that asked for too much has found.
+    pub(crate) fn learn(&mut self, sku: &Sku, available: u64, now: Instant) {
+        if self.known.len() < MOST || self.known.contains_key(sku) {
+            self.known.insert(sku.clone(), Known { available, seen_at: now, asked_at: now });
+        }
+    }
+
+    /// Stock has come back.
+    pub(crate) fn forget(&mut self, sku: &Sku) {
+        self.known.remove(sku);
+    }
+
+    /// The SKUs to look at again, but for those that nobody asks for any more.
+    pub(crate) fn watched(&mut self, now: Instant) -> Vec<Sku> {
+        self.known.retain(|_, known| now.saturating_duration_since(known.asked_at) < INTEREST);
+        self.known.keys().cloned().collect()
+    }
+
+    /// Takes in what a look that began at `looked_at` has found. Where stock has come back, orders decide again.
+    pub(crate) fn look(&mut self, levels: &Levels, looked_at: Instant) {
+        for (sku, available) in levels.iter() {
+            let Some(known) = self.known.get_mut(sku) else { continue };
+            if known.seen_at > looked_at {
+                // A batch has seen the counter since.
+            } else if available > known.available {
+                self.known.remove(sku);
+            } else {
+                known.available = available;
+                known.seen_at = looked_at;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ids::Quantity;
+
+    use super::*;
+
+    fn lines(sku: &str, pieces: u32) -> Lines {
+        [(sku.parse().unwrap(), Quantity::try_from(pieces).unwrap())].into()
+    }
+
+    fn levels(sku: &str, available: u64) -> Levels {
+        [(sku.parse().unwrap(), available)].into_iter().collect()
+    }
+
+    #[test]
+    fn more_than_is_left_is_refused_as_long_as_that_is_fresh() {
+        let start = Instant::now();
+        let mut shortages = Shortages::default();
+        assert!(shortages.of(&lines("a", 5), start).is_empty());
+        shortages.learn(&"a".parse().unwrap(), 2, start);
+        assert_eq!(shortages.of(&lines("a", 3), start).len(), 1);
+        assert!(shortages.of(&lines("a", 2), start).is_empty());
+        assert!(shortages.of(&lines("b", 3), start).is_empty());
+        assert!(shortages.of(&lines("a", 3), start + FRESH).is_empty());
+        shortages.look(&levels("a", 1), start + FRESH);
+        assert_eq!(shortages.of(&lines("a", 2), start + FRESH)[0].available, 1);
+    }
+
+    #[test]
+    fn what_comes_back_is_sold_again() {
+        let start = Instant::now();
+        let later = start + Duration::from_millis(10);
+        let mut shortages = Shortages::default();
+        shortages.learn(&"a".parse().unwrap(), 0, later);
+        // This look is older than what the batch saw.
+        shortages.look(&levels("a", 7), start);
+        assert_eq!(shortages.of(&lines("a", 1), later).len(), 1);
+        shortages.look(&levels("a", 1), later);
+        assert!(shortages.of(&lines("a", 1), later).is_empty());
+        shortages.learn(&"a".parse().unwrap(), 0, later);
+        shortages.forget(&"a".parse().unwrap());
+        assert!(shortages.of(&lines("a", 1), later).is_empty());
+    }
+
+    #[test]
+    fn memory_is_bounded_and_fades() {
+        let start = Instant::now();
+        let mut shortages = Shortages::default();
+        for number in 0..2 * MOST {
+            shortages.learn(&format!("s{number}").parse().unwrap(), 0, start);
+        }
+        assert_eq!(shortages.watched(start).len(), MOST);
+        assert!(shortages.watched(start + INTEREST).is_empty());
+    }
+}

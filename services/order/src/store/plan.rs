@@ -1,0 +1,139 @@
+//! What a batch writes, decided without I/O from what its transaction has read. What is given back comes first; then the
+//! new orders, first come, first served.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use jiff::Timestamp;
+use mongo::idempotency::{Answer, Conflict, KeyedAnswer, ScopedKey};
+use mongo::to_bson_uuid;
+use mongodb::bson::{Document, Uuid, doc};
+use stock::{Levels, Posting, Reason};
+
+use super::batch::{Cause, Committed, Done, Placement, Release, Work};
+use super::document::OrderDocument;
+use super::transitions;
+use crate::domain::{Order, Status};
+use crate::error::OrderError;
+
+/// What was read.
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    /// The orders that are to give their stock back, by id.
+    pub(super) released: HashMap<Uuid, OrderDocument>,
+    /// What a careful transaction reads too. Without it counters are taken to cover everything and keys to be new; the
+    /// conditions of the writes find out.
+    pub(super) known: Option<Known>,
+}
+
+/// What may stand in the way of some of the work.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// Orders that the batch's keys have placed before.
+    pub(super) placed: Vec<OrderDocument>,
+    /// Keys of cancellations that have an answer.
+    pub(super) answered: HashSet<ScopedKey>,
+    /// The counters.
+    pub(super) levels: Levels,
+}
+
+/// What is to be written, and what everybody is told when it is.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) posting: Posting,
+    pub(super) orders: Vec<OrderDocument>,
+    /// Update statements of orders.
+    pub(super) steps: Vec<Document>,
+    pub(super) answers: Vec<KeyedAnswer<OrderDocument>>,
+    outcomes: BTreeMap<usize, Result<Done, OrderError>>,
+    facts: Facts,
+    at: Timestamp,
+}
+
+impl Plan {
+    pub(super) fn new(batch: &[impl AsRef<Work>], facts: Facts, at: Timestamp) -> Self {
+        let mut plan = Self {
+            posting: Posting::new(at),
+            orders: Vec::new(),
+            steps: Vec::new(),
+            answers: Vec::new(),
+            outcomes: BTreeMap::new(),
+            facts,
+            at,
+        };
+        for (place, work) in batch.iter().enumerate() {
+            if let Work::Release(release) = work.as_ref() {
+                let outcome = plan.release(release);
+                plan.outcomes.insert(place, outcome);
+            }
+        }
+        for (place, work) in batch.iter().enumerate() {
+            if let Work::Place(placement) = work.as_ref() {
+                let outcome = plan.place(placement);
+                plan.outcomes.insert(place, outcome);
+            }
+        }
+        plan
+    }
+
+    /// What is true once it is committed.
+    pub(super) fn committed(self) -> Committed {
+        let levels = self.facts.known.map(|known| known.levels).unwrap_or_default();
+        Committed { outcomes: self.outcomes.into_values().collect(), levels }
+    }
+
+    fn place(&mut self, placement: &Placement) -> Result<Done, OrderError> {
+        let Placement { order, placed_by } = placement;
+        let lines = order.quantities();
+        if let Some(known) = &mut self.facts.known {
+            let earlier = known.placed.iter().position(|document| placed_by.has_placed(document));
+            if let Some(earlier) = earlier {
+                return placed_by.answer(known.placed.swap_remove(earlier)).map(Done::Placed);
+            }
+            known.levels.take(&lines)?;
+        }
+        let taken_by = self.posting.take(order.id, &lines);
+        self.orders.push(OrderDocument::new(order, placed_by, &taken_by));
+        Ok(Done::Placed(Answer::first(order.clone())))
+    }
+
+    fn release(&mut self, release: &Release) -> Result<Done, OrderError> {
+        let id = to_bson_uuid(release.order.id.as_uuid());
+        let document = self.facts.released.remove(&id).ok_or(OrderError::NotFound)?;
+        if document.payment.is_some() {
+            return Err(OrderError::BeingPaid);
+        }
+        let before = Order::try_from(document.clone()).map_err(mongo::Error::from)?;
+        let (after, reason) = match &release.cause {
+            Cause::Expired => (before.clone().expire()?, Reason::OrderExpired),
+            Cause::Cancelled { .. } => (before.clone().cancel(self.at)?, Reason::OrderCancelled),
+        };
+        let lines = after.quantities();
+        if let Some(known) = &mut self.facts.known {
+            if let Cause::Cancelled { key, .. } = &release.cause
+                && known.answered.contains(key)
+            {
+                return Err(Conflict::Finished.into());
+            }
+            known.levels.give_back(&lines)?;
+        }
+        let movements = self.posting.give_back(after.id, &lines, &reason);
+        let returned_by = movements.iter().enumerate().map(|(line, movement)| {
+            (format!("lines.{line}.returnedBy"), to_bson_uuid(movement.as_uuid()).into())
+        });
+        let mut set: Document = returned_by.collect();
+        if let Cause::Cancelled { key, request_id } = &release.cause {
+            set.insert("cancelledAt", mongo::to_bson_time(self.at));
+            if before.status == Status::Paid {
+                set.extend(doc! { "refundDue": true, "followUpAt": mongo::to_bson_time(self.at) });
+            }
+            self.answers.push(KeyedAnswer {
+                key: key.clone(),
+                request_id: request_id.clone(),
+                answer: document.into_answer(&after),
+            });
+        }
+        let (filter, update) = transitions::step(&before, &after, set, Document::new())?;
+        self.steps.push(doc! { "q": filter, "u": update });
+        Ok(Done::Released(after))
+    }
+}
