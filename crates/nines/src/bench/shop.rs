@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use devstack::scratch::Scratch;
 use devstack::{Backing, BackingOptions, Platform, PlatformOptions, Progress, files};
+use mongodb::bson::doc;
 use mongodb::{Client, Database};
 
 use super::drive::Tally;
@@ -18,6 +20,10 @@ use crate::verify::{Report, verify};
 
 /// WiredTiger's cache of each member, in GiB: what the largest cell writes fits.
 const CACHE_GIB: f64 = 1.0;
+
+/// How long transactions that nobody waits for may stay open, and how often they are counted.
+const SETTLED_WITHIN: Duration = Duration::from_secs(60);
+const SETTLED_PERIOD: Duration = Duration::from_millis(100);
 
 /// A replica set in a temporary folder.
 #[derive(Debug)]
@@ -172,6 +178,7 @@ impl Shop {
     pub(super) async fn check_books(&mut self, tally: &Tally) -> anyhow::Result<()> {
         self.placed += tally.placed;
         self.uncertain += tally.timed_out + tally.unavailable;
+        self.until_no_transaction_is_open().await?;
         let report = verify(&self.database).await.context("the books could not be checked")?;
         ensure!(report.is_clean(), "the books are wrong, so what was measured is void:{}", wrong(&report));
         let (found, placed, uncertain) =
@@ -181,6 +188,23 @@ impl Shop {
             "{found} orders are in the books, but {placed} were answered as placed and {uncertain} may have been"
         );
         Ok(())
+    }
+
+    /// An order that its buyer has given up may leave its transaction open, and its counter locked, until the server ends
+    /// it. The next load is not to pay for that.
+    async fn until_no_transaction_is_open(&self) -> anyhow::Result<()> {
+        let ended = tokio::time::timeout(SETTLED_WITHIN, async {
+            let status = doc! { "serverStatus": 1, "repl": 0, "metrics": 0, "locks": 0, "wiredTiger": 0 };
+            loop {
+                let status = self.database.run_command(status.clone()).await?;
+                let transactions = status.get_document("transactions")?;
+                if transactions.get_i64("currentOpen")? == 0 {
+                    return anyhow::Ok(());
+                }
+                tokio::time::sleep(SETTLED_PERIOD).await;
+            }
+        });
+        ended.await.context("transactions stay open")?
     }
 
     /// Stops the platform and removes its data.
