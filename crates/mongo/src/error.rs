@@ -87,7 +87,7 @@ pub fn duplicate_key_index(error: &DriverError) -> Option<String> {
 }
 
 /// Whether another transaction that is still open holds what a write in a transaction asked for.
-pub fn is_write_conflict(error: &DriverError) -> bool {
+pub(crate) fn is_write_conflict(error: &DriverError) -> bool {
     code(error) == Some(WRITE_CONFLICT)
 }
 

@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 use service::Deadline;
 use sha2::{Digest as _, Sha256};
 
-use crate::error::duplicate_key_index;
+use crate::error::{duplicate_key_index, is_write_conflict};
 use crate::migration::Migration;
-use crate::{Abort, Db, Policy, bounded, is_write_conflict, schema};
+use crate::{Abort, Db, Policy, bounded, schema};
 
 const COLLECTION: &str = "idempotency_keys";
 /// How long a record is kept; the contract says at least 24 hours.
@@ -220,7 +220,7 @@ impl<A> Record<A> {
 }
 
 /// What a failed insert of a unique key means to a keyed request.
-pub fn conflict_or<R: From<Conflict>>(error: mongodb::error::Error) -> Abort<R> {
+fn conflict_or<R: From<Conflict>>(error: mongodb::error::Error) -> Abort<R> {
     if is_write_conflict(&error) {
         Abort::Refused(Conflict::InFlight.into())
     } else if duplicate_key_index(&error).is_some() {

@@ -14,6 +14,6 @@ mod transaction;
 pub use config::MongoConfig;
 pub use convert::{ConvertError, from_bson_time, from_bson_uuid, to_bson_time, to_bson_uuid, to_i64, to_u64};
 pub use db::{Db, Policy, bounded};
-pub use error::{Error, duplicate_key_index, is_write_conflict};
+pub use error::{Error, duplicate_key_index};
 pub use lease::Lease;
 pub use transaction::{Abort, TransactError};

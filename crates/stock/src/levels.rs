@@ -126,11 +126,7 @@ impl FromIterator<(Sku, u64)> for Levels {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn lines(lines: &[(&str, u32)]) -> BTreeMap<Sku, Quantity> {
-        let line = |(sku, pieces): &(&str, u32)| (sku.parse().unwrap(), Quantity::try_from(*pieces).unwrap());
-        lines.iter().map(line).collect()
-    }
+    use crate::posting::tests::lines;
 
     #[test]
     fn an_order_gets_all_of_its_lines_or_none() {

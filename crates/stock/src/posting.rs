@@ -40,13 +40,8 @@ impl Posting {
         deltas.map(|(sku, delta)| self.add(order, sku, delta, reason.clone())).collect()
     }
 
-    /// Whether it moves nothing.
-    pub fn is_empty(&self) -> bool {
-        self.movements.is_empty()
-    }
-
     /// The movements, in order of SKU.
-    pub fn movements(&self) -> impl Iterator<Item = &Movement> {
+    pub(crate) fn movements(&self) -> impl Iterator<Item = &Movement> {
         self.movements.values()
     }
 
@@ -90,10 +85,10 @@ impl From<Movement> for Posting {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn lines(lines: &[(&str, u32)]) -> BTreeMap<Sku, Quantity> {
+    pub(crate) fn lines(lines: &[(&str, u32)]) -> BTreeMap<Sku, Quantity> {
         let line = |(sku, pieces): &(&str, u32)| (sku.parse().unwrap(), Quantity::try_from(*pieces).unwrap());
         lines.iter().map(line).collect()
     }

@@ -38,7 +38,6 @@ async fn it_is_refused_without_a_transaction() {
     let buyer = world.buyer(0);
     let placed = buyer.place("placed", &[("hot", 2)]).await.unwrap();
     assert_eq!(reason(buyer.place("first", &[("hot", 1)]).await), Reason::InsufficientStock);
-    let mut refused = 0;
     world
         .until("twenty in a row are refused from memory", {
             let (world, buyer) = (&world, &buyer);
@@ -55,13 +54,11 @@ async fn it_is_refused_without_a_transaction() {
             }
         })
         .await;
-    refused += refused_from_memory(&world);
     // Other stock is sold, and an order that was placed is answered.
     buyer.place("cold", &[("cold", 1)]).await.unwrap();
     let again = buyer.place("placed", &[("hot", 2)]).await.unwrap();
     assert_eq!((again.id, again.replay_of), (placed.id, Some(placed.request_id)));
     assert_eq!(reason(buyer.place("placed", &[("hot", 1)]).await), Reason::IdempotencyKeyReused);
-    assert!(refused_from_memory(&world) >= refused);
     assert_eq!(world.count("orders", doc! {}).await, 2);
     world.finish().await;
 }
