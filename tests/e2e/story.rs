@@ -124,3 +124,23 @@ async fn a_product_is_changed_only_from_its_present_version() {
         json!({ "sku": "tea", "name": "x", "category": "y", "price": { "amount": 1, "currency": "USD" } });
     admin.post("/products", again).await.expect_refusal(409, "ALREADY_EXISTS");
 }
+
+#[tokio::test]
+async fn a_new_price_is_asked_for_soon_and_orders_keep_the_one_they_were_placed_at() {
+    let shop = Shop::open("new_price").await;
+    let (admin, customer) = (shop.admin().await, shop.customer().await);
+    shop.product(&admin, "tea", 450, 100).await;
+    let place =
+        async || customer.post_keyed("/orders", order_of(&[("tea", 2)])).await.expect_status(201).data();
+    let first = place().await;
+    assert_eq!(first["total"]["amount"], 900);
+    let version = shop.anyone().get("/products/tea").await.header("etag").unwrap().to_owned();
+    let change = admin.request(Method::PATCH, "/products/tea").header("If-Match", version);
+    Client::send(change.json(&json!({ "price": { "amount": 500, "currency": "USD" } })))
+        .await
+        .expect_status(200);
+    eventually("the new price", async || place().await["total"]["amount"] == 1_000).await;
+    let kept = customer.get(&format!("/orders/{}", first["id"].as_str().unwrap())).await;
+    assert_eq!(kept.expect_status(200).data()["total"]["amount"], 900);
+    shop.verify_books().await;
+}

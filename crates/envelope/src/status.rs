@@ -1,8 +1,9 @@
 //! The gRPC form of an error: a status with `google.rpc` details.
 
 use std::collections::HashMap;
+use std::error::Error as _;
 
-use tonic::{Code, Status};
+use tonic::{Code, Status, TimeoutExpired};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::{Detail, Error, Reason};
@@ -43,6 +44,21 @@ impl Error {
     }
 }
 
+/// Whether a call failed without an answer of the peer: no connection, or one that broke. What was asked for may have
+/// been done or not. Time that ran out is something else: there is none left to ask another replica.
+pub fn is_unanswered(status: &Status) -> bool {
+    // A status that came over the wire has no source.
+    let mut cause = status.source();
+    let unanswered = cause.is_some();
+    while let Some(error) = cause {
+        if error.is::<TimeoutExpired>() {
+            return false;
+        }
+        cause = error.source();
+    }
+    unanswered
+}
+
 fn ours(status: &Status) -> Option<Error> {
     let details = status.get_error_details();
     let info = details.error_info().filter(|info| info.domain == DOMAIN)?;
@@ -61,6 +77,10 @@ fn ours(status: &Status) -> Option<Error> {
 }
 
 fn foreign(status: Status) -> Error {
+    if is_unanswered(&status) {
+        // Whatever code the transport gave it: a connection that breaks is no fault in what was asked for.
+        return Error::unavailable(status);
+    }
     match status.code() {
         // tonic's client gives Cancelled when its own timeout passes.
         Code::DeadlineExceeded | Code::Cancelled => Error::deadline_exceeded().with_source(status),
@@ -109,5 +129,21 @@ mod tests {
             assert!(!error.message().contains("10.1.2.3"));
             assert!(error.is_server_fault());
         }
+    }
+
+    #[test]
+    fn an_answer_is_told_from_none() {
+        let said = Status::internal("the service said so");
+        assert!(!is_unanswered(&said));
+        assert_eq!(Error::from_status(said).reason(), Reason::Internal);
+        let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        let refused = Status::from_error(Box::new(tonic::ConnectError(Box::new(refused))));
+        assert!(is_unanswered(&refused));
+        assert_eq!(Error::from_status(refused).reason(), Reason::Unavailable);
+        let broken = Status::from_error(Box::new(std::io::Error::from(std::io::ErrorKind::BrokenPipe)));
+        assert_eq!(Error::from_status(broken).reason(), Reason::Unavailable);
+        let late = Status::from_error(Box::new(TimeoutExpired(())));
+        assert!(!is_unanswered(&late));
+        assert_eq!(Error::from_status(late).reason(), Reason::DeadlineExceeded);
     }
 }

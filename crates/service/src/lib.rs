@@ -22,4 +22,4 @@ pub use entry::{Command, ServiceConfig, run_main};
 pub use readiness::Readiness;
 pub use shell::Shell;
 pub use tasks::{OnFailure, Tasks};
-pub use upstream::{Replica, Upstream, is_unanswered};
+pub use upstream::{Replica, Upstream};

@@ -5,12 +5,10 @@ mod rank;
 mod rest;
 
 use std::cmp::Reverse;
-use std::error::Error as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tonic::transport::Channel;
-use tonic::{Status, TimeoutExpired};
 
 use crate::config::Endpoints;
 use rank::Seed;
@@ -93,21 +91,6 @@ impl Replica {
     }
 }
 
-/// Whether a call failed without an answer of the peer: no connection, or one that broke. What was asked for may have
-/// been done or not. Time that ran out is something else: there is none left to ask another replica.
-pub fn is_unanswered(status: &Status) -> bool {
-    // A status that came over the wire has no source.
-    let mut cause = status.source();
-    let unanswered = cause.is_some();
-    while let Some(error) = cause {
-        if error.is::<TimeoutExpired>() {
-            return false;
-        }
-        cause = error.source();
-    }
-    unanswered
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
@@ -184,17 +167,9 @@ mod tests {
         drop(ports);
         let mut client = HealthClient::new(upstream.channel());
         let status = client.check(HealthCheckRequest::default()).await.unwrap_err();
-        assert!(is_unanswered(&status), "{status:?}");
+        assert!(envelope::is_unanswered(&status), "{status:?}");
         assert!(upstream.replicas[0].is_resting() && !upstream.replicas[1].is_resting());
         assert_eq!(positions(&upstream, &upstream.in_turn()), [1, 0]);
         assert_eq!(positions(&upstream, &upstream.in_turn()), [1, 0]);
-    }
-
-    #[test]
-    fn an_answer_is_told_from_none() {
-        assert!(!is_unanswered(&Status::unavailable("the service said so")));
-        let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
-        assert!(is_unanswered(&Status::from_error(Box::new(tonic::ConnectError(Box::new(refused))))));
-        assert!(!is_unanswered(&Status::from_error(Box::new(TimeoutExpired(())))));
     }
 }

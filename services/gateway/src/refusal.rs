@@ -34,10 +34,6 @@ impl From<Error> for Refusal {
 
 impl From<tonic::Status> for Refusal {
     fn from(status: tonic::Status) -> Self {
-        if service::is_unanswered(&status) {
-            // Whatever code the transport gave it: a connection that breaks is no fault in what was asked for.
-            return Self(Error::unavailable(status));
-        }
         Self(Error::from_status(status))
     }
 }

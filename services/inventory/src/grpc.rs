@@ -5,6 +5,7 @@ mod stock;
 
 use envelope::{Detail, Error};
 use ids::Sku;
+use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use crate::app::App;
@@ -15,11 +16,13 @@ use crate::error::InventoryError;
 #[derive(Clone)]
 pub(crate) struct InventoryGrpc {
     app: App,
+    /// When it fires, calls that would go on for ever end.
+    drain: CancellationToken,
 }
 
 impl InventoryGrpc {
-    pub(crate) fn new(app: App) -> Self {
-        Self { app }
+    pub(crate) fn new(app: App, drain: CancellationToken) -> Self {
+        Self { app, drain }
     }
 }
 

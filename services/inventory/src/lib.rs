@@ -32,7 +32,7 @@ pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> any
     let db = mongo::Db::connect(&config.mongo, &shell.tasks).await?;
     mongo::migration::watch(shell, &db, store::migrations());
     let app = App::new(&db, config.catalogue.currency, PageTokens::from_config(&config.page_tokens)?);
-    let grpc = InventoryGrpc::new(app);
+    let grpc = InventoryGrpc::new(app, shell.drain_signal());
     let mut routes = RoutesBuilder::default();
     routes.add_service(CatalogueServiceServer::new(grpc.clone())).add_service(StockServiceServer::new(grpc));
     service::grpc::serve(shell, &config.server, listener, proto::DESCRIPTORS, routes).await

@@ -1,6 +1,7 @@
 //! The catalogue in MongoDB, and the transactions that touch it together with the stock ledger.
 
 mod document;
+mod prices;
 mod schema;
 
 use std::collections::BTreeSet;
@@ -19,6 +20,7 @@ use stock::{Ledger, Movement, MovementDocument};
 use crate::domain::{NewProduct, Product, ProductChange};
 use crate::error::InventoryError;
 use document::{ProductDocument, search_key};
+pub(crate) use prices::{ListedPrice, PriceWatch};
 pub(crate) use schema::migrations;
 
 const PRODUCTS: &str = "products";

@@ -1,7 +1,10 @@
 //! Orders over gRPC, as a server and as a client: protobuf to domain and back, nothing else.
 
-pub(crate) mod clients;
+mod catalogue;
 mod convert;
+mod payments;
 mod server;
 
+pub(crate) use catalogue::Catalogue;
+pub(crate) use payments::Payments;
 pub(crate) use server::OrderGrpc;

@@ -20,8 +20,7 @@ use tonic::service::RoutesBuilder;
 pub use config::{Config, LanesConfig, OrdersConfig, UpstreamsConfig};
 
 use crate::app::App;
-use crate::grpc::OrderGrpc;
-use crate::grpc::clients::{Payments, Prices};
+use crate::grpc::{Catalogue, OrderGrpc, Payments};
 
 /// How long the replica that expires orders may be silent before another takes over.
 const EXPIRY_LEASE: Duration = Duration::from_secs(3);
@@ -39,20 +38,21 @@ pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> any
     let db = mongo::Db::connect(&config.mongo, &shell.tasks).await?;
     mongo::migration::watch(shell, &db, store::migrations());
     let inventory = Upstream::new(&config.upstreams.inventory);
-    let prices = Prices::new(inventory, config.orders.price_cache(), shell.tasks.clone());
+    let catalogue = Catalogue::new(inventory, config.orders.price_cache());
     let payments = Payments::new(Upstream::new(&config.upstreams.payment));
     let tokens = PageTokens::from_config(&config.page_tokens)?;
     let app = App::new(
         &db,
         config.orders.clone(),
         config.lanes.limits(),
-        prices,
+        catalogue.clone(),
         payments,
         tokens,
         shell.tasks.clone(),
     );
     let expiry = Lease::new(&db, "order-expiry", EXPIRY_LEASE);
     shell.tasks.spawn("expiry", OnFailure::Stop, app.clone().expire_orders(expiry));
+    shell.tasks.spawn("prices", OnFailure::Stop, catalogue.follow(shell.tasks.stop_signal()));
     shell.tasks.spawn("shortages", OnFailure::Stop, app.lanes().clone().watch_shortages());
     shell.tasks.spawn("follow-up", OnFailure::Stop, app.clone().follow_up());
     let mut routes = RoutesBuilder::default();

@@ -18,7 +18,7 @@ use service::Deadline;
 use stock::{Ledger, Levels};
 
 use crate::domain::{Order, Status};
-pub(crate) use batch::{Cause, Committed, Done, Placement, Release, Work};
+pub(crate) use batch::{Cause, Committed, Placement, Release, Work};
 use document::{OrderDocument, PaymentDocument};
 pub(crate) use keys::PlacedBy;
 pub(crate) use payments::{Claim, FollowUp};
@@ -70,20 +70,18 @@ impl Store {
         deadline: Deadline,
     ) -> Result<Vec<Order>, mongo::Error> {
         let mut query = Document::new();
-        let mut sort = Document::new();
         if let Some(user_id) = filter.user_id {
             query.insert("userId", to_bson_uuid(user_id.as_uuid()));
-            sort.insert("userId", 1);
+            // One index serves lists of one status and of all: the server merges the four in the order of `_id`.
+            query.insert("status", doc! { "$in": Status::ALL.map(Status::name).to_vec() });
         }
         if let Some(status) = filter.status {
             query.insert("status", status.name());
-            sort.insert("status", 1);
         }
         if let Some(before) = before {
             query.insert("_id", doc! { "$lt": to_bson_uuid(before.as_uuid()) });
         }
-        sort.insert("_id", -1);
-        self.collect(query, sort, limit, deadline).await
+        self.collect(query, doc! { "_id": -1 }, limit, deadline).await
     }
 
     /// Up to `limit` orders whose time to be paid has passed and which nobody is paying, longest ago first.

@@ -85,10 +85,11 @@ async fn ask(
         Ok(response) => return Ok(response),
         Err(status) => status,
     };
-    if service::is_unanswered(&status) {
-        return Err(Setback::Spills { reason: "unanswered", error: Error::unavailable(status) });
-    }
+    let unanswered = envelope::is_unanswered(&status);
     let error = Error::from_status(status);
+    if unanswered {
+        return Err(Setback::Spills { reason: "unanswered", error });
+    }
     if error.reason() == Reason::Overloaded {
         replica.overloaded();
         return Err(Setback::Spills { reason: "overloaded", error });

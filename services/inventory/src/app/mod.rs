@@ -5,6 +5,7 @@ mod change_product;
 mod import_products;
 mod list_movements;
 mod list_products;
+mod watch_prices;
 
 use ids::{Currency, Sku};
 use mongo::Db;

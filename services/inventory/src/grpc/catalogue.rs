@@ -1,20 +1,21 @@
 //! The catalogue's calls.
 
 use envelope::{Detail, Error};
+use futures::stream::{self, BoxStream, StreamExt as _};
 use ids::{Currency, Money};
 use proto::inventory::v1::catalogue_service_server::CatalogueService;
 use proto::inventory::v1::{
     BatchGetProductsRequest, BatchGetProductsResponse, CreateProductRequest, CreateProductResponse,
     GetProductRequest, GetProductResponse, ImportProductsRequest, ImportProductsResponse, ImportedProduct,
     ListProductsRequest, ListProductsResponse, NewProduct as NewProductMessage, UpdateProductRequest,
-    UpdateProductResponse,
+    UpdateProductResponse, WatchPricesRequest, WatchPricesResponse,
 };
 use service::RequestContext;
 use tonic::{Request, Response, Status};
 
 use super::{InventoryGrpc, invalid, page, parse_sku, reject, to_proto};
 use crate::domain::{NewProduct, ProductChange};
-use crate::store::ProductFilter;
+use crate::store::{ListedPrice, ProductFilter};
 
 /// The most SKUs of one lookup: the most lines of an order.
 const MAX_BATCH: usize = 100;
@@ -61,6 +62,21 @@ impl CatalogueService for InventoryGrpc {
         let skus = skus.iter().map(|sku| parse_sku(sku)).collect::<Result<Vec<_>, _>>()?;
         let products = self.app.products(&skus, context.deadline).await.map_err(reject)?;
         Ok(Response::new(BatchGetProductsResponse { products: products.into_iter().map(to_proto).collect() }))
+    }
+
+    type WatchPricesStream = BoxStream<'static, Result<WatchPricesResponse, Status>>;
+
+    async fn watch_prices(
+        &self,
+        _: Request<WatchPricesRequest>,
+    ) -> Result<Response<Self::WatchPricesStream>, Status> {
+        let watch = self.app.watch_prices().await.map_err(reject)?;
+        let pages = stream::try_unfold(watch, async |mut watch| {
+            let page = watch.next_page().await.map_err(reject)?;
+            let prices = page.into_iter().map(listed).collect();
+            Ok(Some((WatchPricesResponse { prices }, watch)))
+        });
+        Ok(Response::new(pages.take_until(self.drain.clone().cancelled_owned()).boxed()))
     }
 
     async fn create_product(
@@ -121,6 +137,14 @@ impl CatalogueService for InventoryGrpc {
             created: count(created)?,
             existing: count(offered - created)?,
         }))
+    }
+}
+
+fn listed(listed: ListedPrice) -> proto::inventory::v1::ListedPrice {
+    proto::inventory::v1::ListedPrice {
+        sku: listed.sku.to_string(),
+        price: Some(proto::from_money(listed.price)),
+        version: listed.version,
     }
 }
 

@@ -1,6 +1,5 @@
 //! Cancels an order: its stock comes back at once, and what was paid for it follows.
 
-use envelope::Error;
 use ids::{IdempotencyKey, OrderId};
 use mongo::idempotency::{Answer, Conflict, ScopedKey};
 use service::RequestContext;
@@ -8,7 +7,7 @@ use service::RequestContext;
 use super::App;
 use crate::domain::Order;
 use crate::error::OrderError;
-use crate::store::{Cause, Done, Release, Work};
+use crate::store::{Cause, Release, Work};
 
 /// What the owner or an admin wants.
 #[derive(Debug)]
@@ -32,11 +31,10 @@ impl App {
         let cause = Cause::Cancelled { key: key.clone(), request_id: context.request_id.clone() };
         let work = Work::Release(Release { order, cause });
         match self.lanes.commit(work, context.deadline).await {
-            Ok(Done::Released(order)) => {
-                self.refund_soon(context, &order);
-                Ok(Answer::first(order))
+            Ok(answer) => {
+                self.refund_soon(context, &answer.value);
+                Ok(answer)
             }
-            Ok(Done::Placed(_)) => Err(Error::internal("a cancelled order was placed").into()),
             // By a twin on another replica, perhaps.
             Err(error @ (OrderError::Conflict(Conflict::Finished) | OrderError::InvalidState(_))) => {
                 let earlier = self.store.cancelled_earlier(&key, context.deadline).await?;

@@ -9,15 +9,15 @@ use std::time::Duration;
 
 use envelope::{Error, Reason};
 use ids::{IdempotencyKey, OrderId, Sku, UserId};
-use mongo::idempotency::{self, Conflict, Fingerprint};
+use mongo::idempotency::{self, Answer, Conflict, Fingerprint};
 use service::{Deadline, OnFailure, Tasks};
 use stock::{Shortage, StockRefusal};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::domain::{BatchId, Demand, LaneLimits, Lines, Refused, Scheduler, Shortages, Step};
+use crate::domain::{BatchId, Demand, LaneLimits, Lines, Order, Refused, Scheduler, Shortages, Step};
 use crate::error::OrderError;
-use crate::store::{Cause, Committed, Done, Placement, Store, Work};
+use crate::store::{Cause, Committed, Placement, Store, Work};
 
 /// How often counters that are known to be short are looked at again.
 const LOOK_PERIOD: Duration = Duration::from_millis(250);
@@ -47,7 +47,7 @@ struct State {
 struct Entry {
     work: Arc<Work>,
     deadline: Deadline,
-    reply: oneshot::Sender<Result<Done, OrderError>>,
+    reply: oneshot::Sender<Result<Answer<Order>, OrderError>>,
 }
 
 /// What only one piece of work at a time may be about.
@@ -69,9 +69,19 @@ impl CommitLanes {
         Self { store, tasks, state: Arc::new(Mutex::new(state)) }
     }
 
-    /// The lines of an order that are known to be sold out, or to have too little left.
-    pub(crate) fn shortages(&self, lines: &Lines) -> Vec<Shortage> {
-        self.state().shortages.of(lines, Instant::now())
+    /// Turns an order away before anything is done for it, when it would be refused anyway.
+    ///
+    /// # Errors
+    /// `INSUFFICIENT_STOCK` when its lines are known to be sold out or to have too little left; `OVERLOADED` when as
+    /// many orders wait as may wait.
+    pub(crate) fn turn_away(&self, lines: &Lines) -> Result<(), OrderError> {
+        let mut state = self.state();
+        let shortages = state.shortages.of(lines, Instant::now());
+        if !shortages.is_empty() {
+            metrics::counter!("orders_refused_from_memory_total").increment(1);
+            return Err(StockRefusal::Insufficient(shortages).into());
+        }
+        if state.scheduler.is_full() { Err(overloaded(Refused::Full)) } else { Ok(()) }
     }
 
     /// Lines work up, and waits until it is committed or refused. Work that has started is brought to its end when its
@@ -80,7 +90,7 @@ impl CommitLanes {
     /// # Errors
     /// `OVERLOADED` at once when too much is waiting or its turn would come too late; `IDEMPOTENCY_IN_FLIGHT` while
     /// a twin is under way; `DEADLINE_EXCEEDED`; and what the rules say.
-    pub(crate) async fn commit(&self, work: Work, deadline: Deadline) -> Result<Done, OrderError> {
+    pub(crate) async fn commit(&self, work: Work, deadline: Deadline) -> Result<Answer<Order>, OrderError> {
         let (reply, outcome) = oneshot::channel();
         self.admit(Entry { work: Arc::new(work), deadline, reply })?;
         self.start_batches();
@@ -179,7 +189,7 @@ impl State {
         let now = Instant::now();
         for (work, outcome) in works.iter().zip(&committed.outcomes) {
             match outcome {
-                Ok(Done::Released(_)) => work.skus().for_each(|sku| self.shortages.forget(sku)),
+                Ok(_) if work.placed().is_none() => work.skus().for_each(|sku| self.shortages.forget(sku)),
                 Err(OrderError::Stock(StockRefusal::Insufficient(shortages))) => {
                     for Shortage { sku, .. } in shortages {
                         if let Some(available) = committed.levels.available(sku) {
@@ -187,7 +197,7 @@ impl State {
                         }
                     }
                 }
-                Ok(Done::Placed(_)) | Err(_) => {}
+                Ok(_) | Err(_) => {}
             }
         }
     }

@@ -16,7 +16,7 @@ use service::page::PageTokens;
 
 use crate::config::OrdersConfig;
 use crate::domain::{LaneLimits, LocalRules};
-use crate::grpc::clients::{Payments, Prices};
+use crate::grpc::{Catalogue, Payments};
 use crate::store::Store;
 
 pub(crate) use cancel_order::Cancellation;
@@ -32,7 +32,7 @@ const BACKGROUND_BUDGET: Duration = Duration::from_secs(10);
 pub(crate) struct App {
     store: Store,
     lanes: CommitLanes,
-    prices: Prices,
+    catalogue: Catalogue,
     payments: Payments,
     rules: LocalRules,
     config: OrdersConfig,
@@ -45,7 +45,7 @@ impl App {
         db: &Db,
         config: OrdersConfig,
         lane_limits: LaneLimits,
-        prices: Prices,
+        catalogue: Catalogue,
         payments: Payments,
         tokens: PageTokens,
         tasks: Tasks,
@@ -53,7 +53,7 @@ impl App {
         let rules = LocalRules { max_order_amount: config.max_order_amount };
         let store = Store::new(db);
         let lanes = CommitLanes::new(store.clone(), tasks.clone(), lane_limits);
-        Self { store, lanes, prices, payments, rules, config, tokens, tasks }
+        Self { store, lanes, catalogue, payments, rules, config, tokens, tasks }
     }
 
     /// The commit lanes.

@@ -1,15 +1,13 @@
 //! Places an order: prices, risk, then the commit lanes.
 
-use envelope::Error;
 use ids::IdempotencyKey;
 use mongo::idempotency::{Answer, fingerprint};
 use service::RequestContext;
-use stock::StockRefusal;
 
 use super::App;
 use crate::domain::{Line, Lines, Order};
 use crate::error::OrderError;
-use crate::store::{Done, PlacedBy, Placement, Work};
+use crate::store::{PlacedBy, Placement, Work};
 
 /// What a customer wants.
 #[derive(Debug)]
@@ -47,26 +45,19 @@ impl App {
         lines: Lines,
         placed_by: PlacedBy,
     ) -> Result<Answer<Order>, OrderError> {
-        let shortages = self.lanes.shortages(&lines);
-        if !shortages.is_empty() {
-            metrics::counter!("orders_refused_from_memory_total").increment(1);
-            return Err(StockRefusal::Insufficient(shortages).into());
-        }
+        self.lanes.turn_away(&lines)?;
         let lines = self.priced(context, lines).await?;
         let risk = self.rules.assess(Order::total_of(&lines)?).ok_or(OrderError::RiskRejected)?;
         let now = ids::now();
         let expires_at = now + self.config.payment_window();
         let order = Order::place(placed_by.user_id, lines, risk, now, expires_at)?;
         let work = Work::Place(Placement { order, placed_by });
-        match self.lanes.commit(work, context.deadline).await? {
-            Done::Placed(answer) => Ok(answer),
-            Done::Released(_) => Err(Error::internal("a new order was released").into()),
-        }
+        self.lanes.commit(work, context.deadline).await
     }
 
     async fn priced(&self, context: &RequestContext, lines: Lines) -> Result<Vec<Line>, OrderError> {
         let skus: Vec<_> = lines.keys().cloned().collect();
-        let prices = self.prices.of(context, &skus).await?;
+        let prices = self.catalogue.prices(context, &skus).await?;
         let unknown: Vec<_> = skus.into_iter().filter(|sku| !prices.contains_key(sku)).collect();
         if !unknown.is_empty() {
             return Err(OrderError::UnknownSkus(unknown));

@@ -125,6 +125,11 @@ impl<T> Scheduler<T> {
         self.waiting.len()
     }
 
+    /// Whether as much waits as may wait, but for what has places of its own.
+    pub(crate) fn is_full(&self) -> bool {
+        self.waiting.len() >= self.limits.waiting
+    }
+
     /// Lines work up, or gives it back with the reason why not.
     pub(crate) fn admit(&mut self, demand: Demand, work: T, now: Instant) -> Result<(), (Refused, T)> {
         let places = self.limits.waiting + if demand.reserved { self.limits.reserved } else { 0 };

@@ -3,11 +3,13 @@
 mod lanes;
 mod order;
 mod payment;
+mod prices;
 mod risk;
 mod shortages;
 
 pub(crate) use lanes::{BatchId, Demand, LaneLimits, Refused, Scheduler, Step};
 pub(crate) use order::{InvalidState, Line, Lines, Order, Status, TooExpensive};
 pub(crate) use payment::{Method, MethodName, Payment, PaymentStatus};
+pub(crate) use prices::Prices;
 pub(crate) use risk::{LocalRules, Risk, RiskSource};
 pub(crate) use shortages::Shortages;

@@ -47,7 +47,8 @@ pub(crate) enum Status {
 }
 
 impl Status {
-    const ALL: [Self; 4] = [Self::PendingPayment, Self::Paid, Self::Cancelled, Self::Expired];
+    /// Every status.
+    pub(crate) const ALL: [Self; 4] = [Self::PendingPayment, Self::Paid, Self::Cancelled, Self::Expired];
 
     /// The stored name.
     pub(crate) fn name(self) -> &'static str {

@@ -56,18 +56,11 @@ pub(crate) enum Cause {
     Cancelled { key: ScopedKey, request_id: String },
 }
 
-/// What has become of a piece of work.
-#[derive(Debug)]
-pub(crate) enum Done {
-    Placed(Answer<Order>),
-    Released(Order),
-}
-
 /// What has become of a batch.
 #[derive(Debug)]
 pub(crate) struct Committed {
     /// In the order of the work.
-    pub(crate) outcomes: Vec<Result<Done, OrderError>>,
+    pub(crate) outcomes: Vec<Result<Answer<Order>, OrderError>>,
     /// The counters after it, where they were read.
     pub(crate) levels: Levels,
 }
@@ -207,18 +200,18 @@ impl Store {
         work: &Work,
         unknown: &Error,
         deadline: Deadline,
-    ) -> Result<Done, OrderError> {
+    ) -> Result<Answer<Order>, OrderError> {
         match work {
             Work::Place(Placement { order, placed_by }) => {
                 let found = self.placed_earlier(placed_by, deadline).await?;
                 let answer = found.ok_or_else(|| OrderError::Store(unknown.clone()))?;
                 let ours = answer.value.id == order.id;
-                Ok(Done::Placed(if ours { Answer::first(answer.value) } else { answer }))
+                Ok(if ours { Answer::first(answer.value) } else { answer })
             }
             Work::Release(Release { cause: Cause::Cancelled { key, .. }, .. }) => {
                 let found = self.cancelled_earlier(key, deadline).await?;
                 let answer = found.ok_or_else(|| OrderError::Store(unknown.clone()))?;
-                Ok(Done::Released(answer.value))
+                Ok(Answer::first(answer.value))
             }
             // The next round sees what has become of it.
             Work::Release(Release { cause: Cause::Expired, .. }) => Err(OrderError::Store(unknown.clone())),

@@ -9,7 +9,7 @@ use mongo::to_bson_uuid;
 use mongodb::bson::{Document, Uuid, doc};
 use stock::{Levels, Posting, Reason};
 
-use super::batch::{Cause, Committed, Done, Placement, Release, Work};
+use super::batch::{Cause, Committed, Placement, Release, Work};
 use super::document::OrderDocument;
 use super::transitions;
 use crate::domain::{Order, Status};
@@ -44,7 +44,7 @@ pub(super) struct Plan {
     /// Update statements of orders.
     pub(super) steps: Vec<Document>,
     pub(super) answers: Vec<KeyedAnswer<OrderDocument>>,
-    outcomes: BTreeMap<usize, Result<Done, OrderError>>,
+    outcomes: BTreeMap<usize, Result<Answer<Order>, OrderError>>,
     facts: Facts,
     at: Timestamp,
 }
@@ -81,22 +81,22 @@ impl Plan {
         Committed { outcomes: self.outcomes.into_values().collect(), levels }
     }
 
-    fn place(&mut self, placement: &Placement) -> Result<Done, OrderError> {
+    fn place(&mut self, placement: &Placement) -> Result<Answer<Order>, OrderError> {
         let Placement { order, placed_by } = placement;
         let lines = order.quantities();
         if let Some(known) = &mut self.facts.known {
             let earlier = known.placed.iter().position(|document| placed_by.has_placed(document));
             if let Some(earlier) = earlier {
-                return placed_by.answer(known.placed.swap_remove(earlier)).map(Done::Placed);
+                return placed_by.answer(known.placed.swap_remove(earlier));
             }
             known.levels.take(&lines)?;
         }
         let taken_by = self.posting.take(order.id, &lines);
         self.orders.push(OrderDocument::new(order, placed_by, &taken_by));
-        Ok(Done::Placed(Answer::first(order.clone())))
+        Ok(Answer::first(order.clone()))
     }
 
-    fn release(&mut self, release: &Release) -> Result<Done, OrderError> {
+    fn release(&mut self, release: &Release) -> Result<Answer<Order>, OrderError> {
         let id = to_bson_uuid(release.order.id.as_uuid());
         let document = self.facts.released.remove(&id).ok_or(OrderError::NotFound)?;
         if document.payment.is_some() {
@@ -134,6 +134,6 @@ impl Plan {
         }
         let (filter, update) = transitions::step(&before, &after, set, Document::new())?;
         self.steps.push(doc! { "q": filter, "u": update });
-        Ok(Done::Released(after))
+        Ok(Answer::first(after))
     }
 }

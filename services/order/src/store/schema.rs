@@ -23,7 +23,6 @@ const ORDER: &[Migration] = &[Migration {
             let to_follow_up = doc! { "followUpAt": { "$exists": true } };
             let indexes = [
                 schema::unique(BY_KEY, doc! { "userId": 1, "idempotencyKey": 1 }),
-                schema::index("by_user", doc! { "userId": 1, "_id": -1 }),
                 schema::index("by_user_and_status", doc! { "userId": 1, "status": 1, "_id": -1 }),
                 schema::index("by_status", doc! { "status": 1, "_id": -1 }),
                 schema::partial("pending_by_expiry", doc! { "expiresAt": 1 }, pending),

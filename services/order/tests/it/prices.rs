@@ -1,11 +1,13 @@
 //! Stands in for inventory: every SKU has the same price.
 
+use futures::stream::{self, BoxStream, StreamExt as _};
 use proto::common::v1::Money;
 use proto::inventory::v1::catalogue_service_server::{CatalogueService, CatalogueServiceServer};
 use proto::inventory::v1::{
     BatchGetProductsRequest, BatchGetProductsResponse, CreateProductRequest, CreateProductResponse,
     GetProductRequest, GetProductResponse, ImportProductsRequest, ImportProductsResponse,
     ListProductsRequest, ListProductsResponse, Product, UpdateProductRequest, UpdateProductResponse,
+    WatchPricesRequest, WatchPricesResponse,
 };
 use service::{OnFailure, Shell};
 use tokio::net::TcpListener;
@@ -39,6 +41,16 @@ impl CatalogueService for OnePrice {
         let product = |sku| Product { sku, price: price(), ..Product::default() };
         let products = request.into_inner().skus.into_iter().map(product).collect();
         Ok(Response::new(BatchGetProductsResponse { products }))
+    }
+
+    type WatchPricesStream = BoxStream<'static, Result<WatchPricesResponse, Status>>;
+
+    /// Never says anything, so that prices are asked for.
+    async fn watch_prices(
+        &self,
+        _: Request<WatchPricesRequest>,
+    ) -> Result<Response<Self::WatchPricesStream>, Status> {
+        Ok(Response::new(stream::pending().boxed()))
     }
 
     async fn list_products(

@@ -200,6 +200,15 @@ impl CatalogueService for Fake {
         Err(Status::unimplemented(""))
     }
 
+    type WatchPricesStream = futures::stream::Empty<Result<inventory::WatchPricesResponse, Status>>;
+
+    async fn watch_prices(
+        &self,
+        _: Request<inventory::WatchPricesRequest>,
+    ) -> Result<Response<Self::WatchPricesStream>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
     async fn create_product(
         &self,
         request: Request<inventory::CreateProductRequest>,
