@@ -73,15 +73,18 @@ impl CommitLanes {
     ///
     /// # Errors
     /// `INSUFFICIENT_STOCK` when its lines are known to be sold out or to have too little left; `OVERLOADED` when as
-    /// many orders wait as may wait.
-    pub(crate) fn turn_away(&self, lines: &Lines) -> Result<(), OrderError> {
-        let mut state = self.state();
-        let shortages = state.shortages.of(lines, Instant::now());
+    /// many orders wait as may wait, or its turn would come too late.
+    pub(crate) fn turn_away(&self, lines: &Lines, deadline: Deadline) -> Result<(), OrderError> {
+        let (mut state, now) = (self.state(), Instant::now());
+        let shortages = state.shortages.of(lines, now);
         if !shortages.is_empty() {
             metrics::counter!("orders_refused_from_memory_total").increment(1);
             return Err(StockRefusal::Insufficient(shortages).into());
         }
-        if state.scheduler.is_full() { Err(overloaded(Refused::Full)) } else { Ok(()) }
+        state
+            .scheduler
+            .refusal(lines.keys(), deadline.instant(), now)
+            .map_or(Ok(()), |why| Err(overloaded(why)))
     }
 
     /// Lines work up, and waits until it is committed or refused. Work that has started is brought to its end when its

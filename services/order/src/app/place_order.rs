@@ -45,7 +45,7 @@ impl App {
         lines: Lines,
         placed_by: PlacedBy,
     ) -> Result<Answer<Order>, OrderError> {
-        self.lanes.turn_away(&lines)?;
+        self.lanes.turn_away(&lines, context.deadline)?;
         let lines = self.priced(context, lines).await?;
         let risk = self.rules.assess(Order::total_of(&lines)?).ok_or(OrderError::RiskRejected)?;
         let now = ids::now();

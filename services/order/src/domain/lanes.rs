@@ -83,6 +83,9 @@ pub(crate) struct Scheduler<T> {
     next: u64,
     /// About how long a batch takes.
     pace: Duration,
+    /// About how long a lane takes for each order while it has more of them than it can take; zero when nothing has had
+    /// to wait lately. Whether orders fit together shows only then.
+    pace_of_one: Duration,
 }
 
 #[derive(Debug)]
@@ -104,6 +107,8 @@ struct Line {
 struct Running {
     skus: BTreeSet<Sku>,
     since: Instant,
+    /// How many orders it has, if it left others waiting.
+    full_with: Option<u32>,
 }
 
 impl<T> Scheduler<T> {
@@ -117,6 +122,7 @@ impl<T> Scheduler<T> {
             running: HashMap::new(),
             next: 0,
             pace: Duration::ZERO,
+            pace_of_one: Duration::ZERO,
         }
     }
 
@@ -125,9 +131,17 @@ impl<T> Scheduler<T> {
         self.waiting.len()
     }
 
-    /// Whether as much waits as may wait, but for what has places of its own.
-    pub(crate) fn is_full(&self) -> bool {
-        self.waiting.len() >= self.limits.waiting
+    /// Why a new order for these SKUs would not be taken in now.
+    pub(crate) fn refusal<'a>(
+        &self,
+        skus: impl IntoIterator<Item = &'a Sku>,
+        deadline: Instant,
+        now: Instant,
+    ) -> Option<Refused> {
+        if self.waiting.len() >= self.limits.waiting {
+            return Some(Refused::Full);
+        }
+        (now + self.expected_wait(skus) >= deadline).then_some(Refused::TooLate)
     }
 
     /// Lines work up, or gives it back with the reason why not.
@@ -193,15 +207,24 @@ impl<T> Scheduler<T> {
         let id = BatchId(self.next);
         self.next += 1;
         self.hold(&skus);
-        self.running.insert(id, Running { skus, since: now });
+        let full_with = u32::try_from(batch.len()).ok().filter(|_| !self.waiting.is_empty());
+        if full_with.is_none() {
+            self.pace_of_one = Duration::ZERO;
+        }
+        self.running.insert(id, Running { skus, since: now, full_with });
         Step { batch: Some((id, batch)), late }
     }
 
     /// Frees the lane and the SKUs of a batch that has ended.
     pub(crate) fn finish(&mut self, id: BatchId, now: Instant) {
-        let Some(Running { skus, since }) = self.running.remove(&id) else { return };
+        let Some(Running { skus, since, full_with }) = self.running.remove(&id) else { return };
         let took = now.saturating_duration_since(since);
-        self.pace = (self.pace * (SMOOTHING - 1) + took) / SMOOTHING;
+        self.pace = smoothed(self.pace, took);
+        if let Some(orders) = full_with {
+            let took = took / orders;
+            let first = self.pace_of_one.is_zero();
+            self.pace_of_one = if first { took } else { smoothed(self.pace_of_one, took) };
+        }
         for sku in skus {
             if let Some(line) = self.lines.get_mut(&sku) {
                 line.held = false;
@@ -254,14 +277,30 @@ impl<T> Scheduler<T> {
         }
     }
 
-    /// About how long work for these SKUs would wait for its turn: the batch that runs, and those that fill up with
-    /// what is before it on its longest line.
-    fn expected_wait(&self, skus: &[Sku]) -> Duration {
+    /// About how long work for these SKUs would wait for its turn, at least: the batch that runs and those that fill up
+    /// with what is before it on its longest line; and, while no lane is free, everything that waits, at the pace of
+    /// late.
+    fn expected_wait<'a>(&self, skus: impl IntoIterator<Item = &'a Sku>) -> Duration {
         let most = self.limits.batch_orders.max(1);
         let batches = |line: &Line| line.queue.len() / most + usize::from(line.held);
-        let before = skus.iter().filter_map(|sku| self.lines.get(sku)).map(batches).max().unwrap_or_default();
-        self.pace.saturating_mul(u32::try_from(before).unwrap_or(u32::MAX))
+        let before =
+            skus.into_iter().filter_map(|sku| self.lines.get(sku)).map(batches).max().unwrap_or_default();
+        let in_line = self.pace.saturating_mul(saturated(before));
+        if self.running.len() < self.limits.lanes {
+            return in_line;
+        }
+        let lanes = saturated(self.limits.lanes.max(1));
+        in_line.max(self.pace_of_one.saturating_mul(saturated(self.waiting.len())) / lanes)
     }
+}
+
+/// The average of about the last [`SMOOTHING`] values.
+fn smoothed(average: Duration, value: Duration) -> Duration {
+    (average * (SMOOTHING - 1) + value) / SMOOTHING
+}
+
+fn saturated(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

@@ -133,7 +133,12 @@ impl Run {
                 let mut before = self.model.running.iter().flat_map(|(_, skus)| skus);
                 let behind =
                     |(_, other): &(u32, Demand)| other.skus.iter().any(|sku| demand.skus.contains(sku));
-                assert!(before.any(|sku| demand.skus.contains(sku)) || self.model.waiting.iter().any(behind));
+                let all_busy = self.model.running.len() >= self.limits.lanes && waiting > 0;
+                assert!(
+                    all_busy
+                        || before.any(|sku| demand.skus.contains(sku))
+                        || self.model.waiting.iter().any(behind)
+                );
             }
         }
     }
@@ -235,6 +240,35 @@ fn a_lone_order_starts_at_once_and_the_next_batch_forms_while_it_runs() {
     assert_eq!(scheduler.next(now, |_| true).batch.unwrap().1, [13]);
     scheduler.finish(first, now);
     assert_eq!(scheduler.next(now, |_| true).batch.unwrap().1, (1..=10).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_waits_is_counted_at_the_pace_at_which_orders_fit_together() {
+    let now = Instant::now();
+    let second = Duration::from_secs(1);
+    let mut scheduler = Scheduler::new(LaneLimits { lanes: 1, ..limits() });
+    // All want the same SKU and another each; a batch of ten takes a second.
+    let admit = |scheduler: &mut Scheduler<u32>, number: u32, patience: Duration| {
+        let own = format!("s{number}");
+        scheduler.admit(demand(&["hot", &own], now + patience), number, now)
+    };
+    for number in 0..60 {
+        admit(&mut scheduler, number, 100 * second).unwrap();
+    }
+    let (id, batch) = scheduler.next(now, |_| true).batch.unwrap();
+    scheduler.finish(id, now + second);
+    assert_eq!(batch.len(), 10);
+    scheduler.next(now, |_| true).batch.unwrap();
+    // Forty wait: four seconds, whatever they want.
+    let cold = |patience| demand(&["cold"], now + patience);
+    assert_eq!(scheduler.admit(cold(4 * second), 60, now), Err((Refused::TooLate, 60)));
+    scheduler.admit(cold(5 * second), 61, now).unwrap();
+    // Once nothing has to wait, nothing is known of how orders fit together.
+    while let Some((&id, _)) = scheduler.running.iter().next() {
+        scheduler.finish(id, now + second);
+        scheduler.next(now, |_| true);
+    }
+    assert_eq!(scheduler.pace_of_one, Duration::ZERO);
 }
 
 #[test]
