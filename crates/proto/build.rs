@@ -4,12 +4,17 @@ use std::path::{Path, PathBuf};
 
 use prost::Message as _;
 
-const CONTRACTS: [&str; 5] = [
+const CONTRACTS: [&str; 10] = [
     "fournines/common/v1/common.proto",
     "fournines/user/v1/user.proto",
     "fournines/inventory/v1/inventory.proto",
     "fournines/payment/v1/payment.proto",
     "fournines/order/v1/order.proto",
+    "fournines/events/v1/order.proto",
+    "fournines/events/v1/payment.proto",
+    "fournines/events/v1/stock.proto",
+    "fournines/messaging/v1/outbox.proto",
+    "fournines/reconciliation/v1/reconciliation.proto",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

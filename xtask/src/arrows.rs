@@ -13,18 +13,20 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("proto", &["ids"]),
     ("service", &["envelope", "ids"]),
     ("mongo", &["service", "envelope", "ids"]),
-    ("stock", &["mongo", "service", "envelope", "ids"]),
+    ("messaging", &["mongo", "proto", "service", "envelope", "ids"]),
+    ("stock", &["messaging", "mongo", "proto", "service", "envelope", "ids"]),
     ("devstack", &["ids"]),
-    ("nines", &["ids", "envelope", "proto", "service", "mongo", "stock", "devstack"]),
+    ("nines", &["ids", "envelope", "proto", "service", "mongo", "messaging", "stock", "devstack"]),
 ];
 
 /// What each service may use of our own crates.
 const SERVICES: &[(&str, &[&str])] = &[
     ("gateway", &["ids", "envelope", "proto", "service"]),
-    ("order", &["ids", "envelope", "proto", "service", "mongo", "stock"]),
-    ("inventory", &["ids", "envelope", "proto", "service", "mongo", "stock"]),
+    ("order", &["ids", "envelope", "proto", "service", "mongo", "messaging", "stock"]),
+    ("inventory", &["ids", "envelope", "proto", "service", "mongo", "messaging", "stock"]),
     ("user", &["ids", "envelope", "proto", "service", "mongo"]),
-    ("payment", &["ids", "envelope", "proto", "service", "mongo"]),
+    ("payment", &["ids", "envelope", "proto", "service", "mongo", "messaging"]),
+    ("reconciliation", &["ids", "envelope", "proto", "service", "mongo", "messaging"]),
 ];
 
 /// Packages that only test or check; nothing depends on them.

@@ -7,7 +7,7 @@ use mongodb::bson::doc;
 use mongodb::options::{
     ClientOptions, CollectionOptions, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern,
 };
-use mongodb::{Client, Collection, Database};
+use mongodb::{Client, ClientSession, Collection, Database};
 use secrecy::ExposeSecret as _;
 use service::{Deadline, Tasks};
 
@@ -30,6 +30,9 @@ pub enum Policy {
     Ledger,
     /// Linearizable reads: account balances outside a transaction. One document by its `_id` at a time.
     Linearizable,
+    /// The same data as of one moment, in a session of [`Db::snapshot`]. A collection of another policy keeps its own read
+    /// concern there, and sees what is committed from one read to the next.
+    Snapshot,
     /// The catalogue: majority reads, from a secondary when there is no primary; majority writes.
     Catalogue,
     /// Access and login logs: local reads, writes acknowledged by the primary alone. The caller drops and counts
@@ -74,6 +77,12 @@ impl Db {
         Ok(())
     }
 
+    /// A session whose reads all see one moment, as a majority had it: that of the first read. Only collections under
+    /// [`Policy::Snapshot`] are read so.
+    pub async fn snapshot(&self) -> Result<ClientSession, mongodb::error::Error> {
+        self.client.start_session().snapshot(true).await
+    }
+
     /// The database itself, for migrations.
     pub fn database(&self) -> &Database {
         &self.database
@@ -83,6 +92,7 @@ impl Db {
         let (read, write, members) = match policy {
             Policy::Ledger => (ReadConcern::majority(), self.majority(), ReadPreference::Primary),
             Policy::Linearizable => (ReadConcern::linearizable(), self.majority(), ReadPreference::Primary),
+            Policy::Snapshot => (ReadConcern::snapshot(), self.majority(), ReadPreference::Primary),
             Policy::Catalogue => {
                 (ReadConcern::majority(), self.majority(), ReadPreference::PrimaryPreferred { options: None })
             }

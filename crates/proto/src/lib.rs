@@ -4,7 +4,7 @@
 mod convert;
 
 pub use convert::{ConvertError, from_money, from_timestamp, to_money, to_timestamp};
-pub use generated::fournines::{common, inventory, order, payment, user};
+pub use generated::fournines::{common, events, inventory, messaging, order, payment, reconciliation, user};
 
 /// All contracts as an encoded `FileDescriptorSet`, for server reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
@@ -36,6 +36,21 @@ mod generated {
         pub mod order {
             pub mod v1 {
                 tonic::include_proto!("fournines.order.v1");
+            }
+        }
+        pub mod events {
+            pub mod v1 {
+                tonic::include_proto!("fournines.events.v1");
+            }
+        }
+        pub mod messaging {
+            pub mod v1 {
+                tonic::include_proto!("fournines.messaging.v1");
+            }
+        }
+        pub mod reconciliation {
+            pub mod v1 {
+                tonic::include_proto!("fournines.reconciliation.v1");
             }
         }
     }

@@ -5,12 +5,14 @@ use std::num::NonZeroI64;
 use futures::TryStreamExt as _;
 use ids::{MovementId, Sku};
 use jiff::Timestamp;
+use messaging::Event;
 use mongo::{Abort, Db, Error, Policy, bounded};
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::error::Error as DriverError;
 use mongodb::{ClientSession, Collection, Database};
 use service::Deadline;
 
+use crate::event::moved;
 use crate::levels::{Levels, MAX_AVAILABLE, Shortage, StockRefusal};
 use crate::store::{LEVELS, LevelDocument, MOVEMENTS, MovementDocument, pieces};
 use crate::{Movement, Posting, Reason};
@@ -60,13 +62,14 @@ impl Ledger {
         Ok(documents.into_iter().map(Movement::try_from).collect::<Result<_, _>>()?)
     }
 
-    /// Gives new SKUs a counter, in the caller's transaction, with their first stock as a movement.
+    /// Gives new SKUs a counter, in the caller's transaction, with their first stock as a movement. The events of it are
+    /// to be written in the same transaction.
     pub async fn open<R>(
         &self,
         session: &mut ClientSession,
         initial: &[(Sku, u32)],
         at: Timestamp,
-    ) -> Result<(), Abort<R>> {
+    ) -> Result<Vec<Event>, Abort<R>> {
         let levels = initial.iter().map(|(sku, pieces)| LevelDocument {
             sku: sku.as_str().to_owned(),
             available: i64::from(*pieces),
@@ -84,7 +87,8 @@ impl Ledger {
                 created_at: at,
             })
             .collect();
-        Ok(self.record(session, movements.iter()).await?)
+        self.record(session, movements.iter()).await?;
+        Ok(movements.iter().map(moved).collect())
     }
 
     /// The counters of these SKUs, in the caller's transaction.
@@ -112,11 +116,16 @@ impl Ledger {
         Ok(documents.into_iter().map(LevelDocument::into_level).collect::<Result<_, _>>()?)
     }
 
-    /// Changes the counters and records the movements, in the caller's transaction: two round trips. `false` when a
-    /// counter does not cover its change, or would go over its limit: then the transaction must be aborted.
+    /// Changes the counters and records the movements, in the caller's transaction: two round trips. The events of it are
+    /// to be written in the same transaction. `None` when a counter does not cover its change, or would go over its
+    /// limit: then the transaction must be aborted.
     ///
     /// This condition, not any check before it, is what keeps stock from being sold twice.
-    pub async fn post(&self, session: &mut ClientSession, posting: &Posting) -> Result<bool, DriverError> {
+    pub async fn post(
+        &self,
+        session: &mut ClientSession,
+        posting: &Posting,
+    ) -> Result<Option<Vec<Event>>, DriverError> {
         let updates: Vec<_> = posting.changes().into_iter().filter_map(conditional_update).collect();
         if !updates.is_empty() {
             let expected = updates.len();
@@ -127,21 +136,22 @@ impl Ledger {
             }
             let matched = reply.get_i32("n").unwrap_or_default();
             if usize::try_from(matched).ok() != Some(expected) {
-                return Ok(false);
+                return Ok(None);
             }
         }
         self.record(session, posting.movements()).await?;
-        Ok(true)
+        Ok(Some(posting.movements().map(moved).collect()))
     }
 
-    /// Applies one movement that a person asked for, in the caller's transaction.
+    /// Applies one movement that a person asked for, in the caller's transaction. The events of it are to be written in
+    /// the same transaction.
     pub async fn adjust<R: From<StockRefusal>>(
         &self,
         session: &mut ClientSession,
         movement: &Movement,
-    ) -> Result<(), Abort<R>> {
-        if self.post(session, &Posting::from(movement.clone())).await? {
-            return Ok(());
+    ) -> Result<Vec<Event>, Abort<R>> {
+        if let Some(events) = self.post(session, &Posting::from(movement.clone())).await? {
+            return Ok(events);
         }
         let sku = &movement.sku;
         let refusal = match self.levels(session, [sku]).await?.available(sku) {

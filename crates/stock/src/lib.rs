@@ -1,6 +1,7 @@
 //! The stock ledger. Each SKU has one counter, and every change of it is part of a movement: the counter always equals
 //! the sum of its movements and is never negative. Both are written in one transaction, and only here.
 
+mod event;
 mod ledger;
 mod levels;
 mod movement;

@@ -41,7 +41,7 @@ impl Shop {
         let opened: Outcome = db
             .transact(soon(), move |session| {
                 let (ledger, initial) = (opening.clone(), initial.clone());
-                async move { ledger.open(session, &initial, ids::now()).await }.boxed()
+                async move { ledger.open(session, &initial, ids::now()).await.map(drop) }.boxed()
             })
             .await;
         opened.unwrap();
@@ -58,7 +58,7 @@ impl Shop {
                 levels.take(&lines).map_err(Abort::Refused)?;
                 let mut posting = Posting::new(ids::now());
                 posting.take(id, &lines);
-                assert!(ledger.post(session, &posting).await?);
+                assert!(ledger.post(session, &posting).await?.is_some());
                 Ok(())
             }
             .boxed()
@@ -72,7 +72,7 @@ impl Shop {
         let posted = self.db.transact(soon(), move |session| {
             let (ledger, posting) = (ledger.clone(), posting.clone());
             async move {
-                let covered = ledger.post(session, &posting).await?;
+                let covered = ledger.post(session, &posting).await?.is_some();
                 covered.then_some(()).ok_or(Abort::Refused(StockRefusal::Insufficient(Vec::new())))
             }
             .boxed()

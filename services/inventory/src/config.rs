@@ -1,6 +1,7 @@
 //! The configuration of the inventory service.
 
 use ids::Currency;
+use messaging::{KafkaConfig, OutboxConfig};
 use mongo::MongoConfig;
 use serde::Deserialize;
 use service::ServiceConfig;
@@ -25,6 +26,11 @@ pub struct Config {
     /// The catalogue.
     #[serde(default)]
     pub catalogue: CatalogueConfig,
+    /// Events that are written together with changes.
+    #[serde(default)]
+    pub outbox: OutboxConfig,
+    /// The broker that they are published to.
+    pub kafka: KafkaConfig,
 }
 
 /// `[catalogue]`: rules of the shop.

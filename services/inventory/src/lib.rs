@@ -7,8 +7,10 @@ mod error;
 mod grpc;
 mod store;
 
+use messaging::{Outbox, OutboxGrpc};
 use proto::inventory::v1::catalogue_service_server::CatalogueServiceServer;
 use proto::inventory::v1::stock_service_server::StockServiceServer;
+use proto::messaging::v1::outbox_service_server::OutboxServiceServer;
 use service::Shell;
 use service::page::PageTokens;
 use tokio::net::TcpListener;
@@ -18,6 +20,7 @@ pub use config::Config;
 
 use crate::app::App;
 use crate::grpc::InventoryGrpc;
+use crate::store::Store;
 
 /// Serves until SIGTERM.
 pub async fn run(config: Config) -> anyhow::Result<()> {
@@ -31,10 +34,17 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> anyhow::Result<()> {
     let db = mongo::Db::connect(&config.mongo, &shell.tasks).await?;
     mongo::migration::watch(shell, &db, store::migrations());
-    let app = App::new(&db, config.catalogue.currency, PageTokens::from_config(&config.page_tokens)?);
+    let outbox = Outbox::new(&db, "inventory", &config.outbox);
+    outbox.relay(&config.kafka, &shell.tasks);
+    let app = App::new(
+        Store::new(&db, outbox.clone()),
+        config.catalogue.currency,
+        PageTokens::from_config(&config.page_tokens)?,
+    );
     let grpc = InventoryGrpc::new(app, shell.drain_signal());
     let mut routes = RoutesBuilder::default();
     routes.add_service(CatalogueServiceServer::new(grpc.clone())).add_service(StockServiceServer::new(grpc));
+    routes.add_service(OutboxServiceServer::new(OutboxGrpc::new(outbox, shell.drain_signal())));
     service::grpc::serve(shell, &config.server, listener, proto::DESCRIPTORS, routes).await
 }
 

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use futures::{FutureExt as _, TryStreamExt as _};
 use ids::Sku;
 use jiff::Timestamp;
+use messaging::Outbox;
 use mongo::idempotency::{Records, ScopedKey};
 use mongo::{Abort, Db, Policy, bounded, duplicate_key_index};
 use mongodb::bson::{Document, doc};
@@ -40,16 +41,18 @@ pub(crate) struct Store {
     shown: Collection<ProductDocument>,
     products: Collection<ProductDocument>,
     pub(crate) ledger: Ledger,
+    outbox: Outbox,
     pub(crate) adjustments: Records<MovementDocument>,
 }
 
 impl Store {
-    pub(crate) fn new(db: &Db) -> Self {
+    pub(crate) fn new(db: &Db, outbox: Outbox) -> Self {
         Self {
             db: db.clone(),
             shown: db.collection(Policy::Catalogue, PRODUCTS),
             products: db.collection(Policy::Ledger, PRODUCTS),
             ledger: Ledger::new(db),
+            outbox,
             adjustments: Records::new(db),
         }
     }
@@ -129,7 +132,8 @@ impl Store {
             async move {
                 let document = ProductDocument::from(&product);
                 store.products.insert_one(document).session(&mut *session).await.map_err(taken_or)?;
-                store.ledger.open(session, &[(product.sku, 0)], product.created_at).await
+                let events = store.ledger.open(session, &[(product.sku, 0)], product.created_at).await?;
+                Ok(store.outbox.write(session, events).await?)
             }
             .boxed()
         });
@@ -198,7 +202,8 @@ impl Store {
         let documents =
             missing.into_iter().map(|(product, _)| ProductDocument::from(&product.into_product(at)));
         self.products.insert_many(documents).session(&mut *session).await.map_err(taken_or)?;
-        self.ledger.open(session, &stock, at).await?;
+        let events = self.ledger.open(session, &stock, at).await?;
+        self.outbox.write(session, events).await?;
         Ok(stock.len())
     }
 
@@ -218,7 +223,8 @@ impl Store {
             async move {
                 let answer = MovementDocument::from(&movement);
                 store.adjustments.record(session, &key, &request_id, &answer).await?;
-                store.ledger.adjust(session, &movement).await
+                let events = store.ledger.adjust(session, &movement).await?;
+                Ok(store.outbox.write(session, events).await?)
             }
             .boxed()
         });

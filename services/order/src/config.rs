@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use messaging::{KafkaConfig, OutboxConfig};
 use mongo::MongoConfig;
 use serde::Deserialize;
 use service::ServiceConfig;
@@ -34,6 +35,11 @@ pub struct Config {
     /// The commit lanes.
     #[serde(default)]
     pub lanes: LanesConfig,
+    /// Events that are written together with changes.
+    #[serde(default)]
+    pub outbox: OutboxConfig,
+    /// The broker that they are published to.
+    pub kafka: KafkaConfig,
 }
 
 /// `[upstreams]`: the services that this one calls.

@@ -5,12 +5,15 @@ mod app;
 mod config;
 mod domain;
 mod error;
+mod events;
 mod grpc;
 mod store;
 
 use std::time::Duration;
 
+use messaging::{Outbox, OutboxGrpc};
 use mongo::Lease;
+use proto::messaging::v1::outbox_service_server::OutboxServiceServer;
 use proto::order::v1::order_service_server::OrderServiceServer;
 use service::page::PageTokens;
 use service::{OnFailure, Shell, Upstream};
@@ -21,6 +24,7 @@ pub use config::{Config, LanesConfig, OrdersConfig, UpstreamsConfig};
 
 use crate::app::App;
 use crate::grpc::{Catalogue, OrderGrpc, Payments};
+use crate::store::Store;
 
 /// How long the replica that expires orders may be silent before another takes over.
 const EXPIRY_LEASE: Duration = Duration::from_secs(3);
@@ -41,8 +45,10 @@ pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> any
     let catalogue = Catalogue::new(inventory, config.orders.price_cache());
     let payments = Payments::new(Upstream::new(&config.upstreams.payment));
     let tokens = PageTokens::from_config(&config.page_tokens)?;
+    let outbox = Outbox::new(&db, "order", &config.outbox);
+    outbox.relay(&config.kafka, &shell.tasks);
     let app = App::new(
-        &db,
+        Store::new(&db, outbox.clone()),
         config.orders.clone(),
         config.lanes.limits(),
         catalogue.clone(),
@@ -57,6 +63,7 @@ pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> any
     shell.tasks.spawn("follow-up", OnFailure::Stop, app.clone().follow_up());
     let mut routes = RoutesBuilder::default();
     routes.add_service(OrderServiceServer::new(OrderGrpc::new(app)));
+    routes.add_service(OutboxServiceServer::new(OutboxGrpc::new(outbox, shell.drain_signal())));
     service::grpc::serve(shell, &config.server, listener, proto::DESCRIPTORS, routes).await
 }
 

@@ -10,6 +10,7 @@ mod transitions;
 
 use futures::TryStreamExt as _;
 use ids::{OrderId, Sku, UserId};
+use messaging::Outbox;
 use mongo::idempotency::Records;
 use mongo::{Db, Policy, bounded, to_bson_time, to_bson_uuid};
 use mongodb::Collection;
@@ -40,16 +41,18 @@ pub(crate) struct Store {
     db: Db,
     orders: Collection<OrderDocument>,
     ledger: Ledger,
+    outbox: Outbox,
     cancellations: Records<OrderDocument>,
     payments: Records<PaymentDocument>,
 }
 
 impl Store {
-    pub(crate) fn new(db: &Db) -> Self {
+    pub(crate) fn new(db: &Db, outbox: Outbox) -> Self {
         Self {
             db: db.clone(),
             orders: db.collection(Policy::Ledger, ORDERS),
             ledger: Ledger::new(db),
+            outbox,
             cancellations: Records::new(db),
             payments: Records::new(db),
         }

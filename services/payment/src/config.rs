@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use ids::Currency;
+use messaging::{KafkaConfig, OutboxConfig};
 use mongo::MongoConfig;
 use serde::Deserialize;
 use service::ServiceConfig;
@@ -31,6 +32,11 @@ pub struct Config {
     /// The background work on card payments whose outcome is unknown.
     #[serde(default)]
     pub resolver: ResolverConfig,
+    /// Events that are written together with changes.
+    #[serde(default)]
+    pub outbox: OutboxConfig,
+    /// The broker that they are published to.
+    pub kafka: KafkaConfig,
 }
 
 impl ServiceConfig for Config {

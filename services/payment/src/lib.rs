@@ -4,6 +4,7 @@
 mod app;
 mod config;
 mod domain;
+mod events;
 mod grpc;
 mod provider;
 pub mod sandbox;
@@ -11,7 +12,9 @@ mod store;
 
 use std::sync::Arc;
 
+use messaging::{Outbox, OutboxGrpc};
 use mongo::Db;
+use proto::messaging::v1::outbox_service_server::OutboxServiceServer;
 use proto::payment::v1::account_service_server::AccountServiceServer;
 use proto::payment::v1::payment_service_server::PaymentServiceServer;
 use service::{OnFailure, Shell};
@@ -44,7 +47,9 @@ pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> any
     config.check()?;
     let db = Db::connect(&config.mongo, &shell.tasks).await?;
     mongo::migration::watch(shell, &db, store::migrations());
-    let store = Store::new(&db);
+    let outbox = Outbox::new(&db, "payment", &config.outbox);
+    outbox.relay(&config.kafka, &shell.tasks);
+    let store = Store::new(&db, outbox.clone());
     let currency = config.accounts.currency;
     let payments = Payments::new(
         store.clone(),
@@ -58,6 +63,7 @@ pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> any
     let grpc = Grpc { payments, accounts: Accounts::new(store, currency) };
     let mut routes = RoutesBuilder::default();
     routes.add_service(PaymentServiceServer::new(grpc.clone())).add_service(AccountServiceServer::new(grpc));
+    routes.add_service(OutboxServiceServer::new(OutboxGrpc::new(outbox, shell.drain_signal())));
     service::grpc::serve(shell, &config.server, listener, proto::DESCRIPTORS, routes).await
 }
 

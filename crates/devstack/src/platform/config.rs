@@ -27,6 +27,9 @@ pub(super) fn settings(
     if instance.kind.has_database() {
         sections["mongo"] = json!({ "uri": connection.mongo_uri, "database": database });
     }
+    if instance.kind.publishes() {
+        sections["kafka"] = json!({ "brokers": connection.broker, "prefix": database });
+    }
     if matches!(instance.kind, Kind::User | Kind::Inventory | Kind::Order) {
         sections["page_tokens"] = json!({ "key_file": secrets.page_tokens });
     }

@@ -27,6 +27,11 @@ impl Kind {
         }
     }
 
+    /// Whether it publishes events.
+    pub(super) fn publishes(self) -> bool {
+        matches!(self, Self::Inventory | Self::Order | Self::Payment)
+    }
+
     /// Whether it keeps data.
     pub(super) fn has_database(self) -> bool {
         !matches!(self, Self::CardSandbox | Self::Gateway)

@@ -11,6 +11,7 @@ mod drive;
 mod lanes;
 mod metrics;
 mod naive;
+mod naive_events;
 mod orders;
 mod overload;
 mod replicas;

@@ -1,6 +1,6 @@
 //! What the lanes are compared with: one transaction an order in a bounded retry loop, straight on the driver, as a
 //! careful user of MongoDB writes it. It writes what the order service writes, into the same collections, under the
-//! same concerns, in four round trips: all counters in one command, the order, the movements, the commit. The counters
+//! same concerns, in five round trips: all counters in one command, the order, the movements, the events, the commit. The counters
 //! come first, so that a try that runs into another order's has cost nothing else; the other way round was slower.
 
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use mongodb::options::{
 use mongodb::{Client, ClientSession, Collection, Database};
 
 use super::buyer::{Buyer, Outcome, PATIENCE};
+use super::naive_events as events;
 use super::workload::{Goods, Line};
 
 /// The longest wait between two tries grows from 1 to 64 ms.
@@ -31,6 +32,7 @@ pub(super) struct Naive {
     database: Database,
     orders: Collection<Document>,
     movements: Collection<Document>,
+    outbox: Collection<Document>,
     goods: Arc<Goods>,
     users: Vec<Uuid>,
     retries: AtomicU64,
@@ -41,6 +43,8 @@ struct Order {
     order: Document,
     counters: Vec<Document>,
     movements: Vec<Document>,
+    /// One entry of the outbox for all that happens, which the order service's relay publishes.
+    entry: Document,
 }
 
 impl Naive {
@@ -63,7 +67,8 @@ impl Naive {
         let options = CollectionOptions::builder().write_concern(majority()).build();
         Ok(Self {
             orders: database.collection_with_options("orders", options.clone()),
-            movements: database.collection_with_options("stock_movements", options),
+            movements: database.collection_with_options("stock_movements", options.clone()),
+            outbox: database.collection_with_options("outbox", options),
             client,
             database,
             goods: Arc::clone(goods),
@@ -107,6 +112,7 @@ impl Naive {
         }
         self.orders.insert_one(&order.order).session(&mut *session).await?;
         self.movements.insert_many(&order.movements).session(&mut *session).await?;
+        self.outbox.insert_one(&order.entry).session(&mut *session).await?;
         loop {
             match session.commit_transaction().await {
                 Err(error) if error.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT) => {}
@@ -176,7 +182,8 @@ impl Order {
             "fingerprint": Binary { subtype: BinarySubtype::Generic, bytes: rand::random::<[u8; 32]>().to_vec() },
             "requestId": uuid::Uuid::now_v7().to_string(),
         };
-        Self { order, counters, movements }
+        let entry = events::entry(user, id, total, now, &movements);
+        Self { order, counters, movements, entry }
     }
 }
 

@@ -106,7 +106,7 @@ async fn place(db: &Db, template: &Document) {
         let (collection, ledger) = (collection.clone(), ledger.clone());
         async move {
             collection.insert_many(orders).session(&mut *session).await?;
-            let is_covered = ledger.post(session, &posting).await?;
+            let is_covered = ledger.post(session, &posting).await?.is_some();
             if is_covered { Ok(()) } else { Err(Abort::Refused("the stock does not cover it")) }
         }
         .boxed()

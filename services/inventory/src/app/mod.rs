@@ -8,7 +8,6 @@ mod list_products;
 mod watch_prices;
 
 use ids::{Currency, Sku};
-use mongo::Db;
 use service::page::PageTokens;
 use service::{Deadline, RequestContext};
 
@@ -31,8 +30,8 @@ pub(crate) struct App {
 }
 
 impl App {
-    pub(crate) fn new(db: &Db, currency: Currency, tokens: PageTokens) -> Self {
-        Self { store: Store::new(db), currency, tokens }
+    pub(crate) fn new(store: Store, currency: Currency, tokens: PageTokens) -> Self {
+        Self { store, currency, tokens }
     }
 
     pub(crate) async fn product(&self, sku: &Sku, deadline: Deadline) -> Result<Product, InventoryError> {

@@ -10,7 +10,6 @@ mod read_orders;
 
 use std::time::Duration;
 
-use mongo::Db;
 use service::Tasks;
 use service::page::PageTokens;
 
@@ -42,7 +41,7 @@ pub(crate) struct App {
 
 impl App {
     pub(crate) fn new(
-        db: &Db,
+        store: Store,
         config: OrdersConfig,
         lane_limits: LaneLimits,
         catalogue: Catalogue,
@@ -51,7 +50,6 @@ impl App {
         tasks: Tasks,
     ) -> Self {
         let rules = LocalRules { max_order_amount: config.max_order_amount };
-        let store = Store::new(db);
         let lanes = CommitLanes::new(store.clone(), tasks.clone(), lane_limits);
         Self { store, lanes, catalogue, payments, rules, config, tokens, tasks }
     }

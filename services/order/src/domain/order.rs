@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use ids::{Money, OrderId, Quantity, Sku, UserId};
 use jiff::Timestamp;
@@ -10,6 +11,9 @@ use super::Risk;
 
 /// What an order asks for: each SKU once, in order of SKU.
 pub(crate) type Lines = BTreeMap<Sku, Quantity>;
+
+/// The least time between two changes of an order: what stored times can tell apart.
+const TICK: Duration = Duration::from_millis(1);
 
 /// An order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,10 +144,25 @@ impl Order {
         self
     }
 
+    /// The order as it is placed at `at`, with as much time to be paid.
+    pub(crate) fn placed_at(self, at: Timestamp) -> Self {
+        let expires_at = at + self.expires_at.duration_since(self.created_at);
+        Self { created_at: at, expires_at, ..self }
+    }
+
+    /// The time of a change that is made at `at`: always after the change before, however the clocks of replicas differ,
+    /// so that what happened to an order has an order.
+    pub(crate) fn changed_at(&self, at: Timestamp) -> Timestamp {
+        let before = self.cancelled_at.or(self.paid_at).unwrap_or(self.created_at);
+        at.max(before + TICK)
+    }
+
     /// The order after it was paid.
     pub(crate) fn pay(self, at: Timestamp) -> Result<Self, InvalidState> {
         match self.status {
-            Status::PendingPayment => Ok(Self { paid_at: Some(at), ..self.moved_to(Status::Paid) }),
+            Status::PendingPayment => {
+                Ok(Self { paid_at: Some(self.changed_at(at)), ..self.moved_to(Status::Paid) })
+            }
             other => Err(InvalidState(other)),
         }
     }
@@ -152,7 +171,7 @@ impl Order {
     pub(crate) fn cancel(self, at: Timestamp) -> Result<Self, InvalidState> {
         match self.status {
             Status::PendingPayment | Status::Paid => {
-                Ok(Self { cancelled_at: Some(at), ..self.moved_to(Status::Cancelled) })
+                Ok(Self { cancelled_at: Some(self.changed_at(at)), ..self.moved_to(Status::Cancelled) })
             }
             other => Err(InvalidState(other)),
         }
@@ -203,7 +222,7 @@ mod tests {
 
     #[test]
     fn only_the_steps_of_the_state_machine_are_taken() {
-        let now = ids::now();
+        let now = ids::now() + TICK;
         let paid = order().pay(now).unwrap();
         assert_eq!((paid.status, paid.version, paid.paid_at), (Status::Paid, 2, Some(now)));
         assert!(paid.clone().pay(now).is_err());
@@ -217,6 +236,16 @@ mod tests {
             assert!(done.clone().expire().is_err());
             assert_eq!(done.into_placed().status, Status::PendingPayment);
         }
+    }
+
+    #[test]
+    fn a_change_comes_after_the_one_before_though_a_clock_is_behind() {
+        let placed = order();
+        let behind = placed.created_at - Duration::from_secs(1);
+        let paid = placed.clone().pay(behind).unwrap();
+        assert_eq!(paid.paid_at, Some(placed.created_at + TICK));
+        let cancelled = paid.cancel(behind).unwrap();
+        assert_eq!(cancelled.cancelled_at, Some(placed.created_at + TICK * 2));
     }
 
     #[test]

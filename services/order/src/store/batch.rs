@@ -164,12 +164,10 @@ impl Store {
         cursor.stream(session).collect::<Vec<_>>().await.into_iter().collect()
     }
 
-    /// Writes the plan: one command a collection. `false` when a counter does not cover it or a key is not new, as a
+    /// Writes the plan, one command a collection, with the events of it. `false` when a counter does not cover it or a key is not new, as a
     /// plan that was made without reading may find.
     async fn write(&self, session: &mut ClientSession, plan: &Plan) -> Result<bool, DriverError> {
-        if !self.ledger.post(session, &plan.posting).await? {
-            return Ok(false);
-        }
+        let Some(moved) = self.ledger.post(session, &plan.posting).await? else { return Ok(false) };
         if !plan.orders.is_empty() {
             let inserted = self.orders.insert_many(&plan.orders).session(&mut *session).await;
             if !is_new(inserted.map(drop))? {
@@ -184,6 +182,7 @@ impl Store {
                 return Err(DriverError::custom("an order is not what its snapshot says"));
             }
         }
+        self.outbox.write(session, plan.events.iter().cloned().chain(moved)).await?;
         is_new(self.cancellations.record_all(session, &plan.answers).await)
     }
 

@@ -16,6 +16,7 @@ use super::document::{AttemptDocument, PaymentDocument};
 use super::transitions::refused;
 use crate::domain::{InvalidState, Order, Payment, Status};
 use crate::error::OrderError;
+use crate::events;
 
 /// Who pays: the request that has the order to itself.
 #[derive(Debug, Clone)]
@@ -128,15 +129,17 @@ impl Store {
         deadline: Deadline,
     ) -> Result<(), OrderError> {
         let store = self.clone();
-        let (claim, answer) = (claim.clone(), PaymentDocument::from(payment));
+        let (claim, answer, paid_by) = (claim.clone(), PaymentDocument::from(payment), payment.id);
         let transaction = self.db.transact(deadline, move |session| {
             let (store, claim, answer) = (store.clone(), claim.clone(), answer.clone());
             async move {
                 store.payments.record(session, &claim.key, &claim.request_id, &answer).await?;
                 let before = Order::try_from(store.in_session(session, id).await?).map_err(refused)?;
                 let paid = before.clone().pay(at).map_err(|error| mongo::Abort::Refused(error.into()))?;
-                let set = doc! { "paidAt": to_bson_time(at) };
-                store.step(session, &before, &paid, set, doc! { "payment": "", "followUpAt": "" }).await
+                let set = doc! { "paidAt": paid.paid_at.map(to_bson_time) };
+                store.step(session, &before, &paid, set, doc! { "payment": "", "followUpAt": "" }).await?;
+                let event = events::paid(&paid, paid.paid_at.unwrap_or(at), paid_by);
+                Ok(store.outbox.write(session, [event]).await?)
             }
             .boxed()
         });

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
+use messaging::Event;
 use mongo::idempotency::{Answer, Conflict, KeyedAnswer, ScopedKey};
 use mongo::to_bson_uuid;
 use mongodb::bson::{Document, Uuid, doc};
@@ -14,6 +15,7 @@ use super::document::OrderDocument;
 use super::transitions;
 use crate::domain::{Order, Status};
 use crate::error::OrderError;
+use crate::events;
 
 /// What was read.
 #[derive(Debug, Default)]
@@ -44,6 +46,8 @@ pub(super) struct Plan {
     /// Update statements of orders.
     pub(super) steps: Vec<Document>,
     pub(super) answers: Vec<KeyedAnswer<OrderDocument>>,
+    /// What others are told about orders.
+    pub(super) events: Vec<Event>,
     outcomes: BTreeMap<usize, Result<Answer<Order>, OrderError>>,
     facts: Facts,
     at: Timestamp,
@@ -56,6 +60,7 @@ impl Plan {
             orders: Vec::new(),
             steps: Vec::new(),
             answers: Vec::new(),
+            events: Vec::new(),
             outcomes: BTreeMap::new(),
             facts,
             at,
@@ -83,6 +88,8 @@ impl Plan {
 
     fn place(&mut self, placement: &Placement) -> Result<Answer<Order>, OrderError> {
         let Placement { order, placed_by } = placement;
+        // What is written together has one time.
+        let order = order.clone().placed_at(self.at);
         let lines = order.quantities();
         if let Some(known) = &mut self.facts.known {
             let earlier = known.placed.iter().position(|document| placed_by.has_placed(document));
@@ -92,8 +99,9 @@ impl Plan {
             known.levels.take(&lines)?;
         }
         let taken_by = self.posting.take(order.id, &lines);
-        self.orders.push(OrderDocument::new(order, placed_by, &taken_by));
-        Ok(Answer::first(order.clone()))
+        self.orders.push(OrderDocument::new(&order, placed_by, &taken_by));
+        self.events.push(events::placed(&order));
+        Ok(Answer::first(order))
     }
 
     fn release(&mut self, release: &Release) -> Result<Answer<Order>, OrderError> {
@@ -103,9 +111,10 @@ impl Plan {
             return Err(OrderError::BeingPaid);
         }
         let before = Order::try_from(document.clone()).map_err(mongo::Error::from)?;
+        let at = before.changed_at(self.at);
         let (after, reason) = match &release.cause {
             Cause::Expired => (before.clone().expire()?, Reason::OrderExpired),
-            Cause::Cancelled { .. } => (before.clone().cancel(self.at)?, Reason::OrderCancelled),
+            Cause::Cancelled { .. } => (before.clone().cancel(at)?, Reason::OrderCancelled),
         };
         let lines = after.quantities();
         if let Some(known) = &mut self.facts.known {
@@ -122,7 +131,7 @@ impl Plan {
         });
         let mut set: Document = returned_by.collect();
         if let Cause::Cancelled { key, request_id } = &release.cause {
-            set.insert("cancelledAt", mongo::to_bson_time(self.at));
+            set.insert("cancelledAt", mongo::to_bson_time(at));
             if before.status == Status::Paid {
                 set.extend(doc! { "refundDue": true, "followUpAt": mongo::to_bson_time(self.at) });
             }
@@ -134,6 +143,10 @@ impl Plan {
         }
         let (filter, update) = transitions::step(&before, &after, set, Document::new())?;
         self.steps.push(doc! { "q": filter, "u": update });
+        self.events.push(match release.cause {
+            Cause::Expired => events::expired(&after, at),
+            Cause::Cancelled { .. } => events::cancelled(&after, at),
+        });
         Ok(Answer::first(after))
     }
 }

@@ -94,6 +94,7 @@ fn order_schema() -> Document {
 
 /// All that this service's schema needs. The stock ledger's collections are inventory's.
 pub(crate) fn migrations() -> &'static [Migration] {
-    static ALL: LazyLock<Vec<Migration>> = LazyLock::new(|| [ORDER, idempotency::MIGRATIONS].concat());
+    static ALL: LazyLock<Vec<Migration>> =
+        LazyLock::new(|| [ORDER, idempotency::MIGRATIONS, messaging::MIGRATIONS].concat());
     &ALL
 }

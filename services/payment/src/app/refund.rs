@@ -70,8 +70,11 @@ impl Payments {
             provider_reference: None,
             due_at: Some(ids::now() + self.first_look),
         };
-        let decided = self.store.step(payment.id, step, deadline).await?;
-        Ok(decided.then_some(Payment { status: Status::Refunding, ..payment }))
+        match self.store.step(payment.id, step, deadline).await {
+            Ok(()) => Ok(Some(Payment { status: Status::Refunding, ..payment })),
+            Err(TransactError::Refused(Refusal::Changed)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Has the provider give the money back; asking it again is safe.
@@ -84,7 +87,7 @@ impl Payments {
                 let error = ProviderError::Unreadable("a charge was not refunded and it does not say why");
                 return Err(Error::OutcomeUnknown(Some(error)));
             }
-            this.finish(&refunding, Status::Refunded, Some(&charge.reference)).await
+            this.finish(&refunding, Status::Refunded, Some(charge.reference)).await
         };
         self.to_the_end(work).await
     }

@@ -8,11 +8,12 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use mongo::TransactError;
 use service::{Deadline, Tasks};
 
 use super::{Error, Payments};
 use crate::domain::{Payment, Status};
-use crate::store::Step;
+use crate::store::{Refusal, Step};
 
 /// The most payments that one round looks at; the rest is due in the next.
 const BATCH: u32 = 100;
@@ -97,7 +98,7 @@ impl Resolver {
         self.payments.settle(payment, &charge).await
     }
 
-    async fn postpone(&self, payment: &Payment) -> Result<bool, mongo::Error> {
+    async fn postpone(&self, payment: &Payment) -> Result<(), Error> {
         let wait = (age(payment) / 4).clamp(SHORTEST_WAIT, LONGEST_WAIT);
         let step = Step {
             from: payment.status,
@@ -105,7 +106,12 @@ impl Resolver {
             provider_reference: None,
             due_at: Some(ids::now() + wait),
         };
-        self.payments.store.step(payment.id, step, Deadline::after(super::settle::WRITE_WITHIN)).await
+        let deadline = Deadline::after(super::settle::WRITE_WITHIN);
+        match self.payments.store.step(payment.id, step, deadline).await {
+            // Somebody else has brought it on.
+            Ok(()) | Err(TransactError::Refused(Refusal::Changed)) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

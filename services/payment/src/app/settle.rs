@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use mongo::TransactError;
 use service::Deadline;
 
 use super::{Error, Payments};
 use crate::domain::{Method, Payment, Status};
 use crate::provider::{Charge, ChargeStatus};
-use crate::store::Step;
+use crate::store::{Refusal, Step};
 
 /// How long writing an outcome down may take. It has a budget of its own: it is worth most when the request's is used
 /// up.
@@ -31,7 +32,7 @@ impl Payments {
             ChargeStatus::Declined | ChargeStatus::Voided => Status::Declined,
             ChargeStatus::Refunded => Status::Refunded,
         };
-        self.finish(payment, to, Some(&charge.reference)).await
+        self.finish(payment, to, Some(charge.reference.clone())).await
     }
 
     /// Takes a payment from its present status to one that is settled, or gives the one that it has by now.
@@ -39,16 +40,21 @@ impl Payments {
         &self,
         payment: &Payment,
         to: Status,
-        provider_reference: Option<&str>,
+        provider_reference: Option<String>,
     ) -> Result<Payment, Error> {
         let deadline = Deadline::after(WRITE_WITHIN);
         let step = Step { from: payment.status, to, provider_reference, due_at: None };
-        if self.store.step(payment.id, step, deadline).await? {
-            count(payment.method, to);
-            return Ok(Payment { status: to, ..payment.clone() });
+        match self.store.step(payment.id, step, deadline).await {
+            Ok(()) => {
+                count(payment.method, to);
+                Ok(Payment { status: to, ..payment.clone() })
+            }
+            Err(TransactError::Refused(Refusal::Changed)) => {
+                let present = self.store.payment(payment.id, deadline).await?;
+                present.ok_or(Error::InvalidState("the payment is gone"))
+            }
+            Err(error) => Err(error.into()),
         }
-        let present = self.store.payment(payment.id, deadline).await?;
-        present.ok_or(Error::InvalidState("the payment is gone"))
     }
 }
 

@@ -6,12 +6,15 @@
 //! that was checked against the entry before. `nines verify` adds the entries up in full.
 
 use std::num::NonZeroI64;
+use std::time::Duration;
 
 use ids::{Currency, EntryId, Money, OrderId, PaymentId, UserId};
 use jiff::Timestamp;
 
 /// The highest balance that a deposit may lead to, in minor units.
 pub(crate) const MAX_BALANCE: i64 = 1_000_000_000_000_000;
+/// The least time between two entries of an account: what stored times can tell apart.
+const TICK: Duration = Duration::from_millis(1);
 /// The largest single deposit, in minor units.
 pub(crate) const MAX_DEPOSIT: i64 = 1_000_000_000_000;
 
@@ -131,7 +134,8 @@ impl Account {
             delta,
             kind: posting.kind,
             balance_after: balance,
-            created_at: at,
+            // After the entry before, however the clocks of replicas differ.
+            created_at: last.map_or(at, |last| at.max(last.created_at + TICK)),
         };
         Ok((account, entry))
     }
@@ -169,6 +173,7 @@ mod tests {
         assert_eq!((first.sequence, first.delta.get(), first.balance_after), (1, 500, 500));
         assert_eq!((second.sequence, second.delta.get(), second.balance_after), (2, -200, 300));
         assert_eq!((account.balance.amount(), account.version), (300, 2));
+        assert!(first.created_at < second.created_at, "though a clock stood still");
     }
 
     #[test]

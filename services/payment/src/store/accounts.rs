@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures::FutureExt as _;
 use ids::{Money, UserId};
+use messaging::Event;
 use mongo::idempotency::{Answer, ScopedKey};
 use mongo::{Abort, ConvertError, Error, bounded, to_bson_time};
 use mongodb::ClientSession;
@@ -11,8 +12,9 @@ use mongodb::bson::{Document, doc};
 use service::Deadline;
 
 use super::documents::{AccountDocument, BalanceDocument, EntryDocument};
-use super::{Refusal, Store, Written, account_key};
+use super::{Refusal, Store, Written, account_key, unreadable};
 use crate::domain::{Account, Balance, Entry, EntryKind, Posting, PostingError};
+use crate::events;
 
 /// A deposit that an idempotency key was given for.
 #[derive(Debug)]
@@ -79,17 +81,18 @@ impl Store {
         let balance = Balance { money: prepared.account.balance, as_of: prepared.entry.created_at };
         let answer = BalanceDocument::from(&balance);
         self.deposits.record(session, &deposit.key, &deposit.request_id, &answer).await?;
-        self.write(session, &prepared).await?;
+        let event = self.write(session, &prepared).await?;
+        self.outbox.write(session, [event]).await?;
         Ok(balance)
     }
 
-    /// Changes an account in the caller's transaction.
+    /// Changes an account in the caller's transaction, and gives the event of it.
     pub(super) async fn post(
         &self,
         session: &mut ClientSession,
         owner: UserId,
         posting: Posting,
-    ) -> Result<(), Abort<Refusal>> {
+    ) -> Result<Event, Abort<Refusal>> {
         let prepared = self.prepare(session, owner, posting).await?;
         self.write(session, &prepared).await
     }
@@ -117,7 +120,7 @@ impl Store {
 
     /// The update is conditional on what was read and on a balance that covers it: the snapshot sees to both, and this
     /// keeps being true should anybody ever call it without one.
-    async fn write(&self, session: &mut ClientSession, prepared: &Prepared) -> Result<(), Abort<Refusal>> {
+    async fn write(&self, session: &mut ClientSession, prepared: &Prepared) -> Result<Event, Abort<Refusal>> {
         let Prepared { account, entry } = prepared;
         let document = AccountDocument::new(account, entry.created_at).map_err(unreadable)?;
         if entry.sequence == 1 {
@@ -131,7 +134,7 @@ impl Store {
         }
         let document = EntryDocument::new(entry).map_err(unreadable)?;
         self.entries.insert_one(document).session(session).await?;
-        Ok(())
+        Ok(events::of_entry(entry, account.balance.currency()))
     }
 }
 
@@ -148,10 +151,4 @@ fn conditional(entry: &Entry) -> Result<(Document, Document), ConvertError> {
         "$set": { "updatedAt": to_bson_time(entry.created_at) },
     };
     Ok((filter, update))
-}
-
-/// A document that we did not write ends the transaction like a failed operation: nobody can try it again with
-/// success.
-fn unreadable(error: ConvertError) -> Abort<Refusal> {
-    Abort::Driver(mongodb::error::Error::custom(error))
 }

@@ -129,7 +129,7 @@ pub(super) struct PaymentDocument {
     amount: i64,
     currency: Currency,
     created_at: DateTime,
-    updated_at: DateTime,
+    pub(super) updated_at: DateTime,
     /// When the resolver looks at it; only while it is unsettled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     due_at: Option<DateTime>,

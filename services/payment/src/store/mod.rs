@@ -9,9 +9,10 @@ mod schema;
 use std::sync::LazyLock;
 
 use ids::UserId;
+use messaging::Outbox;
 use mongo::idempotency::{self, Records};
 use mongo::migration::Migration;
-use mongo::{Db, Policy, TransactError};
+use mongo::{Abort, ConvertError, Db, Policy, TransactError};
 use mongodb::Collection;
 
 use crate::domain::PostingError;
@@ -27,7 +28,7 @@ const PAYMENTS: &str = "payments";
 /// The schema of the payment service, and of the idempotency records that it keeps.
 pub(crate) fn migrations() -> &'static [Migration] {
     static ALL: LazyLock<Vec<Migration>> =
-        LazyLock::new(|| [schema::MIGRATIONS, idempotency::MIGRATIONS].concat());
+        LazyLock::new(|| [schema::MIGRATIONS, idempotency::MIGRATIONS, messaging::MIGRATIONS].concat());
     &ALL
 }
 
@@ -40,6 +41,7 @@ pub(crate) struct Store {
     balances: Collection<AccountDocument>,
     entries: Collection<EntryDocument>,
     payments: Collection<PaymentDocument>,
+    outbox: Outbox,
     deposits: Records<BalanceDocument>,
 }
 
@@ -65,13 +67,14 @@ pub(crate) type Written<T> = Result<T, TransactError<Refusal>>;
 
 impl Store {
     /// The collections of a database.
-    pub(crate) fn new(db: &Db) -> Self {
+    pub(crate) fn new(db: &Db, outbox: Outbox) -> Self {
         Self {
             db: db.clone(),
             accounts: db.collection(Policy::Ledger, ACCOUNTS),
             balances: db.collection(Policy::Linearizable, ACCOUNTS),
             entries: db.collection(Policy::Ledger, ENTRIES),
             payments: db.collection(Policy::Ledger, PAYMENTS),
+            outbox,
             deposits: Records::new(db),
         }
     }
@@ -80,4 +83,10 @@ impl Store {
 /// The account of a user as its key.
 fn account_key(owner: UserId) -> mongodb::bson::Uuid {
     mongo::to_bson_uuid(owner.as_uuid())
+}
+
+/// A document that we did not write ends the transaction like a failed operation: nobody can try it again with
+/// success.
+fn unreadable(error: ConvertError) -> Abort<Refusal> {
+    Abort::Driver(mongodb::error::Error::custom(error))
 }

@@ -3,26 +3,28 @@
 use futures::{FutureExt as _, TryStreamExt as _};
 use ids::{OrderId, PaymentId};
 use jiff::Timestamp;
-use mongo::{Abort, Error, bounded, duplicate_key_index, to_bson_time, to_bson_uuid};
+use messaging::Event;
+use mongo::{Abort, Error, bounded, duplicate_key_index, from_bson_time, to_bson_time, to_bson_uuid};
 use mongodb::ClientSession;
 use mongodb::bson::{Document, Uuid, doc};
-use mongodb::options::Hint;
+use mongodb::options::{Hint, ReturnDocument};
 use service::Deadline;
 
 use super::documents::PaymentDocument;
 use super::schema::LIVE_BY_ORDER;
-use super::{Refusal, Store, Written};
+use super::{Refusal, Store, Written, unreadable};
 use crate::domain::{EntryKind, Method, Order, Payment, Posting, Status};
+use crate::events;
 
 /// A step of a payment from one status to the next.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Step<'a> {
+#[derive(Debug, Clone)]
+pub(crate) struct Step {
     /// The status that it must have.
     pub(crate) from: Status,
     /// The status that it gets.
     pub(crate) to: Status,
     /// The provider's name for the charge, where it is known.
-    pub(crate) provider_reference: Option<&'a str>,
+    pub(crate) provider_reference: Option<String>,
     /// When the resolver is to look at it, if it is not settled by this.
     pub(crate) due_at: Option<Timestamp>,
 }
@@ -78,16 +80,38 @@ impl Store {
         }
     }
 
-    /// Takes a step. `false`: the payment is not, or no longer, in the status that the step comes from.
-    pub(crate) async fn step(
+    /// Takes a step.
+    ///
+    /// # Errors
+    /// [`Refusal::Changed`] when the payment is not, or no longer, in the status that the step comes from.
+    pub(crate) async fn step(&self, id: PaymentId, step: Step, deadline: Deadline) -> Written<()> {
+        let store = self.clone();
+        self.db
+            .transact(deadline, move |session| {
+                let (store, step) = (store.clone(), step.clone());
+                async move {
+                    let event = store.write_step(session, id, step).await?;
+                    Ok(store.outbox.write(session, event).await?)
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    /// A step in the caller's transaction, and the event of it if it has one.
+    async fn write_step(
         &self,
+        session: &mut ClientSession,
         id: PaymentId,
-        step: Step<'_>,
-        deadline: Deadline,
-    ) -> Result<bool, Error> {
+        step: Step,
+    ) -> Result<Option<Event>, Abort<Refusal>> {
         let (filter, update) = conditional(id, step);
-        let updated = bounded(deadline, |_| self.payments.update_one(filter, update)).await?;
-        Ok(updated.matched_count == 1)
+        let updated = self.payments.find_one_and_update(filter, update);
+        let updated = updated.return_document(ReturnDocument::After).session(&mut *session).await?;
+        let document = updated.ok_or(Abort::Refused(Refusal::Changed))?;
+        let changed_at = from_bson_time(document.updated_at).map_err(unreadable)?;
+        let payment = Payment::try_from(document).map_err(unreadable)?;
+        Ok(events::of_payment(&payment, changed_at))
     }
 
     /// Up to `limit` payments that the resolver is to look at by now, those that have waited longest first.
@@ -143,7 +167,9 @@ impl Store {
             Err(error) => return Err(error.into()),
         }
         let posting = Posting { amount: order.amount, kind: EntryKind::Payment(order.id, payment.id) };
-        self.post(session, order.owner, posting).await?;
+        let posted = self.post(session, order.owner, posting).await?;
+        let captured = events::of_payment(&payment, payment.created_at);
+        self.outbox.write(session, captured.into_iter().chain([posted])).await?;
         Ok(payment)
     }
 
@@ -154,31 +180,28 @@ impl Store {
     ) -> Result<(), Abort<Refusal>> {
         let step =
             Step { from: Status::Captured, to: Status::Refunded, provider_reference: None, due_at: None };
-        let (filter, update) = conditional(payment.id, step);
-        let updated = self.payments.update_one(filter, update).session(&mut *session).await?;
-        if updated.matched_count != 1 {
-            return Err(Abort::Refused(Refusal::Changed));
-        }
+        let refunded = self.write_step(session, payment.id, step).await?;
         let posting =
             Posting { amount: payment.amount, kind: EntryKind::Refund(payment.order_id, payment.id) };
-        self.post(session, payment.user_id, posting).await
+        let posted = self.post(session, payment.user_id, posting).await?;
+        Ok(self.outbox.write(session, refunded.into_iter().chain([posted])).await?)
     }
 }
 
-fn conditional(id: PaymentId, step: Step<'_>) -> (Document, Document) {
+/// The time of a step is always after the one before, however the clocks of replicas differ.
+fn conditional(id: PaymentId, step: Step) -> (Document, Vec<Document>) {
     let filter = doc! { "_id": key(id), "status": step.from.name() };
-    let mut set = doc! { "status": step.to.name(), "updatedAt": to_bson_time(ids::now()) };
+    let now = to_bson_time(ids::now());
+    let changed_at = doc! { "$max": [now, { "$add": ["$updatedAt", 1] }] };
+    let mut set = doc! { "status": step.to.name(), "updatedAt": changed_at };
     if let Some(reference) = step.provider_reference {
-        set.insert("providerReference", reference);
+        set.insert("providerReference", doc! { "$literal": reference });
     }
-    let update = match step.due_at {
-        Some(at) => {
-            set.insert("dueAt", to_bson_time(at));
-            doc! { "$set": set }
-        }
-        None => doc! { "$set": set, "$unset": { "dueAt": "" } },
+    let due = match step.due_at {
+        Some(at) => doc! { "$set": { "dueAt": to_bson_time(at) } },
+        None => doc! { "$unset": "dueAt" },
     };
-    (filter, update)
+    (filter, vec![doc! { "$set": set }, due])
 }
 
 fn key(id: PaymentId) -> Uuid {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use envelope::{Error, Reason};
 use futures::TryStreamExt as _;
 use ids::{OrderId, SessionId, UserId};
+use messaging::{KafkaConfig, OutboxConfig};
 use mongo::{Db, MongoConfig, Policy};
 use mongodb::Collection;
 use mongodb::bson::{Bson, Document, doc};
@@ -212,7 +213,8 @@ impl World {
 async fn config(test: &str, provider_url: &str, api_key_file: &Path) -> Config {
     let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
     let uri = devstack::testing::backing().await.mongo_uri();
-    let mut mongo = MongoConfig::new(uri, devstack::testing::database_name(test));
+    let database = devstack::testing::database_name(test);
+    let mut mongo = MongoConfig::new(uri, &database);
     mongo.min_pool_size = 0;
     Config {
         server: ServerConfig { listen: any_port, drain_timeout_ms: 0, max_concurrent_streams: 1_024 },
@@ -226,6 +228,11 @@ async fn config(test: &str, provider_url: &str, api_key_file: &Path) -> Config {
             timeout_ms: 1_000,
         },
         resolver: ResolverConfig { period_ms: 50, first_look_ms: 600_000, grace_ms: 60_000 },
+        outbox: OutboxConfig::default(),
+        kafka: KafkaConfig {
+            prefix: database,
+            ..KafkaConfig::new(devstack::testing::backing().await.broker())
+        },
     }
 }
 

@@ -1,0 +1,131 @@
+//! Publishes events and tells which of them the broker has on record.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use mongo::ConvertError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::future_producer::{DeliveryFuture, FutureProducer};
+
+use super::{Record, client_config, topics};
+use crate::{KafkaConfig, Topic};
+
+/// How long an event may take to be acknowledged, retries included.
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(10);
+/// The most bytes of events that wait for the broker, in KiB.
+const MAX_WAITING_KIB: u32 = 64 * 1_024;
+/// How long to gather events for one request, in ms: rounds come in one go.
+const LINGER_MS: u32 = 2;
+
+/// Why an event has not been published, as far as is known.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum PublishError {
+    /// The broker refused, or could not be reached in time.
+    #[error("the broker has not taken an event")]
+    Broker(#[from] KafkaError),
+    /// The producer was ended before the answer came.
+    #[error("the outcome of an event was not learned")]
+    NoAnswer,
+    /// It is of a kind that nobody here knows, so it has no topic.
+    #[error("an event of the unknown kind {0:?}")]
+    UnknownKind(String),
+    /// Its stored form is not one that we write.
+    #[error(transparent)]
+    Convert(#[from] ConvertError),
+}
+
+/// What has become of an event.
+type Outcome = Result<(), PublishError>;
+
+/// A producer that is made when it is needed, and made anew after a failure. An idempotent producer gives up for good
+/// when the broker no longer knows what it has sent, as one that has lost its data does not.
+pub(crate) struct Publisher {
+    kafka: KafkaConfig,
+    client: &'static str,
+    producer: Option<FutureProducer>,
+    topics: HashMap<Topic, String>,
+}
+
+impl Publisher {
+    pub(crate) fn new(kafka: KafkaConfig, client: &'static str) -> Self {
+        let topics = Topic::ALL.map(|topic| (topic, topic.name(&kafka.prefix))).into();
+        Self { kafka, client, producer: None, topics }
+    }
+
+    /// Publishes events in their order; gives what has become of each, in the same order. It takes about
+    /// [`DELIVERY_TIMEOUT`] at most.
+    ///
+    /// # Errors
+    /// When the broker could not be asked at all, or an event is too large for it. Some may have been published.
+    pub(crate) async fn publish(&mut self, records: Vec<Record<'_>>) -> Result<Vec<Outcome>, PublishError> {
+        let producer = self.producer().await?;
+        let mut under_way = VecDeque::new();
+        let mut outcomes = Vec::new();
+        for record in records {
+            let topic = self.topics.get(&record.topic).map(String::as_str).unwrap_or_default();
+            let mut record = record.for_topic(topic);
+            loop {
+                match producer.send_result(record) {
+                    Ok(delivery) => {
+                        under_way.push_back(delivery);
+                        break;
+                    }
+                    Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), given_back)) => {
+                        record = given_back;
+                        // Whose turn it is has been acknowledged, or there is room as soon as it is.
+                        outcomes.extend(next(&mut under_way).await);
+                    }
+                    Err((error, _)) => return Err(error.into()),
+                }
+            }
+        }
+        while let Some(outcome) = next(&mut under_way).await {
+            outcomes.push(outcome);
+        }
+        Ok(outcomes)
+    }
+
+    /// Ends the producer, so that the next round begins with a new one.
+    pub(crate) fn start_over(&mut self) {
+        end(self.producer.take());
+    }
+
+    async fn producer(&mut self) -> Result<FutureProducer, PublishError> {
+        if let Some(producer) = &self.producer {
+            return Ok(producer.clone());
+        }
+        topics::ensure(&self.kafka, self.client).await?;
+        let producer: FutureProducer = client_config(&self.kafka, self.client)
+            .set("enable.idempotence", "true")
+            .set("acks", "all")
+            .set("message.timeout.ms", DELIVERY_TIMEOUT.as_millis().to_string())
+            .set("queue.buffering.max.kbytes", MAX_WAITING_KIB.to_string())
+            .set("linger.ms", LINGER_MS.to_string())
+            .set("compression.type", "lz4")
+            .create()?;
+        self.producer = Some(producer.clone());
+        Ok(producer)
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        end(self.producer.take());
+    }
+}
+
+async fn next(under_way: &mut VecDeque<DeliveryFuture>) -> Option<Outcome> {
+    let delivery = under_way.pop_front()?;
+    Some(match delivery.await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err((error, _))) => Err(error.into()),
+        Err(_) => Err(PublishError::NoAnswer),
+    })
+}
+
+/// Ending a producer waits for its thread, so it is not for a thread that runs others' tasks.
+fn end(producer: Option<FutureProducer>) {
+    if let (Some(producer), Ok(runtime)) = (producer, tokio::runtime::Handle::try_current()) {
+        drop(runtime.spawn_blocking(move || drop(producer)));
+    }
+}

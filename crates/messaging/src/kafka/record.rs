@@ -1,0 +1,45 @@
+//! An event as the broker has it: the Kafka protocol binding of CloudEvents 1.0 in binary mode.
+
+use ids::EventId;
+use jiff::Timestamp;
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::FutureRecord;
+
+use crate::Topic;
+
+const CONTENT_TYPE: &str = "application/protobuf";
+
+/// An event on its way to the broker.
+#[derive(Debug)]
+pub(crate) struct Record<'a> {
+    pub(crate) id: EventId,
+    pub(crate) topic: Topic,
+    pub(crate) key: &'a str,
+    pub(crate) kind: &'a str,
+    pub(crate) source: &'a str,
+    pub(crate) at: Timestamp,
+    pub(crate) payload: &'a [u8],
+    pub(crate) traceparent: Option<&'a str>,
+}
+
+impl<'a> Record<'a> {
+    /// For the topic of that name.
+    pub(super) fn for_topic(&self, topic: &'a str) -> FutureRecord<'a, str, [u8]> {
+        let (id, time, source) =
+            (self.id.to_string(), self.at.to_string(), format!("/fournines/{}", self.source));
+        let headers = [
+            ("content-type", CONTENT_TYPE),
+            ("ce_specversion", "1.0"),
+            ("ce_id", &id),
+            ("ce_type", self.kind),
+            ("ce_source", &source),
+            ("ce_subject", self.key),
+            ("ce_time", &time),
+        ];
+        let headers = headers.into_iter().chain(self.traceparent.map(|trace| ("traceparent", trace)));
+        let headers = headers.fold(OwnedHeaders::new(), |headers, (key, value)| {
+            headers.insert(Header { key, value: Some(value) })
+        });
+        FutureRecord::to(topic).key(self.key).payload(self.payload).headers(headers)
+    }
+}

@@ -1,0 +1,23 @@
+//! Events between services: written in the transaction of the change that they tell of, and published to Kafka in order.
+//!
+//! A service that changes something writes the event beside it and lets the relay do the rest:
+//!
+//! ```ignore
+//! let outbox = Outbox::new(&db, "order", &config.outbox);
+//! outbox.relay(&config.kafka, &shell.tasks);
+//! // in a transaction
+//! outbox.write(session, [Event::new(&Payload::Order(placed), at)]).await?;
+//! ```
+
+mod config;
+mod event;
+mod kafka;
+mod outbox;
+mod payload;
+mod topic;
+
+pub use config::{KafkaConfig, OutboxConfig};
+pub use event::Event;
+pub use outbox::{MIGRATIONS, Outbox, OutboxGrpc, replay};
+pub use payload::{Payload, Unreadable};
+pub use topic::Topic;

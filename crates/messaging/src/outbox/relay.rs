@@ -1,0 +1,246 @@
+//! The relay: publishes what is in the outbox, and marks it as sent once the broker has acknowledged it.
+//!
+//! A lease lets one replica publish a shard at a time. That is for calm: two that overlap publish the same events twice,
+//! and consumers drop what they have had.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use futures::TryStreamExt as _;
+use mongo::{Lease, Policy, bounded, to_bson_time};
+use mongodb::bson::{DateTime, Uuid, doc};
+use service::{Deadline, OnFailure, Tasks};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::entry::EntryDocument;
+use super::schema::UNSENT;
+use super::wake::watch_entries;
+use super::{COLLECTION, Outbox};
+use crate::KafkaConfig;
+use crate::kafka::{PublishError, Publisher};
+
+/// How long a replica that publishes a shard may be silent before another takes over.
+const LEASE: Duration = Duration::from_secs(15);
+/// How long a look at the outbox, or marking what was sent, may take.
+const DATABASE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The pauses after rounds that failed double from the first to the last.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How often it is counted what waits.
+const COUNT_PERIOD: Duration = Duration::from_secs(1);
+/// Beyond, it is not counted further.
+const MAX_COUNT: i64 = 100_000;
+
+/// Why a round has failed; the next one tries again.
+#[derive(Debug, thiserror::Error)]
+enum RelayError {
+    #[error(transparent)]
+    Store(#[from] mongo::Error),
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+}
+
+/// What a round has done.
+enum Round {
+    /// Published everything that it took on; there may be more.
+    Sent,
+    /// Found nothing to publish.
+    Idle,
+    /// Another replica publishes this shard.
+    NotOurs,
+}
+
+impl Outbox {
+    /// Publishes what is written, until the process stops: one task for each shard.
+    pub fn relay(&self, kafka: &KafkaConfig, tasks: &Tasks) {
+        let (wake, woken) = watch::channel(());
+        tasks.spawn("outbox-wake", OnFailure::Stop, watch_entries(self.clone(), wake, tasks.clone()));
+        for shard in 0..self.config.shards.get() {
+            let relay = Relay {
+                outbox: self.clone(),
+                shard,
+                lease: Lease::new(&self.db, &format!("outbox-{}-{shard}", self.source), LEASE),
+                publisher: Publisher::new(kafka.clone(), self.source),
+                woken: woken.clone(),
+                counted_at: None,
+            };
+            tasks.spawn("outbox-relay", OnFailure::Stop, relay.run(tasks.clone()));
+        }
+    }
+}
+
+struct Relay {
+    outbox: Outbox,
+    shard: u32,
+    lease: Lease,
+    publisher: Publisher,
+    woken: watch::Receiver<()>,
+    counted_at: Option<Instant>,
+}
+
+impl Relay {
+    async fn run(mut self, tasks: Tasks) -> Result<(), Infallible> {
+        let stop = tasks.stop_signal();
+        let mut pause = FIRST_PAUSE;
+        loop {
+            // What is written from here on is seen by the round or wakes the next one.
+            self.woken.mark_unchanged();
+            let Some(round) = stop.run_until_cancelled(self.round()).await else { break };
+            let wait = match round {
+                Ok(Round::Sent) => {
+                    pause = FIRST_PAUSE;
+                    continue;
+                }
+                Ok(Round::Idle) => stop.run_until_cancelled(self.wait_to_be_woken()).await,
+                Ok(Round::NotOurs) => stop.run_until_cancelled(tokio::time::sleep(LEASE / 10)).await,
+                Err(error) => {
+                    metrics::counter!("outbox_publish_failures_total").increment(1);
+                    tracing::warn!(shard = self.shard, ?error, "events could not be published");
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    stop.run_until_cancelled(tokio::time::sleep(pause)).await
+                }
+            };
+            if wait.is_none() {
+                break;
+            }
+        }
+        if let Err(error) = self.lease.release(Deadline::after(DATABASE_TIMEOUT)).await {
+            tracing::warn!(?error, "the lease of the outbox could not be given up");
+        }
+        Ok(())
+    }
+
+    /// Until something is written, or it is time to look anyway.
+    async fn wait_to_be_woken(&mut self) {
+        tokio::select! {
+            () = tokio::time::sleep(self.outbox.config.poll_period()) => {}
+            Ok(()) = self.woken.changed() => {}
+        }
+    }
+
+    /// Publishes the oldest entries that have not been.
+    async fn round(&mut self) -> Result<Round, RelayError> {
+        if !self.lease.hold(Deadline::after(DATABASE_TIMEOUT)).await? {
+            return Ok(Round::NotOurs);
+        }
+        let entries = self.unsent().await?;
+        self.report(entries.first()).await?;
+        if entries.is_empty() {
+            return Ok(Round::Idle);
+        }
+        let records = entries.iter().flat_map(EntryDocument::records).collect::<Result<Vec<_>, _>>()?;
+        let outcomes = self.publisher.publish(records).await?;
+        let mut outcomes = outcomes.into_iter();
+        let (mut sent, mut failure) = (Vec::new(), None);
+        for entry in &entries {
+            let failed = outcomes.by_ref().take(entry.events.len()).filter_map(Result::err).last();
+            match failed {
+                None => sent.push(entry.id),
+                Some(error) => failure = Some(error),
+            }
+        }
+        self.mark(sent).await?;
+        match failure {
+            None => Ok(Round::Sent),
+            Some(error) => {
+                self.publisher.start_over();
+                Err(error.into())
+            }
+        }
+    }
+
+    async fn unsent(&self) -> Result<Vec<EntryDocument>, mongo::Error> {
+        let Outbox { db, source, config, .. } = &self.outbox;
+        let entries = db.collection::<EntryDocument>(Policy::Snapshot, COLLECTION);
+        let shard = i32::try_from(self.shard).unwrap_or(i32::MAX);
+        let filter = doc! { "source": source, "shard": shard, "unsent": true };
+        let limit = i64::from(config.round_entries.get());
+        bounded(Deadline::after(DATABASE_TIMEOUT), |left| async move {
+            let mut snapshot = db.snapshot().await?;
+            let find = entries.find(filter).sort(doc! { "at": 1, "_id": 1 }).limit(limit).max_time(left);
+            let mut cursor = find.session(&mut snapshot).await?;
+            cursor.stream(&mut snapshot).try_collect().await
+        })
+        .await
+    }
+
+    async fn mark(&self, sent: Vec<Uuid>) -> Result<(), mongo::Error> {
+        if sent.is_empty() {
+            return Ok(());
+        }
+        let now = ids::now();
+        let count = u64::try_from(sent.len()).unwrap_or(u64::MAX);
+        let times = doc! {
+            "sentAt": to_bson_time(now),
+            "forgetAt": to_bson_time(now + self.outbox.config.retention()),
+        };
+        let update = doc! { "$set": times, "$unset": { "unsent": "" } };
+        let filter = doc! { "_id": { "$in": sent } };
+        let marked = |_| self.outbox.entries.update_many(filter, update);
+        bounded(Deadline::after(DATABASE_TIMEOUT), marked).await?;
+        metrics::counter!("outbox_sent_entries_total").increment(count);
+        Ok(())
+    }
+
+    /// How many entries wait, up to a bound.
+    async fn count(&self) -> Result<i32, mongo::Error> {
+        let filter = doc! { "source": self.outbox.source, "shard": i64::from(self.shard), "unsent": true };
+        let counted = bounded(Deadline::after(DATABASE_TIMEOUT), |_| {
+            let command = doc! { "count": COLLECTION, "query": filter, "limit": MAX_COUNT, "hint": UNSENT };
+            self.outbox.db.database().run_command(command)
+        });
+        Ok(counted.await?.get_i32("n").unwrap_or_default())
+    }
+
+    /// How much waits and for how long, for whoever watches.
+    async fn report(&mut self, oldest: Option<&EntryDocument>) -> Result<(), mongo::Error> {
+        let shard = self.shard.to_string();
+        let age = oldest.map(|entry| age_seconds(entry.at)).unwrap_or_default();
+        metrics::gauge!("outbox_lag_seconds", "shard" => shard.clone()).set(age);
+        let waiting = if oldest.is_none() {
+            0
+        } else if self.counted_at.is_some_and(|at| at.elapsed() < COUNT_PERIOD) {
+            return Ok(());
+        } else {
+            self.counted_at = Some(Instant::now());
+            self.count().await?
+        };
+        metrics::gauge!("outbox_lag_entries", "shard" => shard).set(f64::from(waiting));
+        Ok(())
+    }
+}
+
+fn age_seconds(at: DateTime) -> f64 {
+    let ms = ids::now().as_millisecond().saturating_sub(at.timestamp_millis()).max(0);
+    Duration::from_millis(ms.unsigned_abs()).as_secs_f64()
+}
+
+/// Marks entries as not sent; gives how many there were.
+pub(super) async fn republish(
+    outbox: &Outbox,
+    entries: Vec<Uuid>,
+    deadline: Deadline,
+) -> Result<u64, mongo::Error> {
+    let filter = doc! { "_id": { "$in": entries }, "source": outbox.source };
+    let update = doc! { "$set": { "unsent": true }, "$unset": { "sentAt": "", "forgetAt": "" } };
+    let updated = bounded(deadline, |_| outbox.entries.update_many(filter, update)).await?;
+    Ok(updated.matched_count)
+}
+
+/// Marks all entries of a span of time as not sent, of every service; gives how many there are.
+///
+/// # Errors
+/// When the database does not do it by the deadline.
+pub async fn replay(
+    db: &mongo::Db,
+    from: jiff::Timestamp,
+    to: jiff::Timestamp,
+    deadline: Deadline,
+) -> Result<u64, mongo::Error> {
+    let entries = db.collection::<EntryDocument>(Policy::Ledger, COLLECTION);
+    let filter = doc! { "at": { "$gte": to_bson_time(from), "$lt": to_bson_time(to) } };
+    let update = doc! { "$set": { "unsent": true }, "$unset": { "sentAt": "", "forgetAt": "" } };
+    let updated = bounded(deadline, |_| entries.update_many(filter, update)).await?;
+    Ok(updated.matched_count)
+}

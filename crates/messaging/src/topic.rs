@@ -1,0 +1,37 @@
+//! The topics: one for each kind of aggregate.
+
+/// A topic of events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Topic {
+    /// What happened to orders; keyed by the order's id.
+    Orders,
+    /// What happened to payments and accounts; keyed by the payment's id, or the user's.
+    Payments,
+    /// What happened to stock; keyed by the SKU.
+    Stock,
+}
+
+impl Topic {
+    /// Every topic.
+    pub const ALL: [Self; 3] = [Self::Orders, Self::Payments, Self::Stock];
+
+    /// Its name at the broker, such as `fournines.order.events.v1`.
+    pub fn name(self, prefix: &str) -> String {
+        let aggregate = match self {
+            Self::Orders => "order",
+            Self::Payments => "payment",
+            Self::Stock => "stock",
+        };
+        format!("{prefix}.{aggregate}.events.v1")
+    }
+
+    /// The name of the topic for what can't be processed.
+    pub fn dead_letters(self, prefix: &str) -> String {
+        dead_letters(&self.name(prefix))
+    }
+}
+
+/// The name of the topic for what can't be processed of a topic.
+pub(crate) fn dead_letters(topic: &str) -> String {
+    format!("{topic}.dlt")
+}

@@ -1,0 +1,45 @@
+//! A broker that is gone means lag and nothing else.
+
+use std::collections::BTreeSet;
+
+use devstack::scratch::Scratch;
+use devstack::{Backing, BackingOptions, Progress};
+use messaging::Topic;
+
+use crate::reader::Reader;
+use crate::world::{PATIENCE, World, moved, number};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_written_while_the_broker_is_gone_is_published_when_it_is_back() {
+    let scratch = Scratch::create().unwrap();
+    let backing =
+        Backing::start(BackingOptions::for_tests(scratch.path()), &Progress::silent()).await.unwrap();
+    let world = World::on(&backing.mongo_uri(), &backing.broker(), "broker_lost").await;
+    world.outbox.relay(&world.kafka, &world.shell.tasks);
+    world.write(vec![moved("tea", 0)], true).await;
+    world.until_all_is_sent().await;
+
+    backing.broker_process().kill9().await.unwrap();
+    for number in 1..=50 {
+        world.write(vec![moved("tea", number), moved("milk", number)], true).await;
+    }
+    assert!(world.unsent().await > 0);
+    // The broker comes back with nothing of what it had: no topics, no record of the producer.
+    backing.start_broker_again(PATIENCE).await.unwrap();
+    world.until_all_is_sent().await;
+
+    let reader = Reader::new(&world.kafka.brokers, &world.kafka.prefix, Topic::Stock);
+    let mut seen = BTreeSet::new();
+    let mut numbers = Vec::new();
+    let mut events = reader.read(100).await;
+    events.extend(reader.rest().await);
+    // A round that the broker's end cut off may have been published in part; the first of each is in order.
+    for event in events.iter().filter(|event| event.key == "tea") {
+        if seen.insert(event.id().to_owned()) {
+            numbers.push(number(&event.payload));
+        }
+    }
+    assert_eq!(numbers, (1..=50).collect::<Vec<_>>());
+    world.shell.finish().await.unwrap();
+    backing.stop().await.unwrap();
+}

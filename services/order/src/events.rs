@@ -1,0 +1,53 @@
+//! What happened to orders, as it is told to others.
+
+use ids::PaymentId;
+use jiff::Timestamp;
+use messaging::{Event, Payload};
+use proto::events::v1::order_event::Change;
+use proto::events::v1::{OrderCancelled, OrderEvent, OrderExpired, OrderPaid, OrderPlaced, OrderedLine};
+use proto::{from_money, from_timestamp};
+
+use crate::domain::{Line, Order};
+
+/// A new order.
+pub(crate) fn placed(order: &Order) -> Event {
+    let lines = order.lines.iter().map(line).collect();
+    let placed = OrderPlaced { lines, expires_at: Some(from_timestamp(order.expires_at)) };
+    of(order, order.created_at, Change::Placed(placed))
+}
+
+/// An order was paid.
+pub(crate) fn paid(order: &Order, at: Timestamp, payment: PaymentId) -> Event {
+    of(order, at, Change::Paid(OrderPaid { payment_id: payment.to_string() }))
+}
+
+/// An order was cancelled.
+pub(crate) fn cancelled(order: &Order, at: Timestamp) -> Event {
+    of(order, at, Change::Cancelled(OrderCancelled { was_paid: order.paid_at.is_some() }))
+}
+
+/// An order has expired.
+pub(crate) fn expired(order: &Order, at: Timestamp) -> Event {
+    of(order, at, Change::Expired(OrderExpired {}))
+}
+
+fn of(order: &Order, at: Timestamp, change: Change) -> Event {
+    let event = OrderEvent {
+        order_id: order.id.to_string(),
+        user_id: order.user_id.to_string(),
+        version: order.version,
+        occurred_at: Some(from_timestamp(at)),
+        total: Some(from_money(order.total)),
+        change: Some(change),
+    };
+    Event::new(&Payload::Order(event), at)
+}
+
+fn line(line: &Line) -> OrderedLine {
+    OrderedLine {
+        sku: line.sku.to_string(),
+        quantity: line.quantity.get(),
+        unit_price: Some(from_money(line.unit_price)),
+        line_total: Some(from_money(line.line_total)),
+    }
+}

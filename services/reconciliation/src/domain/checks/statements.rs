@@ -1,0 +1,42 @@
+//! Statements against their lines.
+
+use super::{Difference, Finding};
+use crate::domain::{StatementKey, Totals};
+
+/// Compares a statement with the totals of its lines, both of one moment; `None` is a side that has nothing.
+pub fn statement(key: StatementKey, statement: Option<&Totals>, lines: Option<&Totals>) -> Option<Finding> {
+    if statement == lines && statement.is_none_or(Totals::add_up) {
+        return None;
+    }
+    let say = |totals: Option<&Totals>| match totals {
+        Some(totals) => format!("{} lines, net {}, {:?}", totals.lines, totals.net, totals.tallies),
+        None => "nothing".to_owned(),
+    };
+    let subject = format!("{} {}", key.user, key.day);
+    Some(Finding::new(Difference::StatementDiffers, subject, say(lines), say(statement)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use ids::UserId;
+
+    use super::*;
+    use crate::domain::{Kind, Tally};
+
+    #[test]
+    fn a_statement_that_is_not_its_lines_is_found() {
+        let key = StatementKey { day: "2026-11-24".parse().unwrap(), user: UserId::new() };
+        let right = Totals::of(BTreeMap::from([(Kind::PaymentCaptured, Tally { count: 2, amount: 700 })]));
+        let off = Totals { net: 699, ..right.clone() };
+        assert_eq!(statement(key, Some(&right), Some(&right)), None);
+        assert_eq!(statement(key, None, None), None);
+        for (left, lines) in
+            [(Some(&off), Some(&right)), (Some(&right), None), (None, Some(&right)), (Some(&off), Some(&off))]
+        {
+            let finding = statement(key, left, lines).unwrap();
+            assert_eq!(finding.difference, Difference::StatementDiffers);
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Events to lines of statements.
+
+use ids::{Currency, EventId, Money, ParseError, Sku};
+use jiff::Timestamp;
+use proto::events::v1::account_event::Cause;
+use proto::events::v1::order_event::Change as OrderChange;
+use proto::events::v1::payment_event::Change as PaymentChange;
+use proto::events::v1::{AccountEvent, OrderEvent, PaymentEvent, StockEvent};
+
+use crate::domain::{Kind, Line};
+
+/// Why an event is no line. Trying again does not help.
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
+    /// A field is missing or has no valid value.
+    #[error("{0} is missing or not valid")]
+    Field(&'static str),
+    /// An amount is in another currency than the shop's.
+    #[error("the amount is in {}", .0.code())]
+    Currency(Currency),
+    /// A newer writer tells of something that this version does not know.
+    #[error("it tells of nothing that is known")]
+    Unknown,
+}
+
+/// Makes lines of the shop's currency.
+#[derive(Debug, Clone, Copy)]
+pub struct Reader {
+    currency: Currency,
+}
+
+impl Reader {
+    /// For a shop with that currency.
+    pub fn new(currency: Currency) -> Self {
+        Self { currency }
+    }
+
+    /// The line of an order's step.
+    pub fn order(self, id: EventId, event: &OrderEvent) -> Result<Line, Unusable> {
+        let kind = match event.change.as_ref().ok_or(Unusable::Unknown)? {
+            OrderChange::Placed(_) => Kind::OrderPlaced,
+            OrderChange::Paid(_) => Kind::OrderPaid,
+            OrderChange::Cancelled(_) => Kind::OrderCancelled,
+            OrderChange::Expired(_) => Kind::OrderExpired,
+        };
+        let order: ids::OrderId = parse("order_id", &event.order_id)?;
+        Ok(Line {
+            id,
+            kind,
+            user: Some(parse("user_id", &event.user_id)?),
+            subject: order.to_string(),
+            amount: self.amount("total", event.total.clone())?,
+            pieces: 0,
+            at: time(proto::to_timestamp("occurred_at", event.occurred_at))?,
+        })
+    }
+
+    /// The line of a payment's step.
+    pub fn payment(self, id: EventId, event: &PaymentEvent) -> Result<Line, Unusable> {
+        let kind = match event.change.as_ref().ok_or(Unusable::Unknown)? {
+            PaymentChange::Captured(_) => Kind::PaymentCaptured,
+            PaymentChange::Declined(_) => Kind::PaymentDeclined,
+            PaymentChange::Refunded(_) => Kind::PaymentRefunded,
+        };
+        let payment: ids::PaymentId = parse("payment_id", &event.payment_id)?;
+        Ok(Line {
+            id,
+            kind,
+            user: Some(parse("user_id", &event.user_id)?),
+            subject: payment.to_string(),
+            amount: self.amount("amount", event.amount.clone())?,
+            pieces: 0,
+            at: time(proto::to_timestamp("occurred_at", event.occurred_at))?,
+        })
+    }
+
+    /// The line of an account's entry. Its amount has no sign; the kind says which way it went.
+    pub fn account(self, id: EventId, event: &AccountEvent) -> Result<Line, Unusable> {
+        let delta = self.money("delta", event.delta.clone())?;
+        let (kind, amount) = match event.cause.as_ref().ok_or(Unusable::Unknown)? {
+            Cause::Deposit(_) => (Kind::AccountDeposit, Some(delta)),
+            Cause::Payment(_) => (Kind::AccountPayment, delta.checked_neg()),
+            Cause::Refund(_) => (Kind::AccountRefund, Some(delta)),
+        };
+        let entry: ids::EntryId = parse("entry_id", &event.entry_id)?;
+        Ok(Line {
+            id,
+            kind,
+            user: Some(parse("user_id", &event.user_id)?),
+            subject: entry.to_string(),
+            amount: amount.filter(|amount| *amount >= 0).ok_or(Unusable::Field("delta"))?,
+            pieces: 0,
+            at: time(proto::to_timestamp("occurred_at", event.occurred_at))?,
+        })
+    }
+
+    /// The line of a movement of stock.
+    pub fn stock(self, id: EventId, event: &StockEvent) -> Result<Line, Unusable> {
+        let sku: Sku = parse("sku", &event.sku)?;
+        Ok(Line {
+            id,
+            kind: Kind::StockMoved,
+            user: None,
+            subject: sku.as_str().to_owned(),
+            amount: 0,
+            pieces: event.delta,
+            at: time(proto::to_timestamp("occurred_at", event.occurred_at))?,
+        })
+    }
+
+    fn amount(self, field: &'static str, money: Option<proto::common::v1::Money>) -> Result<i64, Unusable> {
+        let amount = self.money(field, money)?;
+        if amount < 0 { Err(Unusable::Field(field)) } else { Ok(amount) }
+    }
+
+    fn money(self, field: &'static str, money: Option<proto::common::v1::Money>) -> Result<i64, Unusable> {
+        let money: Money = proto::to_money(field, money).map_err(|_| Unusable::Field(field))?;
+        if money.currency() == self.currency {
+            Ok(money.amount())
+        } else {
+            Err(Unusable::Currency(money.currency()))
+        }
+    }
+}
+
+fn parse<T: std::str::FromStr<Err = ParseError>>(field: &'static str, text: &str) -> Result<T, Unusable> {
+    text.parse().map_err(|_| Unusable::Field(field))
+}
+
+fn time(at: Result<Timestamp, proto::ConvertError>) -> Result<Timestamp, Unusable> {
+    at.map_err(|_| Unusable::Field("occurred_at"))
+}
+
+#[cfg(test)]
+mod tests {
+    use ids::{EntryId, OrderId, UserId};
+    use proto::events::v1::{AccountPayment, OrderPaid};
+
+    use super::*;
+
+    fn usd(amount: i64) -> Option<proto::common::v1::Money> {
+        Some(proto::common::v1::Money { amount, currency: "USD".into() })
+    }
+
+    fn paid_order() -> OrderEvent {
+        OrderEvent {
+            order_id: OrderId::new().to_string(),
+            user_id: UserId::new().to_string(),
+            version: 2,
+            occurred_at: Some(proto::from_timestamp("2026-11-24T12:00:00Z".parse().unwrap())),
+            total: usd(500),
+            change: Some(OrderChange::Paid(OrderPaid { payment_id: "p".into() })),
+        }
+    }
+
+    #[test]
+    fn a_step_of_an_order_is_a_line() {
+        let (id, event) = (EventId::new(), paid_order());
+        let line = Reader::new(Currency::USD).order(id, &event).unwrap();
+        assert_eq!((line.id, line.kind, line.amount), (id, Kind::OrderPaid, 500));
+        assert_eq!(line.subject, event.order_id);
+        assert_eq!(line.day().to_string(), "2026-11-24");
+    }
+
+    #[test]
+    fn what_can_not_be_added_up_is_refused() {
+        let reader = Reader::new(Currency::USD);
+        let refused = |event: OrderEvent| reader.order(EventId::new(), &event).unwrap_err();
+        let euros = Some(proto::common::v1::Money { amount: 5, currency: "EUR".into() });
+        assert!(matches!(refused(OrderEvent { total: euros, ..paid_order() }), Unusable::Currency(_)));
+        assert!(matches!(refused(OrderEvent { total: usd(-1), ..paid_order() }), Unusable::Field("total")));
+        assert!(matches!(refused(OrderEvent { change: None, ..paid_order() }), Unusable::Unknown));
+        assert!(matches!(
+            refused(OrderEvent { occurred_at: None, ..paid_order() }),
+            Unusable::Field("occurred_at")
+        ));
+    }
+
+    #[test]
+    fn what_an_account_paid_has_no_sign_and_must_have_been_taken() {
+        let cause = Cause::Payment(AccountPayment { order_id: String::new(), payment_id: String::new() });
+        let event = |delta| AccountEvent {
+            entry_id: EntryId::new().to_string(),
+            user_id: UserId::new().to_string(),
+            sequence: 1,
+            delta: usd(delta),
+            balance_after: usd(0),
+            occurred_at: Some(proto::from_timestamp("2026-11-24T12:00:00Z".parse().unwrap())),
+            cause: Some(cause.clone()),
+        };
+        let reader = Reader::new(Currency::USD);
+        assert_eq!(reader.account(EventId::new(), &event(-300)).unwrap().amount, 300);
+        assert!(reader.account(EventId::new(), &event(300)).is_err());
+    }
+}

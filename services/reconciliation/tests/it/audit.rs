@@ -1,0 +1,124 @@
+//! What is planted is found and named, and what moves is not taken for a fault.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ids::UserId;
+use mongodb::bson::doc;
+use reconciliation::domain::Kind;
+use reconciliation::domain::checks::{Difference, KeptEvent, lost};
+
+use crate::world::{World, day, deadline, line};
+
+async fn differences(world: &World) -> Vec<Difference> {
+    let page = world.statements.audit(day("2026-11-24"), None, deadline()).await.unwrap();
+    page.findings.into_iter().map(|finding| finding.difference).collect()
+}
+
+async fn with_one_statement(test: &str) -> World {
+    let world = World::start(test).await;
+    let (user, today) = (UserId::new(), day("2026-11-24"));
+    let lines = [(Kind::OrderPlaced, 500), (Kind::PaymentCaptured, 500)];
+    world.apply(lines.map(|(kind, amount)| line(user, kind, amount, today)).to_vec()).await.unwrap();
+    assert_eq!(differences(&world).await, []);
+    world
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sum_that_does_not_add_up_is_found() {
+    let world = with_one_statement("sum").await;
+    world.collection("statements").update_one(doc! {}, doc! { "$inc": { "net": 1_i64 } }).await.unwrap();
+    assert_eq!(differences(&world).await, [Difference::StatementDiffers]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_doubled_effect_is_found_though_it_adds_up() {
+    let world = with_one_statement("doubled").await;
+    let again = doc! { "$inc": {
+        "tallies.payment_captured.count": 1_i64, "tallies.payment_captured.amount": 500_i64,
+        "lines": 1_i64, "net": 500_i64,
+    } };
+    world.collection("statements").update_one(doc! {}, again).await.unwrap();
+    assert_eq!(differences(&world).await, [Difference::StatementDiffers]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_without_its_statement_and_a_statement_without_its_lines_are_found() {
+    let world = with_one_statement("missing").await;
+    world.collection("statement_lines").delete_many(doc! {}).await.unwrap();
+    assert_eq!(differences(&world).await, [Difference::StatementDiffers]);
+    let world = with_one_statement("orphan").await;
+    world.collection("statements").delete_many(doc! {}).await.unwrap();
+    assert_eq!(differences(&world).await, [Difference::StatementDiffers]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_customers_than_a_page_are_all_compared_and_the_last_one_s_fault_is_found() {
+    let world = World::start("pages").await;
+    let today = day("2026-11-24");
+    let users: Vec<UserId> = (0..1_100).map(|_| UserId::new()).collect();
+    world.apply(users.iter().map(|user| line(*user, Kind::OrderPlaced, 5, today)).collect()).await.unwrap();
+    let last = mongo::to_bson_uuid(users.last().unwrap().as_uuid());
+    let changed = world
+        .collection("statements")
+        .update_one(doc! { "_id.userId": last }, doc! { "$inc": { "lines": 1_i64 } })
+        .await
+        .unwrap();
+    assert_eq!(changed.modified_count, 1);
+    let (mut after, mut checked, mut findings, mut pages) = (None, 0, Vec::new(), 0);
+    loop {
+        let page = world.statements.audit(today, after, deadline()).await.unwrap();
+        checked += page.checked;
+        findings.extend(page.findings);
+        pages += 1;
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!((checked, findings.len(), pages), (1_100, 1, 2));
+    assert_eq!(findings[0].subject, format!("{} 2026-11-24", users.last().unwrap()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_moving_system_is_reported_clean() {
+    let world = World::start("moving").await;
+    let (user, today) = (UserId::new(), day("2026-11-24"));
+    let done = AtomicBool::new(false);
+    let write = async {
+        for _ in 0..100 {
+            world.apply(vec![line(user, Kind::OrderPlaced, 5, today)]).await.unwrap();
+        }
+        done.store(true, Ordering::Release);
+    };
+    let read = async {
+        let mut compared = 0;
+        while !done.load(Ordering::Acquire) {
+            assert_eq!(differences(&world).await, []);
+            compared += 1;
+        }
+        compared
+    };
+    let ((), compared) = tokio::join!(write, read);
+    assert!(compared > 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_event_is_found() {
+    let world = World::start("lost").await;
+    let (user, today) = (UserId::new(), day("2026-11-24"));
+    let lines: Vec<_> = (0..3).map(|_| line(user, Kind::OrderPlaced, 5, today)).collect();
+    let kept: Vec<KeptEvent> =
+        lines.iter().map(|line| KeptEvent { id: line.id, kind: "order".into(), sent: true }).collect();
+    world.apply(vec![lines[0].clone(), lines[2].clone()]).await.unwrap();
+    let ids: Vec<_> = kept.iter().map(|event| event.id).collect();
+    let applied = world.statements.applied(&ids, deadline()).await.unwrap();
+    let findings = lost(&kept, &applied);
+    assert_eq!(findings.len(), 1);
+    assert_eq!(
+        (findings[0].difference, &findings[0].subject),
+        (Difference::LostEvent, &lines[1].id.to_string())
+    );
+    world.apply(vec![lines[1].clone()]).await.unwrap();
+    let applied = world.statements.applied(&ids, deadline()).await.unwrap();
+    assert_eq!(lost(&kept, &applied), []);
+}
