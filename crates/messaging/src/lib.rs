@@ -2,7 +2,7 @@
 //!
 //! A service that changes something writes the event beside it and lets the relay do the rest:
 //!
-//! ```ignore
+//! ```text
 //! let outbox = Outbox::new(&db, "order", &config.outbox);
 //! outbox.relay(&config.kafka, &shell.tasks);
 //! // in a transaction
