@@ -1,6 +1,6 @@
 //! The way of an order from the catalogue to a refund.
 
-use end_to_end::{Client, Shop, eventually, order_of};
+use end_to_end::{Client, Overrides, Shop, eventually, order_of};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -126,8 +126,11 @@ async fn a_product_is_changed_only_from_its_present_version() {
 }
 
 #[tokio::test]
-async fn a_new_price_is_asked_for_soon_and_orders_keep_the_one_they_were_placed_at() {
-    let shop = Shop::open("new_price").await;
+async fn a_new_price_is_heard_of_and_orders_keep_the_one_they_were_placed_at() {
+    // Without hearing of the change, the old price would be kept for as long as this.
+    let keep = toml::toml! { [orders]
+    price_cache_ms = 3_600_000 };
+    let shop = Shop::open_with("new_price", Overrides::from([("order".to_owned(), keep)])).await;
     let (admin, customer) = (shop.admin().await, shop.customer().await);
     shop.product(&admin, "tea", 450, 100).await;
     let place =

@@ -71,10 +71,6 @@ typed_ids! {
     SessionId;
     /// Something that happened and was written down to be published.
     EventId;
-    /// One comparison of the platform's books.
-    RunId;
-    /// One difference that a reconciliation found.
-    ExceptionId;
 }
 
 /// Only the hyphenated form is taken, so that an id has one spelling but for letter case.

@@ -18,6 +18,6 @@ mod topic;
 
 pub use config::{KafkaConfig, OutboxConfig};
 pub use event::Event;
-pub use outbox::{MIGRATIONS, Outbox, OutboxGrpc, replay};
+pub use outbox::{MIGRATIONS, Outbox, OutboxGrpc};
 pub use payload::{Payload, Unreadable};
 pub use topic::Topic;

@@ -24,14 +24,4 @@ impl Topic {
         };
         format!("{prefix}.{aggregate}.events.v1")
     }
-
-    /// The name of the topic for what can't be processed.
-    pub fn dead_letters(self, prefix: &str) -> String {
-        dead_letters(&self.name(prefix))
-    }
-}
-
-/// The name of the topic for what can't be processed of a topic.
-pub(crate) fn dead_letters(topic: &str) -> String {
-    format!("{topic}.dlt")
 }

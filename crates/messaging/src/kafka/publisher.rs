@@ -7,11 +7,13 @@ use mongo::ConvertError;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::future_producer::{DeliveryFuture, FutureProducer};
 
+use tokio::time::{Instant, timeout_at};
+
 use super::{Record, client_config, topics};
 use crate::{KafkaConfig, Topic};
 
-/// How long an event may take to be acknowledged, retries included.
-const DELIVERY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a round of events may take to be acknowledged, retries included.
+const ROUND_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most bytes of events that wait for the broker, in KiB.
 const MAX_WAITING_KIB: u32 = 64 * 1_024;
 /// How long to gather events for one request, in ms: rounds come in one go.
@@ -23,7 +25,7 @@ pub(crate) enum PublishError {
     /// The broker refused, or could not be reached in time.
     #[error("the broker has not taken an event")]
     Broker(#[from] KafkaError),
-    /// The producer was ended before the answer came.
+    /// There was no answer in time, or the producer was ended before it came.
     #[error("the outcome of an event was not learned")]
     NoAnswer,
     /// It is of a kind that nobody here knows, so it has no topic.
@@ -39,6 +41,10 @@ type Outcome = Result<(), PublishError>;
 
 /// A producer that is made when it is needed, and made anew after a failure. An idempotent producer gives up for good
 /// when the broker no longer knows what it has sent, as one that has lost its data does not.
+///
+/// Events of a key reach the broker in order, without a gap. So no event has a time limit of its own, after which the one
+/// behind it could still get through: a round as a whole has one, and ends with its producer. What that one has sent may
+/// arrive late; it is in order too, and the next producer sends it again.
 pub(crate) struct Publisher {
     kafka: KafkaConfig,
     client: &'static str,
@@ -52,13 +58,25 @@ impl Publisher {
         Self { kafka, client, producer: None, topics }
     }
 
-    /// Publishes events in their order; gives what has become of each, in the same order. It takes about
-    /// [`DELIVERY_TIMEOUT`] at most.
+    /// Publishes events in their order; gives what has become of each, in the same order. It takes [`ROUND_TIMEOUT`] at
+    /// most, and as long again when the producer is made.
     ///
     /// # Errors
     /// When the broker could not be asked at all, or an event is too large for it. Some may have been published.
     pub(crate) async fn publish(&mut self, records: Vec<Record<'_>>) -> Result<Vec<Outcome>, PublishError> {
+        let published = self.publish_with_producer(records).await;
+        if published.as_ref().map_or(true, |outcomes| outcomes.iter().any(Result::is_err)) {
+            end(self.producer.take());
+        }
+        published
+    }
+
+    async fn publish_with_producer(
+        &mut self,
+        records: Vec<Record<'_>>,
+    ) -> Result<Vec<Outcome>, PublishError> {
         let producer = self.producer().await?;
+        let until = Instant::now() + ROUND_TIMEOUT;
         let mut under_way = VecDeque::new();
         let mut outcomes = Vec::new();
         for record in records {
@@ -73,21 +91,16 @@ impl Publisher {
                     Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), given_back)) => {
                         record = given_back;
                         // Whose turn it is has been acknowledged, or there is room as soon as it is.
-                        outcomes.extend(next(&mut under_way).await);
+                        outcomes.extend(next(&mut under_way, until).await);
                     }
                     Err((error, _)) => return Err(error.into()),
                 }
             }
         }
-        while let Some(outcome) = next(&mut under_way).await {
+        while let Some(outcome) = next(&mut under_way, until).await {
             outcomes.push(outcome);
         }
         Ok(outcomes)
-    }
-
-    /// Ends the producer, so that the next round begins with a new one.
-    pub(crate) fn start_over(&mut self) {
-        end(self.producer.take());
     }
 
     async fn producer(&mut self) -> Result<FutureProducer, PublishError> {
@@ -97,8 +110,9 @@ impl Publisher {
         topics::ensure(&self.kafka, self.client).await?;
         let producer: FutureProducer = client_config(&self.kafka, self.client)
             .set("enable.idempotence", "true")
+            .set("enable.gapless.guarantee", "true")
             .set("acks", "all")
-            .set("message.timeout.ms", DELIVERY_TIMEOUT.as_millis().to_string())
+            .set("message.timeout.ms", "0")
             .set("queue.buffering.max.kbytes", MAX_WAITING_KIB.to_string())
             .set("linger.ms", LINGER_MS.to_string())
             .set("compression.type", "lz4")
@@ -114,12 +128,12 @@ impl Drop for Publisher {
     }
 }
 
-async fn next(under_way: &mut VecDeque<DeliveryFuture>) -> Option<Outcome> {
+async fn next(under_way: &mut VecDeque<DeliveryFuture>, until: Instant) -> Option<Outcome> {
     let delivery = under_way.pop_front()?;
-    Some(match delivery.await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err((error, _))) => Err(error.into()),
-        Err(_) => Err(PublishError::NoAnswer),
+    Some(match timeout_at(until, delivery).await {
+        Ok(Ok(Ok(_))) => Ok(()),
+        Ok(Ok(Err((error, _)))) => Err(error.into()),
+        Ok(Err(_)) | Err(_) => Err(PublishError::NoAnswer),
     })
 }
 

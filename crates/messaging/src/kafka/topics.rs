@@ -7,25 +7,17 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use super::{REQUEST_TIMEOUT, client_config};
 use crate::{KafkaConfig, Topic};
 
-/// How long dead letters are kept, in hours: 90 days.
-const DEAD_LETTERS_RETENTION_HOURS: u32 = 90 * 24;
-
 /// Makes the topics that are not there.
 pub(super) async fn ensure(kafka: &KafkaConfig, client: &str) -> Result<(), KafkaError> {
     let admin: AdminClient<DefaultClientContext> = client_config(kafka, client).create()?;
-    let topics = Topic::ALL.into_iter().flat_map(|topic| {
-        let events = (topic.name(&kafka.prefix), kafka.retention_hours);
-        [events, (topic.dead_letters(&kafka.prefix), DEAD_LETTERS_RETENTION_HOURS)]
-    });
-    let topics: Vec<_> =
-        topics.map(|(name, hours)| (name, (u64::from(hours) * 60 * 60 * 1_000).to_string())).collect();
+    let names = Topic::ALL.map(|topic| topic.name(&kafka.prefix));
+    let retention_ms = (u64::from(kafka.retention_hours) * 60 * 60 * 1_000).to_string();
     let partitions = i32::try_from(kafka.partitions.get()).unwrap_or(i32::MAX);
     let replication = i32::try_from(kafka.replication.get()).unwrap_or(i32::MAX);
-    let wanted = topics.iter().map(|(name, retention_ms)| {
+    let wanted = names.each_ref().map(|name| {
         NewTopic::new(name, partitions, TopicReplication::Fixed(replication))
-            .set("retention.ms", retention_ms)
+            .set("retention.ms", &retention_ms)
     });
-    let wanted: Vec<_> = wanted.collect();
     let options =
         AdminOptions::new().operation_timeout(Some(REQUEST_TIMEOUT)).request_timeout(Some(REQUEST_TIMEOUT));
     let made = admin.create_topics(&wanted, &options).await;

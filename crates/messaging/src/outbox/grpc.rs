@@ -8,7 +8,7 @@ use futures::stream::{self, BoxStream, StreamExt as _};
 use ids::EventId;
 use jiff::Timestamp;
 use mongo::{bounded, from_bson_uuid, to_bson_time, to_bson_uuid};
-use mongodb::bson::doc;
+use mongodb::bson::{Uuid, doc};
 use proto::messaging::v1::outbox_service_server::OutboxService;
 use proto::messaging::v1::{
     Entry, KeptEvent, ListEventsRequest, ListEventsResponse, RepublishRequest, RepublishResponse,
@@ -17,8 +17,8 @@ use service::{Deadline, RequestContext};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
+use super::Outbox;
 use super::entry::EntryDocument;
-use super::{Outbox, relay};
 
 /// The most entries of a page.
 const PAGE: i64 = 500;
@@ -46,6 +46,16 @@ impl OutboxGrpc {
     /// For an outbox; listings end when `drain` fires.
     pub fn new(outbox: Outbox, drain: CancellationToken) -> Self {
         Self { outbox, drain }
+    }
+}
+
+impl Outbox {
+    /// Marks entries as not sent; gives how many of them are kept.
+    async fn republish(&self, entries: Vec<Uuid>, deadline: Deadline) -> Result<u64, mongo::Error> {
+        let filter = doc! { "_id": { "$in": entries }, "source": self.source };
+        let update = doc! { "$set": { "unsent": true }, "$unset": { "sentAt": "", "forgetAt": "" } };
+        let updated = bounded(deadline, |_| self.entries.update_many(filter, update)).await?;
+        Ok(updated.matched_count)
     }
 }
 
@@ -115,7 +125,7 @@ impl OutboxService for OutboxGrpc {
         let ids = ids.collect::<Result<Vec<_>, _>>();
         let ids =
             ids.map_err(|error| service::grpc::reject(Error::invalid("entryIds", error.to_string())))?;
-        let entries = relay::republish(&self.outbox, ids, context.deadline).await.map_err(reject)?;
+        let entries = self.outbox.republish(ids, context.deadline).await.map_err(reject)?;
         Ok(Response::new(RepublishResponse { entries: u32::try_from(entries).unwrap_or(u32::MAX) }))
     }
 }

@@ -23,7 +23,6 @@ use rapidhash::v3::rapidhash_v3;
 use crate::{Event, OutboxConfig};
 use entry::{EntryDocument, EventDocument};
 pub use grpc::OutboxGrpc;
-pub use relay::replay;
 pub use schema::MIGRATIONS;
 
 const COLLECTION: &str = "outbox";

@@ -87,18 +87,19 @@ impl Relay {
             // What is written from here on is seen by the round or wakes the next one.
             self.woken.mark_unchanged();
             let Some(round) = stop.run_until_cancelled(self.round()).await else { break };
+            if round.is_ok() {
+                pause = FIRST_PAUSE;
+            }
             let wait = match round {
-                Ok(Round::Sent) => {
-                    pause = FIRST_PAUSE;
-                    continue;
-                }
+                Ok(Round::Sent) => continue,
                 Ok(Round::Idle) => stop.run_until_cancelled(self.wait_to_be_woken()).await,
                 Ok(Round::NotOurs) => stop.run_until_cancelled(tokio::time::sleep(LEASE / 10)).await,
                 Err(error) => {
                     metrics::counter!("outbox_publish_failures_total").increment(1);
                     tracing::warn!(shard = self.shard, ?error, "events could not be published");
+                    let paused = stop.run_until_cancelled(tokio::time::sleep(pause)).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
-                    stop.run_until_cancelled(tokio::time::sleep(pause)).await
+                    paused
                 }
             };
             if wait.is_none() {
@@ -143,10 +144,7 @@ impl Relay {
         self.mark(sent).await?;
         match failure {
             None => Ok(Round::Sent),
-            Some(error) => {
-                self.publisher.start_over();
-                Err(error.into())
-            }
+            Some(error) => Err(error.into()),
         }
     }
 
@@ -214,33 +212,4 @@ impl Relay {
 fn age_seconds(at: DateTime) -> f64 {
     let ms = ids::now().as_millisecond().saturating_sub(at.timestamp_millis()).max(0);
     Duration::from_millis(ms.unsigned_abs()).as_secs_f64()
-}
-
-/// Marks entries as not sent; gives how many there were.
-pub(super) async fn republish(
-    outbox: &Outbox,
-    entries: Vec<Uuid>,
-    deadline: Deadline,
-) -> Result<u64, mongo::Error> {
-    let filter = doc! { "_id": { "$in": entries }, "source": outbox.source };
-    let update = doc! { "$set": { "unsent": true }, "$unset": { "sentAt": "", "forgetAt": "" } };
-    let updated = bounded(deadline, |_| outbox.entries.update_many(filter, update)).await?;
-    Ok(updated.matched_count)
-}
-
-/// Marks all entries of a span of time as not sent, of every service; gives how many there are.
-///
-/// # Errors
-/// When the database does not do it by the deadline.
-pub async fn replay(
-    db: &mongo::Db,
-    from: jiff::Timestamp,
-    to: jiff::Timestamp,
-    deadline: Deadline,
-) -> Result<u64, mongo::Error> {
-    let entries = db.collection::<EntryDocument>(Policy::Ledger, COLLECTION);
-    let filter = doc! { "at": { "$gte": to_bson_time(from), "$lt": to_bson_time(to) } };
-    let update = doc! { "$set": { "unsent": true }, "$unset": { "sentAt": "", "forgetAt": "" } };
-    let updated = bounded(deadline, |_| entries.update_many(filter, update)).await?;
-    Ok(updated.matched_count)
 }

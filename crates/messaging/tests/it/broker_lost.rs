@@ -28,7 +28,7 @@ async fn what_is_written_while_the_broker_is_gone_is_published_when_it_is_back()
     backing.start_broker_again(PATIENCE).await.unwrap();
     world.until_all_is_sent().await;
 
-    let reader = Reader::new(&world.kafka.brokers, &world.kafka.prefix, Topic::Stock);
+    let reader = Reader::new(&world.kafka, Topic::Stock);
     let mut seen = BTreeSet::new();
     let mut numbers = Vec::new();
     let mut events = reader.read(100).await;

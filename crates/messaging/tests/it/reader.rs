@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use messaging::{Payload, Topic};
-use rdkafka::ClientConfig;
+use messaging::{KafkaConfig, Payload, Topic};
 use rdkafka::consumer::{Consumer as _, StreamConsumer};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+
+use tokio::time::Instant;
 
 use crate::world::PATIENCE;
 
@@ -34,16 +36,23 @@ impl Read {
 pub(crate) struct Reader(StreamConsumer);
 
 impl Reader {
-    pub(crate) fn new(broker: &str, prefix: &str, topic: Topic) -> Self {
+    /// It joins no group, so nothing has to be agreed upon with others, or left; the client wants a name all the same.
+    pub(crate) fn new(kafka: &KafkaConfig, topic: Topic) -> Self {
         let consumer: StreamConsumer = ClientConfig::new()
-            .set("bootstrap.servers", broker)
-            .set("group.id", format!("{prefix}-{}", ids::EventId::new()))
-            .set("auto.offset.reset", "earliest")
+            .set("bootstrap.servers", &kafka.brokers)
+            .set("group.id", "reader")
+            .set("enable.auto.commit", "false")
             .set("topic.metadata.refresh.interval.ms", "200")
             .set("allow.auto.create.topics", "false")
             .create()
             .unwrap();
-        consumer.subscribe(&[&topic.name(prefix)]).unwrap();
+        let mut partitions = TopicPartitionList::new();
+        for partition in 0..i32::try_from(kafka.partitions.get()).unwrap() {
+            partitions
+                .add_partition_offset(&topic.name(&kafka.prefix), partition, Offset::Beginning)
+                .unwrap();
+        }
+        consumer.assign(&partitions).unwrap();
         Self(consumer)
     }
 
@@ -66,8 +75,12 @@ impl Reader {
     /// What still comes until nothing comes any more.
     pub(crate) async fn rest(&self) -> Vec<Read> {
         let mut events = Vec::new();
-        while let Ok(Ok(message)) = tokio::time::timeout(SILENCE, self.0.recv()).await {
-            events.push(read(&message));
+        let mut until = Instant::now() + SILENCE;
+        while let Ok(received) = tokio::time::timeout_at(until, self.0.recv()).await {
+            if let Ok(message) = received {
+                events.push(read(&message));
+                until = Instant::now() + SILENCE;
+            }
         }
         events
     }

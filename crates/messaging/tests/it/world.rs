@@ -10,7 +10,7 @@ use proto::events::v1::StockEvent;
 use service::{Deadline, Shell};
 
 /// How long a test waits for something to become true.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// The pause between two looks at what is waited for.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -64,7 +64,12 @@ impl World {
 
     /// Writes events in a transaction of their own, which is committed or not.
     pub(crate) async fn write(&self, events: Vec<Event>, commit: bool) {
-        let outbox = self.outbox.clone();
+        self.write_to(&self.outbox, events, commit).await;
+    }
+
+    /// The same for another service's outbox.
+    pub(crate) async fn write_to(&self, outbox: &Outbox, events: Vec<Event>, commit: bool) {
+        let outbox = outbox.clone();
         let written = self.db.transact(soon(), move |session| {
             let (outbox, events) = (outbox.clone(), events.clone());
             async move {

@@ -146,6 +146,7 @@ impl Order {
         let mut order_lines = Vec::with_capacity(lines.len());
         let mut counters = Vec::with_capacity(lines.len());
         let mut movements = Vec::with_capacity(lines.len());
+        let mut moved = Vec::with_capacity(lines.len());
         let mut total = 0;
         for line in lines {
             let (product, pieces) = (goods.product(*line), i64::from(line.pieces));
@@ -162,6 +163,7 @@ impl Order {
                 "q": { "_id": sku, "available": { "$gte": pieces } },
                 "u": { "$inc": { "available": -pieces } },
             });
+            moved.push(events::Moved { id: movement, sku, delta: -pieces });
             movements.push(doc! {
                 "_id": movement, "sku": sku, "delta": -pieces, "reason": "order_placed", "orderId": id,
                 "createdAt": now,
@@ -182,7 +184,7 @@ impl Order {
             "fingerprint": Binary { subtype: BinarySubtype::Generic, bytes: rand::random::<[u8; 32]>().to_vec() },
             "requestId": uuid::Uuid::now_v7().to_string(),
         };
-        let entry = events::entry(user, id, total, now, &movements);
+        let entry = events::entry(user, id, total, now, &moved);
         Self { order, counters, movements, entry }
     }
 }

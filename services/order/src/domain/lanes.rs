@@ -141,7 +141,7 @@ impl<T> Scheduler<T> {
         if self.waiting.len() >= self.limits.waiting {
             return Some(Refused::Full);
         }
-        (now + self.expected_wait(skus) >= deadline).then_some(Refused::TooLate)
+        self.comes_too_late(skus, deadline, now).then_some(Refused::TooLate)
     }
 
     /// Lines work up, or gives it back with the reason why not.
@@ -152,7 +152,7 @@ impl<T> Scheduler<T> {
         {
             return Err((Refused::Full, work));
         }
-        if now + self.expected_wait(&demand.skus) >= demand.deadline {
+        if self.comes_too_late(&demand.skus, demand.deadline, now) {
             return Err((Refused::TooLate, work));
         }
         let age = self.next;
@@ -275,6 +275,15 @@ impl<T> Scheduler<T> {
                 self.ready.remove(age);
             }
         }
+    }
+
+    fn comes_too_late<'a>(
+        &self,
+        skus: impl IntoIterator<Item = &'a Sku>,
+        deadline: Instant,
+        now: Instant,
+    ) -> bool {
+        now + self.expected_wait(skus) >= deadline
     }
 
     /// About how long work for these SKUs would wait for its turn, at least: the batch that runs and those that fill up
