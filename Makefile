@@ -3,11 +3,15 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 BIN := target/debug
+# Where the broker is used. Not chosen with `-p`: for fewer packages cargo enables fewer features of what they share,
+# and compiles that once more.
+KAFKA_TESTS := --workspace --exclude gateway --exclude mongo --exclude user \
+	--test stack --test it --test e2e
 
-.PHONY: help build run down test test-api lint fmt bench bench-orders deny
+.PHONY: help build run down test test-kafka test-api lint lint-proto proto-baseline fmt bench bench-orders deny
 
 help: ## List what can be done
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 16
 
 build: ## Build every process and the command line
 	cargo build --workspace --bins --locked
@@ -22,6 +26,10 @@ test: ## Run all tests on a real replica set and a real broker
 	cargo build --workspace --bins --tests --locked
 	$(BIN)/nines with-stack -- cargo test --workspace --locked
 
+test-kafka: build ## Run the tests that use the broker on Apache Kafka (needs Java 17 and Maven)
+	cargo test $(KAFKA_TESTS) --locked --no-run
+	$(BIN)/nines with-stack --broker kafka -- cargo test $(KAFKA_TESTS) --locked
+
 test-api: build ## Generate requests from the OpenAPI document and check every answer (fetches schemathesis)
 	deploy/test-api/run
 
@@ -29,6 +37,12 @@ lint: ## Formatting, clippy with warnings as errors, dependency arrows
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- --deny warnings
 	cargo xtask tidy
+
+lint-proto: ## Lint the contracts, and refuse what breaks them (fetches buf)
+	deploy/lint-proto/run check
+
+proto-baseline: ## Accept the contracts as they are: later ones are compared with these
+	deploy/lint-proto/run baseline
 
 fmt: ## Format the code
 	cargo fmt --all

@@ -4,12 +4,15 @@ use std::path::{Path, PathBuf};
 
 use prost::Message as _;
 
-const CONTRACTS: [&str; 10] = [
+const CONTRACTS: [&str; 13] = [
     "fournines/common/v1/common.proto",
     "fournines/user/v1/user.proto",
     "fournines/inventory/v1/inventory.proto",
+    "fournines/inventory/v1/audit.proto",
     "fournines/payment/v1/payment.proto",
+    "fournines/payment/v1/audit.proto",
     "fournines/order/v1/order.proto",
+    "fournines/order/v1/audit.proto",
     "fournines/events/v1/order.proto",
     "fournines/events/v1/payment.proto",
     "fournines/events/v1/stock.proto",

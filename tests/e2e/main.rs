@@ -3,10 +3,12 @@
 
 mod access;
 mod bad_input;
+mod events;
 mod expiry;
 mod flash_sale;
 mod idempotency;
 mod payments;
 mod queries;
+mod reconciliation;
 mod replicas;
 mod story;

@@ -33,8 +33,13 @@ impl Shop {
     }
 
     /// Opens a shop with other settings.
-    pub async fn open_with(test: &str, mut overrides: Overrides) -> Self {
+    pub async fn open_with(test: &str, overrides: Overrides) -> Self {
         let connection = devstack::testing::backing().await.connection().clone();
+        Self::open_on(connection, test, overrides).await
+    }
+
+    /// Opens a shop on a replica set and a broker of the test's own.
+    pub async fn open_on(connection: devstack::Connection, test: &str, mut overrides: Overrides) -> Self {
         // Argon2id at its proper cost would make most of a test's time.
         let cheap = toml::toml! { [passwords]
         memory_kib = 64

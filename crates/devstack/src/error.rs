@@ -41,17 +41,30 @@ pub enum Error {
         last: String,
     },
 
-    /// A wheel could not be downloaded.
-    #[error("can't fetch {requirement} with `python3 -m pip download`: {reason}")]
+    /// A pinned part could not be downloaded.
+    #[error("can't fetch {requirement} with `{with}`: {reason}")]
     Fetch {
-        /// `NAME==VERSION`.
+        /// What was wanted, such as `NAME==VERSION`.
         requirement: String,
-        /// What pip said, or why pip could not run.
+        /// The command of the package manager.
+        with: &'static str,
+        /// What it said, or why it could not run.
         reason: String,
     },
 
-    /// A downloaded file is not the one that was pinned. Nothing of it was unpacked.
-    #[error("{what} has sha256 {found}, but {wanted} is pinned; it was not unpacked")]
+    /// A program that a part needs is not there, or is too old.
+    #[error("{part} needs {needs}: {reason}")]
+    Missing {
+        /// The part.
+        part: &'static str,
+        /// What it needs, and how that is installed.
+        needs: &'static str,
+        /// What was found instead.
+        reason: String,
+    },
+
+    /// A downloaded file is not the one that was pinned. Nothing of it is used.
+    #[error("{what} has sha256 {found}, but {wanted} is pinned; it is not used")]
     HashMismatch {
         /// The file's name.
         what: String,
@@ -148,6 +161,10 @@ pub enum Error {
     /// A name that no process of the stack has.
     #[error("the stack has no process named {0}")]
     Unknown(String),
+
+    /// A name that no kind of broker has.
+    #[error("there is no broker {0}; there are tansu and kafka")]
+    UnknownBroker(String),
 }
 
 /// Gives an I/O result its context.

@@ -22,7 +22,7 @@ pub mod stack;
 pub mod testing;
 mod wait;
 
-pub use backing::{Backing, BackingOptions, Connection};
+pub use backing::{Backing, BackingOptions, BrokerKind, Connection};
 pub use error::Error;
 pub use platform::{Platform, PlatformOptions};
 pub use process::{Identity, Process, ProcessSpec};

@@ -8,9 +8,9 @@ use std::path::Path;
 use tokio::sync::OnceCell;
 
 use crate::scratch::Scratch;
-use crate::{Backing, BackingOptions, Connection, Error, Progress, Result};
+use crate::{Backing, BackingOptions, BrokerKind, Connection, Error, Progress, Result};
 
-/// The variable that names the JSON file of a running stack: `{"mongoUri": …, "broker": …}`.
+/// The variable that names the JSON file of a running stack: `{"mongoUri": …, "broker": …, "brokerKind": …}`.
 pub const STACK_VARIABLE: &str = "FOURNINES_TEST_STACK";
 
 /// MongoDB's limit for a database name, in bytes.
@@ -58,13 +58,27 @@ pub async fn backing() -> &'static SharedBacking {
     }
 }
 
+/// The kind of broker that this test run has: that of its stack, or the default without one.
+#[allow(clippy::panic, reason = "called for tests only, which have nobody to hand an error to")]
+pub(crate) fn broker_kind() -> BrokerKind {
+    match running() {
+        Ok(connection) => connection.map(|connection| connection.broker_kind).unwrap_or_default(),
+        Err(error) => panic!("the test stack can't be read: {error}"),
+    }
+}
+
 async fn start() -> Result<SharedBacking> {
-    if let Some(path) = std::env::var_os(STACK_VARIABLE) {
-        return Ok(SharedBacking { connection: read(Path::new(&path))?, _own: None });
+    if let Some(connection) = running()? {
+        return Ok(SharedBacking { connection, _own: None });
     }
     let scratch = Scratch::create()?;
     let backing = Backing::start(BackingOptions::for_tests(scratch.path()), &Progress::silent()).await?;
     Ok(SharedBacking { connection: backing.connection(), _own: Some((backing, scratch)) })
+}
+
+/// The stack that `nines with-stack` has started for this run.
+fn running() -> Result<Option<Connection>> {
+    std::env::var_os(STACK_VARIABLE).map(|path| read(Path::new(&path))).transpose()
 }
 
 fn read(path: &Path) -> Result<Connection> {

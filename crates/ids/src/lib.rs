@@ -11,7 +11,7 @@ pub use idempotency_key::IdempotencyKey;
 pub use money::{Currency, Money};
 pub use quantity::Quantity;
 pub use sku::Sku;
-pub use uuids::{EntryId, EventId, MovementId, OrderId, PaymentId, SessionId, UserId};
+pub use uuids::{EntryId, EventId, MovementId, OrderId, PaymentId, RunId, SessionId, UserId, lowest_at};
 
 /// A text that is not of the form its type asks for. The message is fit for the caller of a public API.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

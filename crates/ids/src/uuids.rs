@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -71,6 +72,19 @@ typed_ids! {
     SessionId;
     /// Something that happened and was written down to be published.
     EventId;
+    /// A comparison of the platform's books.
+    RunId;
+}
+
+/// The lowest id that is made in that millisecond: ids made before are below it, and those made from then on are not.
+pub fn lowest_at(time: Timestamp) -> Uuid {
+    let ms = u64::try_from(time.as_millisecond()).unwrap_or_default();
+    let mut bytes = [0; 16];
+    // RFC 9562: 48 bits of milliseconds, then version and variant.
+    bytes[..6].copy_from_slice(&ms.to_be_bytes()[2..]);
+    bytes[6] = 0x70;
+    bytes[8] = 0x80;
+    Uuid::from_bytes(bytes)
 }
 
 /// Only the hyphenated form is taken, so that an id has one spelling but for letter case.
@@ -98,6 +112,15 @@ mod tests {
             assert!(text.parse::<OrderId>().is_err(), "{text}");
         }
         assert!(OrderId::new().to_string().replace('-', "").parse::<OrderId>().is_err());
+    }
+
+    #[test]
+    fn the_lowest_id_of_a_time_divides_those_before_from_those_after() {
+        let before = OrderId::new();
+        let later = crate::now() + std::time::Duration::from_millis(2);
+        assert!(before.as_uuid() < lowest_at(later));
+        assert!(lowest_at(crate::now()) < lowest_at(later));
+        assert!(lowest_at(crate::now() - std::time::Duration::from_millis(1)) < OrderId::new().as_uuid());
     }
 
     #[test]

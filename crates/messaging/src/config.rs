@@ -93,3 +93,72 @@ impl OutboxConfig {
         Duration::from_millis(self.poll_period_ms)
     }
 }
+
+/// `[consumer]`: how events are applied.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ConsumerConfig {
+    /// How many batches are applied at once; the events of a key always have the same one's turn; 4.
+    pub workers: NonZeroU32,
+    /// The most events that wait for a worker; 1,000. Beyond, the broker keeps them.
+    pub max_waiting: NonZeroU32,
+    /// The most events that are applied in one transaction; 200.
+    pub max_batch: NonZeroU32,
+    /// The most events a second that all workers together apply, so that a burst becomes lag rather than load on the
+    /// database; 5,000.
+    pub max_events_per_second: NonZeroU32,
+    /// How often the events of a key are tried before the key is parked; 5.
+    pub attempts: NonZeroU32,
+    /// The first pause between two attempts, in ms; 100. It doubles up to 5 s.
+    pub first_pause_ms: u64,
+    /// How often keys that are parked are tried again, in ms; 5,000.
+    pub parked_period_ms: u64,
+    /// How long an event stays parked before it becomes a dead letter, in hours; 24.
+    pub parked_hours: u64,
+    /// How long it is remembered that an event was applied, in days; 35. It must be longer than the broker keeps events
+    /// and outboxes keep entries.
+    pub remember_days: u64,
+}
+
+impl Default for ConsumerConfig {
+    fn default() -> Self {
+        Self {
+            workers: const { NonZeroU32::new(4).unwrap() },
+            max_waiting: const { NonZeroU32::new(1_000).unwrap() },
+            max_batch: const { NonZeroU32::new(200).unwrap() },
+            max_events_per_second: const { NonZeroU32::new(5_000).unwrap() },
+            attempts: const { NonZeroU32::new(5).unwrap() },
+            first_pause_ms: 100,
+            parked_period_ms: 5_000,
+            parked_hours: 24,
+            remember_days: 35,
+        }
+    }
+}
+
+impl ConsumerConfig {
+    /// What a worker may have waiting.
+    pub(crate) fn share(&self) -> usize {
+        usize::try_from(self.max_waiting.get().div_ceil(self.workers.get())).unwrap_or(usize::MAX)
+    }
+
+    pub(crate) fn batch(&self) -> usize {
+        usize::try_from(self.max_batch.get()).unwrap_or(usize::MAX)
+    }
+
+    pub(crate) fn first_pause(&self) -> Duration {
+        Duration::from_millis(self.first_pause_ms)
+    }
+
+    pub(crate) fn parked_period(&self) -> Duration {
+        Duration::from_millis(self.parked_period_ms)
+    }
+
+    pub(crate) fn parked_for(&self) -> Duration {
+        Duration::from_secs(self.parked_hours * HOUR_SECONDS)
+    }
+
+    pub(crate) fn remember_for(&self) -> Duration {
+        Duration::from_secs(self.remember_days * 24 * HOUR_SECONDS)
+    }
+}

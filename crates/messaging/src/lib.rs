@@ -10,14 +10,19 @@
 //! ```
 
 mod config;
+mod consumer;
 mod event;
 mod kafka;
 mod outbox;
 mod payload;
 mod topic;
 
-pub use config::{KafkaConfig, OutboxConfig};
+pub use config::{ConsumerConfig, KafkaConfig, OutboxConfig};
+pub use consumer::{Consumer, Effect, INBOX_MIGRATIONS, Refused};
 pub use event::Event;
+pub use kafka::{
+    DeadLetterError, DeadLetterLog, Letter, LetterPlace, Letters, Origin, Received, Republished,
+};
 pub use outbox::{MIGRATIONS, Outbox, OutboxGrpc};
 pub use payload::{Payload, Unreadable};
 pub use topic::Topic;

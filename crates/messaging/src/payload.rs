@@ -28,6 +28,9 @@ const STOCK: &str = "fournines.events.v1.StockEvent";
 /// Why bytes are no event.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Unreadable {
+    /// It has no name, or none that is valid.
+    #[error("the event has no valid id")]
+    Id,
     /// Nobody here knows that type.
     #[error("the type {0:?} is not known")]
     Type(String),

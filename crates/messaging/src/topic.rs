@@ -24,4 +24,9 @@ impl Topic {
         };
         format!("{prefix}.{aggregate}.events.v1")
     }
+
+    /// Where events of it go that can't be applied, such as `fournines.order.events.v1.dlt`.
+    pub fn dead_letters(self, prefix: &str) -> String {
+        format!("{}.dlt", self.name(prefix))
+    }
 }

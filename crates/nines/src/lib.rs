@@ -1,9 +1,11 @@
-//! What the command-line tool does beside running the stack: real input, the check of the books, and the benchmarks. A
-//! library, so that tests can call it, above all [`verify::verify`].
+//! What the command-line tool does beside running the stack: real input, the check of the books, events and dead letters,
+//! and the benchmarks. A library, so that tests can call it, above all [`verify::verify`].
 
 mod backoff;
 pub mod bench;
 pub mod completejourney;
+pub mod dlt;
+pub mod events;
 pub mod import;
 mod place;
 pub mod replay;

@@ -34,6 +34,12 @@ pub fn to_money(field: &'static str, money: Option<crate::common::v1::Money>) ->
     Ok(Money::new(money.amount, currency))
 }
 
+/// The cluster time of a cut, in seconds and the increment within; `field` names it in the error.
+pub fn to_cut(field: &'static str, cut: Option<crate::common::v1::Cut>) -> Result<(u32, u32), ConvertError> {
+    let cut = cut.ok_or(ConvertError::Missing(field))?;
+    Ok((cut.seconds, cut.increment))
+}
+
 /// A time as a message.
 pub fn from_timestamp(time: Timestamp) -> prost_types::Timestamp {
     prost_types::Timestamp { seconds: time.as_second(), nanos: time.subsec_nanosecond() }

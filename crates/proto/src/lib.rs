@@ -3,7 +3,9 @@
 
 mod convert;
 
-pub use convert::{ConvertError, from_money, from_timestamp, to_money, to_timestamp};
+pub use convert::{ConvertError, from_money, from_timestamp, to_cut, to_money, to_timestamp};
+pub use prost_types::Timestamp;
+
 pub use generated::fournines::{common, events, inventory, messaging, order, payment, reconciliation, user};
 
 /// All contracts as an encoded `FileDescriptorSet`, for server reflection.

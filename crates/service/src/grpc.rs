@@ -2,9 +2,15 @@
 
 mod layer;
 
+use std::str::FromStr;
+
 use anyhow::Context as _;
 use envelope::Error;
+use futures::future::ready;
+use futures::stream::{self, BoxStream, Stream, StreamExt as _};
+use ids::ParseError;
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use tonic::metadata::errors::InvalidMetadataValue;
 use tonic::service::RoutesBuilder;
 use tonic::transport::Server;
@@ -39,6 +45,40 @@ pub fn replay<T>(message: T, replay_of: Option<String>) -> Result<Response<T>, S
         response.metadata_mut().insert(REPLAY_OF, value);
     }
     Ok(response)
+}
+
+/// Pages as the messages of a stream. When `drain` fires it ends with `UNAVAILABLE`, so that nobody takes a part for the
+/// whole.
+pub fn stream_pages<P, M, E>(
+    pages: impl Stream<Item = Result<P, E>> + Send + 'static,
+    drain: CancellationToken,
+    to_message: impl Fn(P) -> M + Send + 'static,
+) -> Response<BoxStream<'static, Result<M, Status>>>
+where
+    P: 'static,
+    M: Send + 'static,
+    E: Into<Error> + 'static,
+{
+    let messages = pages.map(move |page| page.map(&to_message).map_err(|error| reject(error.into())));
+    let drained = drain.clone();
+    let cut_off = stream::once(async move { drained.is_cancelled() }).filter_map(|cut_off| {
+        ready(cut_off.then(|| Err(Error::unavailable("the service stops").into_status())))
+    });
+    Response::new(messages.take_until(drain.cancelled_owned()).chain(cut_off).boxed())
+}
+
+/// The ids of a message, at most `most` of them; `field` names them in the error.
+// The wire's own error type is large, as in all of tonic.
+#[allow(clippy::result_large_err)]
+pub fn parse_all<T>(field: &'static str, texts: &[String], most: usize) -> Result<Vec<T>, Status>
+where
+    T: FromStr<Err = ParseError>,
+{
+    if texts.len() > most {
+        return Err(reject(Error::invalid(field, format!("must be at most {most}"))));
+    }
+    let parsed = texts.iter().map(|text| text.parse()).collect::<Result<_, ParseError>>();
+    parsed.map_err(|error| reject(Error::invalid(field, error.to_string())))
 }
 
 /// Serves `routes` until the drain, which is bounded by `drain_timeout_ms`.

@@ -9,7 +9,7 @@ use messaging::Event;
 use mongo::{Abort, Db, Error, Policy, bounded};
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::error::Error as DriverError;
-use mongodb::{ClientSession, Collection, Database};
+use mongodb::{ClientSession, Collection};
 use service::Deadline;
 
 use crate::event::moved;
@@ -20,7 +20,7 @@ use crate::{Movement, Posting, Reason};
 /// The ledger in a database. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Ledger {
-    database: Database,
+    pub(crate) db: Db,
     levels: Collection<LevelDocument>,
     movements: Collection<MovementDocument>,
 }
@@ -29,7 +29,7 @@ impl Ledger {
     /// The ledger in a database.
     pub fn new(db: &Db) -> Self {
         Self {
-            database: db.database().clone(),
+            db: db.clone(),
             levels: db.collection(Policy::Ledger, LEVELS),
             movements: db.collection(Policy::Ledger, MOVEMENTS),
         }
@@ -130,7 +130,7 @@ impl Ledger {
         if !updates.is_empty() {
             let expected = updates.len();
             let command = doc! { "update": LEVELS, "updates": updates };
-            let reply = self.database.run_command(command).session(&mut *session).await?;
+            let reply = self.db.database().run_command(command).session(&mut *session).await?;
             if let Ok(errors) = reply.get_array("writeErrors") {
                 return Err(unexpected(errors));
             }

@@ -1,6 +1,7 @@
 //! The stock ledger. Each SKU has one counter, and every change of it is part of a movement: the counter always equals
 //! the sum of its movements and is never negative. Both are written in one transaction, and only here.
 
+mod audit;
 mod event;
 mod ledger;
 mod levels;
@@ -9,6 +10,7 @@ mod posting;
 mod schema;
 mod store;
 
+pub use audit::{AuditedMovement, SkuPieces};
 pub use ledger::Ledger;
 pub use levels::{Levels, Shortage, StockRefusal};
 pub use movement::{Movement, Reason};

@@ -103,6 +103,8 @@ pub struct UpstreamsConfig {
     pub order: Endpoints,
     /// Accounts.
     pub payment: Endpoints,
+    /// Statements, and runs of the reconciliation.
+    pub reconciliation: Endpoints,
 }
 
 /// `[deadlines]`: the time budget of a request, from its first byte to the answer.

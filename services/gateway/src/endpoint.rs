@@ -192,6 +192,12 @@ impl Endpoint {
         self.gives::<T>()
     }
 
+    /// 202 with this data: it was asked for, and goes on by itself.
+    pub(crate) fn begins<T: ToSchema>(mut self) -> Self {
+        self.success.status = 202;
+        self.gives::<T>()
+    }
+
     /// 204.
     pub(crate) fn gives_nothing(mut self) -> Self {
         self.success.status = 204;

@@ -67,6 +67,11 @@ impl<T: Serialize> Reply<T> {
         Self { status: StatusCode::CREATED, ..Self::ok(data) }
     }
 
+    /// 202
+    pub(crate) fn accepted(data: T) -> Self {
+        Self { status: StatusCode::ACCEPTED, ..Self::ok(data) }
+    }
+
     /// With a digest of the data as entity tag, for data without a version.
     pub(crate) fn digested(self) -> Self {
         Self { etag: Etag::Digest, ..self }

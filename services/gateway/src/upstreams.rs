@@ -4,6 +4,8 @@ use proto::inventory::v1::catalogue_service_client::CatalogueServiceClient;
 use proto::inventory::v1::stock_service_client::StockServiceClient;
 use proto::order::v1::order_service_client::OrderServiceClient;
 use proto::payment::v1::account_service_client::AccountServiceClient;
+use proto::reconciliation::v1::reconciliation_service_client::ReconciliationServiceClient;
+use proto::reconciliation::v1::statement_service_client::StatementServiceClient;
 use proto::user::v1::session_service_client::SessionServiceClient;
 use proto::user::v1::user_service_client::UserServiceClient;
 use service::Upstream;
@@ -18,6 +20,7 @@ pub(crate) struct Upstreams {
     inventory: Upstream,
     order: Upstream,
     payment: Upstream,
+    reconciliation: Upstream,
 }
 
 impl Upstreams {
@@ -27,6 +30,7 @@ impl Upstreams {
             inventory: Upstream::new(&config.inventory),
             order: Upstream::new(&config.order),
             payment: Upstream::new(&config.payment),
+            reconciliation: Upstream::new(&config.reconciliation),
         }
     }
 
@@ -57,5 +61,13 @@ impl Upstreams {
 
     pub(crate) fn accounts(&self) -> AccountServiceClient<Channel> {
         AccountServiceClient::new(self.payment.channel())
+    }
+
+    pub(crate) fn statements(&self) -> StatementServiceClient<Channel> {
+        StatementServiceClient::new(self.reconciliation.channel())
+    }
+
+    pub(crate) fn reconciliations(&self) -> ReconciliationServiceClient<Channel> {
+        ReconciliationServiceClient::new(self.reconciliation.channel())
     }
 }

@@ -1,5 +1,6 @@
 //! The catalogue and the ledger over gRPC: protobuf to domain and back, nothing else.
 
+mod audit;
 mod catalogue;
 mod stock;
 
@@ -11,6 +12,8 @@ use tonic::Status;
 use crate::app::App;
 use crate::domain::Product;
 use crate::error::InventoryError;
+
+pub(crate) use audit::AuditGrpc;
 
 /// Both services of this process.
 #[derive(Clone)]

@@ -9,6 +9,7 @@ mod store;
 
 use messaging::{Outbox, OutboxGrpc};
 use proto::inventory::v1::catalogue_service_server::CatalogueServiceServer;
+use proto::inventory::v1::stock_audit_service_server::StockAuditServiceServer;
 use proto::inventory::v1::stock_service_server::StockServiceServer;
 use proto::messaging::v1::outbox_service_server::OutboxServiceServer;
 use service::Shell;
@@ -19,7 +20,7 @@ use tonic::service::RoutesBuilder;
 pub use config::Config;
 
 use crate::app::App;
-use crate::grpc::InventoryGrpc;
+use crate::grpc::{AuditGrpc, InventoryGrpc};
 use crate::store::Store;
 
 /// Serves until SIGTERM.
@@ -36,14 +37,13 @@ pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> any
     mongo::migration::watch(shell, &db, store::migrations());
     let outbox = Outbox::new(&db, "inventory", &config.outbox);
     outbox.relay(&config.kafka, &shell.tasks);
-    let app = App::new(
-        Store::new(&db, outbox.clone()),
-        config.catalogue.currency,
-        PageTokens::from_config(&config.page_tokens)?,
-    );
+    let store = Store::new(&db, outbox.clone());
+    let audit = AuditGrpc::new(store.ledger.clone(), shell.drain_signal());
+    let app = App::new(store, config.catalogue.currency, PageTokens::from_config(&config.page_tokens)?);
     let grpc = InventoryGrpc::new(app, shell.drain_signal());
     let mut routes = RoutesBuilder::default();
     routes.add_service(CatalogueServiceServer::new(grpc.clone())).add_service(StockServiceServer::new(grpc));
+    routes.add_service(StockAuditServiceServer::new(audit));
     routes.add_service(OutboxServiceServer::new(OutboxGrpc::new(outbox, shell.drain_signal())));
     service::grpc::serve(shell, &config.server, listener, proto::DESCRIPTORS, routes).await
 }

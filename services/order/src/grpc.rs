@@ -1,10 +1,12 @@
 //! Orders over gRPC, as a server and as a client: protobuf to domain and back, nothing else.
 
+mod audit;
 mod catalogue;
 mod convert;
 mod payments;
 mod server;
 
+pub(crate) use audit::AuditGrpc;
 pub(crate) use catalogue::Catalogue;
 pub(crate) use payments::Payments;
 pub(crate) use server::OrderGrpc;

@@ -14,6 +14,7 @@ use std::time::Duration;
 use messaging::{Outbox, OutboxGrpc};
 use mongo::Lease;
 use proto::messaging::v1::outbox_service_server::OutboxServiceServer;
+use proto::order::v1::order_audit_service_server::OrderAuditServiceServer;
 use proto::order::v1::order_service_server::OrderServiceServer;
 use service::page::PageTokens;
 use service::{OnFailure, Shell, Upstream};
@@ -23,7 +24,7 @@ use tonic::service::RoutesBuilder;
 pub use config::{Config, LanesConfig, OrdersConfig, UpstreamsConfig};
 
 use crate::app::App;
-use crate::grpc::{Catalogue, OrderGrpc, Payments};
+use crate::grpc::{AuditGrpc, Catalogue, OrderGrpc, Payments};
 use crate::store::Store;
 
 /// How long the replica that expires orders may be silent before another takes over.
@@ -47,8 +48,10 @@ pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> any
     let tokens = PageTokens::from_config(&config.page_tokens)?;
     let outbox = Outbox::new(&db, "order", &config.outbox);
     outbox.relay(&config.kafka, &shell.tasks);
+    let store = Store::new(&db, outbox.clone());
+    let audit = AuditGrpc::new(store.clone(), shell.drain_signal());
     let app = App::new(
-        Store::new(&db, outbox.clone()),
+        store,
         config.orders.clone(),
         config.lanes.limits(),
         catalogue.clone(),
@@ -63,6 +66,7 @@ pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> any
     shell.tasks.spawn("follow-up", OnFailure::Stop, app.clone().follow_up());
     let mut routes = RoutesBuilder::default();
     routes.add_service(OrderServiceServer::new(OrderGrpc::new(app)));
+    routes.add_service(OrderAuditServiceServer::new(audit));
     routes.add_service(OutboxServiceServer::new(OutboxGrpc::new(outbox, shell.drain_signal())));
     service::grpc::serve(shell, &config.server, listener, proto::DESCRIPTORS, routes).await
 }

@@ -1,5 +1,6 @@
 //! Orders in MongoDB, and the transactions that change them together with the stock ledger.
 
+mod audit;
 mod batch;
 mod document;
 mod keys;

@@ -4,6 +4,8 @@
 //! no user behind it (expiring orders), so its calls ask for no caller. The network must keep others from this port.
 //! `AccountService` asks for the caller and the role itself.
 
+mod audit;
+
 use envelope::Error;
 use ids::{IdempotencyKey, Money, ParseError};
 use mongo::idempotency::Answer;
@@ -18,6 +20,8 @@ use tonic::{Request, Response, Status};
 
 use crate::app::{Accounts, Means, Payments};
 use crate::domain::{self, Balance, Method, Order, Payment};
+
+pub(crate) use audit::AuditGrpc;
 
 /// The request whose answer is given again.
 const REPLAY_OF: &str = "x-idempotent-replay-of";

@@ -16,6 +16,7 @@ use messaging::{Outbox, OutboxGrpc};
 use mongo::Db;
 use proto::messaging::v1::outbox_service_server::OutboxServiceServer;
 use proto::payment::v1::account_service_server::AccountServiceServer;
+use proto::payment::v1::payment_audit_service_server::PaymentAuditServiceServer;
 use proto::payment::v1::payment_service_server::PaymentServiceServer;
 use service::{OnFailure, Shell};
 use tokio::net::TcpListener;
@@ -24,7 +25,7 @@ use tonic::service::RoutesBuilder;
 pub use config::{AccountsConfig, CardConfig, Config, ResolverConfig};
 
 use app::{Accounts, Payments, Resolver};
-use grpc::Grpc;
+use grpc::{AuditGrpc, Grpc};
 use provider::HttpCardProvider;
 use store::Store;
 
@@ -60,9 +61,11 @@ pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> any
     );
     let resolver = Resolver::new(payments.clone(), config.resolver.period(), config.resolver.grace());
     shell.tasks.spawn("payment-resolver", OnFailure::Stop, resolver.run(shell.tasks.clone()));
+    let audit = AuditGrpc { store: store.clone(), drain: shell.drain_signal() };
     let grpc = Grpc { payments, accounts: Accounts::new(store, currency) };
     let mut routes = RoutesBuilder::default();
     routes.add_service(PaymentServiceServer::new(grpc.clone())).add_service(AccountServiceServer::new(grpc));
+    routes.add_service(PaymentAuditServiceServer::new(audit));
     routes.add_service(OutboxServiceServer::new(OutboxGrpc::new(outbox, shell.drain_signal())));
     service::grpc::serve(shell, &config.server, listener, proto::DESCRIPTORS, routes).await
 }

@@ -49,6 +49,7 @@ impl Reader {
             kind,
             user: Some(parse("user_id", &event.user_id)?),
             subject: order.to_string(),
+            order: Some(order),
             amount: self.amount("total", event.total.clone())?,
             pieces: 0,
             at: time(proto::to_timestamp("occurred_at", event.occurred_at))?,
@@ -68,6 +69,7 @@ impl Reader {
             kind,
             user: Some(parse("user_id", &event.user_id)?),
             subject: payment.to_string(),
+            order: Some(parse("order_id", &event.order_id)?),
             amount: self.amount("amount", event.amount.clone())?,
             pieces: 0,
             at: time(proto::to_timestamp("occurred_at", event.occurred_at))?,
@@ -77,10 +79,10 @@ impl Reader {
     /// The line of an account's entry. Its amount has no sign; the kind says which way it went.
     pub fn account(self, id: EventId, event: &AccountEvent) -> Result<Line, Unusable> {
         let delta = self.money("delta", event.delta.clone())?;
-        let (kind, amount) = match event.cause.as_ref().ok_or(Unusable::Unknown)? {
-            Cause::Deposit(_) => (Kind::AccountDeposit, Some(delta)),
-            Cause::Payment(_) => (Kind::AccountPayment, delta.checked_neg()),
-            Cause::Refund(_) => (Kind::AccountRefund, Some(delta)),
+        let (kind, amount, order) = match event.cause.as_ref().ok_or(Unusable::Unknown)? {
+            Cause::Deposit(_) => (Kind::AccountDeposit, Some(delta), None),
+            Cause::Payment(of) => (Kind::AccountPayment, delta.checked_neg(), Some(&of.order_id)),
+            Cause::Refund(of) => (Kind::AccountRefund, Some(delta), Some(&of.order_id)),
         };
         let entry: ids::EntryId = parse("entry_id", &event.entry_id)?;
         Ok(Line {
@@ -88,6 +90,7 @@ impl Reader {
             kind,
             user: Some(parse("user_id", &event.user_id)?),
             subject: entry.to_string(),
+            order: order.map(|order| parse("order_id", order)).transpose()?,
             amount: amount.filter(|amount| *amount >= 0).ok_or(Unusable::Field("delta"))?,
             pieces: 0,
             at: time(proto::to_timestamp("occurred_at", event.occurred_at))?,
@@ -102,6 +105,7 @@ impl Reader {
             kind: Kind::StockMoved,
             user: None,
             subject: sku.as_str().to_owned(),
+            order: None,
             amount: 0,
             pieces: event.delta,
             at: time(proto::to_timestamp("occurred_at", event.occurred_at))?,
@@ -178,7 +182,10 @@ mod tests {
 
     #[test]
     fn what_an_account_paid_has_no_sign_and_must_have_been_taken() {
-        let cause = Cause::Payment(AccountPayment { order_id: String::new(), payment_id: String::new() });
+        let cause = Cause::Payment(AccountPayment {
+            order_id: ids::OrderId::new().to_string(),
+            payment_id: String::new(),
+        });
         let event = |delta| AccountEvent {
             entry_id: EntryId::new().to_string(),
             user_id: UserId::new().to_string(),

@@ -3,23 +3,29 @@
 
 mod app;
 mod config;
+mod consumer;
 pub mod domain;
 pub mod events;
 mod grpc;
 mod store;
 
+use messaging::Consumer;
 use mongo::Db;
+use proto::reconciliation::v1::reconciliation_service_server::ReconciliationServiceServer;
 use proto::reconciliation::v1::statement_service_server::StatementServiceServer;
-use service::Shell;
 use service::page::PageTokens;
+use service::{OnFailure, Shell};
 use tokio::net::TcpListener;
 use tonic::service::RoutesBuilder;
 
-pub use config::{Config, StatementsConfig};
+pub use config::{Config, ReconciliationConfig, StatementsConfig, UpstreamsConfig};
 pub use store::{AuditPage, Statements};
 
-use app::App;
-use grpc::Grpc;
+use app::{Reconciler, RunsApp, StatementsApp};
+use consumer::Apply;
+use events::Reader;
+use grpc::{Books, ReconciliationGrpc, StatementGrpc};
+use store::Runs;
 
 /// Runs the service until SIGTERM.
 ///
@@ -38,11 +44,29 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 /// When the page key can't be read, or the server fails.
 pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> anyhow::Result<()> {
     let db = Db::connect(&config.mongo, &shell.tasks).await?;
-    mongo::migration::watch(shell, &db, store::MIGRATIONS);
-    let app = App::new(Statements::new(&db), PageTokens::from_config(&config.page_tokens)?);
-    let grpc = Grpc { app, currency: config.statements.currency };
+    mongo::migration::watch(shell, &db, store::migrations());
+    let statements = Statements::new(&db);
+    let reader = Reader::new(config.statements.currency);
+    let apply = Apply { statements: statements.clone(), reader };
+    Consumer::new(&db, &config.kafka, &config.consumer, "reconciliation", apply).start(&shell.tasks)?;
+    let runs = Runs::new(&db);
+    let reconciler = Reconciler {
+        db,
+        books: Books::new(&config.upstreams),
+        statements: statements.clone(),
+        runs: runs.clone(),
+        config: config.reconciliation.clone(),
+    };
+    shell.tasks.spawn("reconciliation", OnFailure::Stop, reconciler.run(shell.tasks.clone()));
+    let tokens = PageTokens::from_config(&config.page_tokens)?;
+    let app = StatementsApp::new(statements, tokens.clone());
     let mut routes = RoutesBuilder::default();
-    routes.add_service(StatementServiceServer::new(grpc));
+    routes.add_service(StatementServiceServer::new(StatementGrpc {
+        app,
+        currency: config.statements.currency,
+    }));
+    let runs = ReconciliationGrpc::new(RunsApp::new(runs, tokens));
+    routes.add_service(ReconciliationServiceServer::new(runs));
     service::grpc::serve(shell, &config.server, listener, proto::DESCRIPTORS, routes).await
 }
 
@@ -51,5 +75,5 @@ pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> any
 /// # Errors
 /// When the database does not allow it within 300 s.
 pub async fn migrate(config: Config) -> anyhow::Result<()> {
-    Ok(mongo::migration::run(&config.mongo, store::MIGRATIONS).await?)
+    Ok(mongo::migration::run(&config.mongo, store::migrations()).await?)
 }

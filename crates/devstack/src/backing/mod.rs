@@ -1,5 +1,6 @@
 //! What the services stand on: the MongoDB replica set and the Kafka broker.
 
+mod broker;
 mod node;
 mod relocate;
 mod replica_set;
@@ -9,14 +10,15 @@ use std::time::Duration;
 
 use futures::future::{join_all, try_join_all};
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpStream;
 
+pub use self::broker::BrokerKind;
+use self::broker::{Broker, Program};
 pub use self::node::MongoNode;
-use crate::parts::{self, MONGOD, TANSU};
+use crate::parts::{self, MONGOD};
 use crate::ports::PortBook;
-use crate::process::{Process, ProcessSpec};
+use crate::process::Process;
 use crate::wait::{self, Look};
-use crate::{Error, Progress, Result, files};
+use crate::{Error, Progress, Result, files, testing};
 
 /// The name of the replica set.
 pub const REPLICA_SET: &str = "fournines";
@@ -30,6 +32,8 @@ const STOP_GRACE: Duration = Duration::from_secs(15);
 pub struct BackingOptions {
     /// The folder for data, logs and the ports that were used last. Data found there is used again.
     pub dir: PathBuf,
+    /// Which broker runs beside the replica set.
+    pub broker: BrokerKind,
     /// WiredTiger's cache of each of the three members, in GiB; MongoDB's least is 0.25.
     pub cache_gib: f64,
     /// The size of each member's oplog, in MB.
@@ -43,10 +47,11 @@ pub struct BackingOptions {
 }
 
 impl BackingOptions {
-    /// For a stack that a person works with.
+    /// For a stack that a person works with; its broker is Tansu.
     pub fn local(dir: impl Into<PathBuf>) -> Self {
         Self {
             dir: dir.into(),
+            broker: BrokerKind::Tansu,
             cache_gib: 0.5,
             oplog_mb: 512,
             test_commands: false,
@@ -55,9 +60,18 @@ impl BackingOptions {
         }
     }
 
-    /// For tests: small, and with MongoDB's fail points.
+    /// For a test that needs a backing of its own: small, with MongoDB's fail points, and with the kind of broker
+    /// that the test run has, so that `nines with-stack --broker` decides for all of its tests.
+    ///
+    /// # Panics
+    /// When the run's stack can't be read: another broker than the one asked for would hide what it is about.
     pub fn for_tests(dir: impl Into<PathBuf>) -> Self {
-        Self { cache_gib: 0.25, oplog_mb: 128, test_commands: true, ..Self::local(dir) }
+        Self::for_test_run(dir, testing::broker_kind())
+    }
+
+    /// For the stack of a whole test run: as [`BackingOptions::for_tests`], with the broker that is named.
+    pub fn for_test_run(dir: impl Into<PathBuf>, broker: BrokerKind) -> Self {
+        Self { broker, cache_gib: 0.25, oplog_mb: 128, test_commands: true, ..Self::local(dir) }
     }
 }
 
@@ -69,57 +83,52 @@ pub struct Connection {
     pub mongo_uri: String,
     /// `127.0.0.1:PORT`.
     pub broker: String,
+    /// Which broker that is.
+    pub broker_kind: BrokerKind,
 }
 
 /// A running replica set and broker. Dropping it kills both; [`Backing::stop`] is the clean way.
 #[derive(Debug)]
 pub struct Backing {
     nodes: Vec<MongoNode>,
-    broker: Process,
-    broker_port: u16,
+    broker: Broker,
 }
 
 impl Backing {
     /// Fetches what is missing, starts everything at once, and comes back when there is a primary, two
-    /// secondaries, and a broker that takes connections.
+    /// secondaries, and a broker that answers.
     ///
     /// # Errors
-    /// Those of [`parts::find_or_fetch`]; [`Error::Exited`] with its log's tail when a process ends;
-    /// [`Error::TimedOut`] with the last observation. What was started is stopped again.
+    /// Those of [`parts::find_or_fetch`] and [`parts::find_or_fetch_kafka`]; [`Error::Exited`] with its log's tail
+    /// when a process ends; [`Error::TimedOut`] with the last observation. What was started is stopped again.
     pub async fn start(options: BackingOptions, progress: &Progress) -> Result<Self> {
-        let (mongod, tansu) = futures::try_join!(
+        let (mongod, program) = futures::try_join!(
             parts::find_or_fetch(&MONGOD, progress),
-            parts::find_or_fetch(&TANSU, progress)
+            Program::find_or_fetch(options.broker, progress)
         )?;
         files::create_dir(&options.dir.join("logs"))?;
-        let names: Vec<String> = (0..MEMBERS).map(node::name).chain(["broker".to_owned()]).collect();
+        let broker_names = options.broker.port_names().iter().map(ToString::to_string);
+        let names: Vec<String> = (0..MEMBERS).map(node::name).chain(broker_names).collect();
         let ports = PortBook::open(&options.dir.join("ports.json"))?.claim(&names)?;
-        let (broker_port, mongo_ports) = (ports[MEMBERS], &ports[..MEMBERS]);
+        let (mongo_ports, broker_ports) = ports.split_at(MEMBERS);
         relocate::to(mongo_ports, &mongod, &options, progress).await?;
 
         let starts = mongo_ports.iter().enumerate();
         let nodes = starts
             .map(|(index, port)| MongoNode::start(index, *port, &mongod, &options))
             .collect::<Result<Vec<_>>>()?;
-        let broker = Process::start(broker_spec(&options, tansu, broker_port))?;
-        let backing = Self { nodes, broker, broker_port };
-        let bound = options.start_timeout;
-        futures::try_join!(
-            progress.step("MongoDB replica set", backing.form_replica_set(&options)),
-            progress.step("Kafka broker", wait_for_port(&backing.broker, broker_port, bound)),
+        let ((), broker) = futures::try_join!(
+            progress.step("MongoDB replica set", replica_set::form(&nodes, &options)),
+            Broker::start(program, broker_ports, &options, progress),
         )?;
-        Ok(backing)
-    }
-
-    async fn form_replica_set(&self, options: &BackingOptions) -> Result<()> {
-        replica_set::ensure(&self.nodes, options).await?;
-        self.wait_until_healthy(options.start_timeout).await
+        Ok(Self { nodes, broker })
     }
 
     /// Where the replica set and the broker can be reached.
     #[must_use]
     pub fn connection(&self) -> Connection {
-        Connection { mongo_uri: self.mongo_uri(), broker: self.broker() }
+        let (mongo_uri, broker) = (self.mongo_uri(), self.broker());
+        Connection { mongo_uri, broker, broker_kind: self.broker_kind() }
     }
 
     /// The connection string, with all members and the replica set's name.
@@ -132,28 +141,33 @@ impl Backing {
     /// The broker, as `127.0.0.1:PORT`.
     #[must_use]
     pub fn broker(&self) -> String {
-        format!("127.0.0.1:{}", self.broker_port)
+        format!("127.0.0.1:{}", self.broker.port())
     }
 
-    /// The broker's process. It keeps nothing on disk: started again, it is empty.
+    /// Which broker this is; it decides what is left after it was killed.
+    #[must_use]
+    pub fn broker_kind(&self) -> BrokerKind {
+        self.broker.kind()
+    }
+
+    /// The broker's process. Started again, Apache Kafka has what it had, and Tansu is empty.
     #[must_use]
     pub fn broker_process(&self) -> &Process {
-        &self.broker
+        self.broker.process()
     }
 
     /// The broker's port.
     #[must_use]
     pub fn broker_port(&self) -> u16 {
-        self.broker_port
+        self.broker.port()
     }
 
-    /// Starts the broker again after it was stopped or killed, and waits until it takes connections.
+    /// Starts the broker again after it was stopped or killed, and waits until it answers.
     ///
     /// # Errors
     /// As [`Backing::start`].
     pub async fn start_broker_again(&self, bound: Duration) -> Result<()> {
-        self.broker.start_again()?;
-        wait_for_port(&self.broker, self.broker_port, bound).await
+        self.broker.start_again(bound).await
     }
 
     /// The members of the replica set.
@@ -173,7 +187,7 @@ impl Backing {
 
     /// Every process of the backing.
     pub fn processes(&self) -> impl Iterator<Item = &Process> {
-        self.nodes.iter().map(MongoNode::process).chain([&self.broker])
+        self.nodes.iter().map(MongoNode::process).chain([self.broker.process()])
     }
 
     /// The index of the member that is primary and takes writes now; `None` while there is none.
@@ -220,33 +234,6 @@ impl Backing {
     pub async fn kill9(&self) -> Result<()> {
         try_join_all(self.processes().map(Process::kill9)).await.map(drop)
     }
-}
-
-fn broker_spec(options: &BackingOptions, tansu: PathBuf, port: u16) -> ProcessSpec {
-    let url = format!("tcp://127.0.0.1:{port}");
-    let args = ["broker", "--listener-url", &url, "--advertised-listener-url", &url];
-    let storage = ["--storage-engine", "memory://tansu/"];
-    ProcessSpec {
-        name: "broker".into(),
-        program: tansu,
-        args: args.iter().chain(&storage).map(Into::into).collect(),
-        env: Vec::new(),
-        log: options.dir.join("logs/broker.log"),
-    }
-}
-
-async fn wait_for_port(process: &Process, port: u16, bound: Duration) -> Result<()> {
-    let what = format!("{} did not take connections on port {port}", process.name());
-    wait::until(&what, bound, async || {
-        process.check()?;
-        Ok(match TcpStream::connect(("127.0.0.1", port)).await {
-            Ok(_connection) => Look::Ready(()),
-            Err(error) => Look::NotYet(error.to_string()),
-        })
-    })
-    .await?;
-    // Whoever had the port before may have answered while this process was failing to bind it.
-    process.check()
 }
 
 impl Error {

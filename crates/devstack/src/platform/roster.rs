@@ -11,6 +11,7 @@ pub(super) enum Kind {
     Order,
     Payment,
     CardSandbox,
+    Reconciliation,
     Gateway,
 }
 
@@ -23,13 +24,14 @@ impl Kind {
             Self::Order => "order",
             Self::Payment => "payment",
             Self::CardSandbox => "card-sandbox",
+            Self::Reconciliation => "reconciliation",
             Self::Gateway => "gateway",
         }
     }
 
-    /// Whether it publishes events.
-    pub(super) fn publishes(self) -> bool {
-        matches!(self, Self::Inventory | Self::Order | Self::Payment)
+    /// Whether it publishes or consumes events.
+    pub(super) fn has_broker(self) -> bool {
+        matches!(self, Self::Inventory | Self::Order | Self::Payment | Self::Reconciliation)
     }
 
     /// Whether it keeps data.
@@ -71,8 +73,9 @@ fn order_name(number: usize) -> String {
 /// Every process with its ports.
 pub(super) fn assign(order_replicas: usize, book: &mut PortBook) -> Result<Vec<Instance>> {
     let single = |kind: Kind| (kind, kind.name().to_owned());
-    let mut processes: Vec<_> =
-        [Kind::User, Kind::Inventory, Kind::Payment, Kind::CardSandbox, Kind::Gateway].map(single).to_vec();
+    let singles =
+        [Kind::User, Kind::Inventory, Kind::Payment, Kind::CardSandbox, Kind::Reconciliation, Kind::Gateway];
+    let mut processes: Vec<_> = singles.map(single).to_vec();
     processes.extend((1..=order_replicas.max(1)).map(|number| (Kind::Order, order_name(number))));
 
     let names: Vec<String> =

@@ -98,17 +98,6 @@ async fn two_backings_run_beside_each_other() {
 }
 
 #[tokio::test]
-async fn the_broker_can_be_killed_and_started_again() {
-    let scratch = Scratch::create().unwrap();
-    let backing = start(&scratch).await;
-    backing.broker_process().kill9().await.unwrap();
-    assert!(!backing.broker_process().is_running());
-    backing.start_broker_again(BOUND).await.unwrap();
-    assert!(tokio::net::TcpStream::connect(backing.broker()).await.is_ok());
-    backing.stop().await.unwrap();
-}
-
-#[tokio::test]
 async fn fail_points_can_be_set_on_a_test_stack() {
     let shared = devstack::testing::backing().await;
     let client = Client::with_uri_str(shared.mongo_uri()).await.unwrap();

@@ -1,6 +1,9 @@
 //! The broker: publishing with acknowledgements, and the topics.
 
+mod dead_letter_log;
+mod dead_letters;
 mod publisher;
+mod received;
 mod record;
 mod topics;
 
@@ -10,14 +13,20 @@ use rdkafka::ClientConfig;
 
 use crate::KafkaConfig;
 
+pub use dead_letter_log::{
+    DeadLetterError, DeadLetterLog, Letter, LetterPlace, Letters, Origin, Republished,
+};
+pub(crate) use dead_letters::{DeadLetter, DeadLetters};
 pub(crate) use publisher::{PublishError, Publisher};
-pub(crate) use record::Record;
+pub use received::Received;
+pub(crate) use record::{HEADER_ID, HEADER_TYPE, Record};
+pub(crate) use topics::ensure as ensure_topics;
 
 /// How long a request to the broker may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What every client of the broker is told.
-fn client_config(kafka: &KafkaConfig, client: &str) -> ClientConfig {
+pub(crate) fn client_config(kafka: &KafkaConfig, client: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
     config
         .set("bootstrap.servers", &kafka.brokers)

@@ -138,7 +138,7 @@ async fn next(under_way: &mut VecDeque<DeliveryFuture>, until: Instant) -> Optio
 }
 
 /// Ending a producer waits for its thread, so it is not for a thread that runs others' tasks.
-fn end(producer: Option<FutureProducer>) {
+pub(super) fn end(producer: Option<FutureProducer>) {
     if let (Some(producer), Ok(runtime)) = (producer, tokio::runtime::Handle::try_current()) {
         drop(runtime.spawn_blocking(move || drop(producer)));
     }

@@ -7,6 +7,8 @@ use rdkafka::producer::FutureRecord;
 
 use crate::Topic;
 
+pub(crate) const HEADER_ID: &str = "ce_id";
+pub(crate) const HEADER_TYPE: &str = "ce_type";
 const CONTENT_TYPE: &str = "application/protobuf";
 
 /// An event on its way to the broker.
@@ -30,8 +32,8 @@ impl<'a> Record<'a> {
         let headers = [
             ("content-type", CONTENT_TYPE),
             ("ce_specversion", "1.0"),
-            ("ce_id", &id),
-            ("ce_type", self.kind),
+            (HEADER_ID, &id),
+            (HEADER_TYPE, self.kind),
             ("ce_source", &source),
             ("ce_subject", self.key),
             ("ce_time", &time),

@@ -1,29 +1,25 @@
 //! The outbox for other services and for operators: what is kept, and publishing it again.
 
-use std::time::Duration;
-
 use envelope::Error;
-use futures::TryStreamExt as _;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use ids::EventId;
 use jiff::Timestamp;
-use mongo::{bounded, from_bson_uuid, to_bson_time, to_bson_uuid};
-use mongodb::bson::{Uuid, doc};
+use mongo::{ConvertError, Cut, bounded, from_bson_time, from_bson_uuid, to_bson_time, to_bson_uuid};
+use mongodb::bson::{DateTime, Uuid, doc};
 use proto::messaging::v1::outbox_service_server::OutboxService;
 use proto::messaging::v1::{
     Entry, KeptEvent, ListEventsRequest, ListEventsResponse, RepublishRequest, RepublishResponse,
 };
+use serde::Deserialize;
+use service::grpc::stream_pages;
 use service::{Deadline, RequestContext};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use super::Outbox;
-use super::entry::EntryDocument;
+use super::{COLLECTION, Outbox};
 
-/// The most entries of a page.
-const PAGE: i64 = 500;
-/// How long a page may take.
-const PAGE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The most events of a message, unless one entry has more; an event takes about 120 bytes, and a message 4 MiB.
+const MAX_LISTED: usize = 10_000;
 /// The most entries that one call has published again.
 const MAX_REPUBLISHED: usize = 1_000;
 
@@ -34,14 +30,6 @@ pub struct OutboxGrpc {
     drain: CancellationToken,
 }
 
-/// Where a listing is: what comes next.
-struct Listing {
-    outbox: Outbox,
-    from: Timestamp,
-    to: Timestamp,
-    after: Option<EntryDocument>,
-}
-
 impl OutboxGrpc {
     /// For an outbox; listings end when `drain` fires.
     pub fn new(outbox: Outbox, drain: CancellationToken) -> Self {
@@ -50,38 +38,27 @@ impl OutboxGrpc {
 }
 
 impl Outbox {
+    /// The events of a span of time, as of a cut or as of now, in the order of time.
+    fn list(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        cut: Option<Cut>,
+    ) -> BoxStream<'static, Result<Vec<Entry>, mongo::Error>> {
+        let span = doc! { "$gte": to_bson_time(from), "$lt": to_bson_time(to) };
+        let of_span = doc! { "$match": { "source": self.source, "at": span } };
+        let in_order = doc! { "$sort": { "source": 1, "at": 1, "_id": 1 } };
+        let without_payloads =
+            doc! { "$project": { "at": 1, "unsent": 1, "events.id": 1, "events.kind": 1, "events.key": 1 } };
+        self.db.pages::<ListedEntry, _>(cut, COLLECTION, vec![of_span, in_order, without_payloads])
+    }
+
     /// Marks entries as not sent; gives how many of them are kept.
     async fn republish(&self, entries: Vec<Uuid>, deadline: Deadline) -> Result<u64, mongo::Error> {
         let filter = doc! { "_id": { "$in": entries }, "source": self.source };
         let update = doc! { "$set": { "unsent": true }, "$unset": { "sentAt": "", "forgetAt": "" } };
         let updated = bounded(deadline, |_| self.entries.update_many(filter, update)).await?;
         Ok(updated.matched_count)
-    }
-}
-
-impl Listing {
-    /// The next page, in the order of time; empty at the end.
-    async fn next_page(&mut self) -> Result<Vec<EntryDocument>, mongo::Error> {
-        let mut filter = doc! {
-            "source": self.outbox.source,
-            "at": { "$gte": to_bson_time(self.from), "$lt": to_bson_time(self.to) },
-        };
-        if let Some(after) = &self.after {
-            filter.insert(
-                "$or",
-                [doc! { "at": { "$gt": after.at } }, doc! { "at": after.at, "_id": { "$gt": after.id } }]
-                    .to_vec(),
-            );
-        }
-        let order = doc! { "source": 1, "at": 1, "_id": 1 };
-        let deadline = Deadline::after(PAGE_TIMEOUT);
-        let find = |left| self.outbox.entries.find(filter).sort(order).limit(PAGE).max_time(left);
-        let cursor = bounded(deadline, find).await?;
-        let page: Vec<EntryDocument> = bounded(deadline, |_| cursor.try_collect()).await?;
-        if let Some(last) = page.last() {
-            self.after = Some(last.clone());
-        }
-        Ok(page)
     }
 }
 
@@ -99,16 +76,13 @@ impl OutboxService for OutboxGrpc {
         };
         let from = time("from", request.from).map_err(service::grpc::reject)?;
         let to = time("to", request.to).map_err(service::grpc::reject)?;
-        let listing = Listing { outbox: self.outbox.clone(), from, to, after: None };
-        let pages = stream::try_unfold(listing, async |mut listing| {
-            let page = listing.next_page().await.map_err(reject)?;
-            if page.is_empty() {
-                return Ok(None);
-            }
-            let entries = page.into_iter().map(kept).collect::<Result<_, _>>().map_err(reject)?;
-            Ok(Some((ListEventsResponse { entries }, listing)))
+        let cut = request.as_of.map(|cut| Cut { seconds: cut.seconds, increment: cut.increment });
+        let to_message = |entries: Vec<Entry>| ListEventsResponse { entries };
+        let pages = self.outbox.list(from, to, cut).flat_map(|page| match page {
+            Ok(entries) => stream::iter(cut_up(entries)).map(Ok).boxed(),
+            Err(error) => stream::once(async { Err(error) }).boxed(),
         });
-        Ok(Response::new(pages.take_until(self.drain.clone().cancelled_owned()).boxed()))
+        Ok(stream_pages(pages, self.drain.clone(), to_message))
     }
 
     async fn republish(
@@ -130,19 +104,54 @@ impl OutboxService for OutboxGrpc {
     }
 }
 
-fn kept(entry: EntryDocument) -> Result<Entry, mongo::Error> {
-    let occurred_at = proto::from_timestamp(entry.at()?);
-    let event = |event: super::entry::EventDocument| KeptEvent {
-        id: event.id().to_string(),
-        kind: event.kind,
-        key: event.key,
-    };
-    Ok(Entry {
-        id: EventId::from(from_bson_uuid(entry.id)).to_string(),
-        occurred_at: Some(occurred_at),
-        sent: entry.unsent.is_none(),
-        events: entry.events.into_iter().map(event).collect(),
-    })
+/// Pages of so many events that each fits into a message.
+fn cut_up(entries: Vec<Entry>) -> Vec<Vec<Entry>> {
+    let mut pages = vec![Vec::new()];
+    let mut events = 0;
+    for entry in entries {
+        events += entry.events.len();
+        if events > MAX_LISTED {
+            pages.push(Vec::new());
+            events = entry.events.len();
+        }
+        if let Some(page) = pages.last_mut() {
+            page.push(entry);
+        }
+    }
+    pages
+}
+
+/// What is listed of an entry.
+#[derive(Deserialize)]
+struct ListedEntry {
+    #[serde(rename = "_id")]
+    id: Uuid,
+    at: DateTime,
+    #[serde(default)]
+    unsent: bool,
+    events: Vec<ListedEvent>,
+}
+
+#[derive(Deserialize)]
+struct ListedEvent {
+    id: Uuid,
+    kind: String,
+    key: String,
+}
+
+impl TryFrom<ListedEntry> for Entry {
+    type Error = ConvertError;
+
+    fn try_from(entry: ListedEntry) -> Result<Self, ConvertError> {
+        let text = |id| EventId::from(from_bson_uuid(id)).to_string();
+        let event = |event: ListedEvent| KeptEvent { id: text(event.id), kind: event.kind, key: event.key };
+        Ok(Self {
+            id: text(entry.id),
+            occurred_at: Some(proto::from_timestamp(from_bson_time(entry.at)?)),
+            sent: !entry.unsent,
+            events: entry.events.into_iter().map(event).collect(),
+        })
+    }
 }
 
 fn reject(error: mongo::Error) -> Status {

@@ -97,7 +97,11 @@ async fn kept_events_are_listed_and_published_again_under_their_ids() {
 
     let grpc = OutboxGrpc::new(world.outbox.clone(), world.shell.drain_signal());
     let (from, to) = (Some(proto::from_timestamp(before)), Some(proto::from_timestamp(ids::now() + HOUR)));
-    let pages = grpc.list_events(Request::new(ListEventsRequest { from, to })).await.unwrap().into_inner();
+    let pages = grpc
+        .list_events(Request::new(ListEventsRequest { from, to, as_of: None }))
+        .await
+        .unwrap()
+        .into_inner();
     let pages: Vec<_> = pages.map(Result::unwrap).collect().await;
     let entries: Vec<_> = pages.into_iter().flat_map(|page| page.entries).collect();
     let listed: Vec<_> =

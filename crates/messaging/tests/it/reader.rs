@@ -33,11 +33,52 @@ impl Read {
     }
 }
 
-pub(crate) struct Reader(StreamConsumer);
+/// A message as it was read.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Raw {
+    pub(crate) key: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) payload: Vec<u8>,
+}
+
+impl Raw {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(header, _)| header == name);
+        found.map(|(_, value)| value.as_str())
+    }
+}
+
+/// Reads events.
+pub(crate) struct Reader(RawReader);
 
 impl Reader {
-    /// It joins no group, so nothing has to be agreed upon with others, or left; the client wants a name all the same.
     pub(crate) fn new(kafka: &KafkaConfig, topic: Topic) -> Self {
+        let partitions = i32::try_from(kafka.partitions.get()).unwrap();
+        Self(RawReader::new(kafka, &topic.name(&kafka.prefix), partitions))
+    }
+
+    /// So many events, in the order in which they came.
+    pub(crate) async fn read(&self, count: usize) -> Vec<Read> {
+        self.0.read(count).await.into_iter().map(read).collect()
+    }
+
+    /// What still comes until nothing comes any more.
+    pub(crate) async fn rest(&self) -> Vec<Read> {
+        self.0.rest().await.into_iter().map(read).collect()
+    }
+}
+
+fn read(raw: Raw) -> Read {
+    let kind = raw.header("ce_type").unwrap();
+    Read { payload: Payload::decode(kind, &raw.payload).unwrap(), key: raw.key, headers: raw.headers }
+}
+
+/// Reads messages of any kind.
+pub(crate) struct RawReader(StreamConsumer);
+
+impl RawReader {
+    /// It joins no group, so nothing has to be agreed upon with others, or left; the client wants a name all the same.
+    pub(crate) fn new(kafka: &KafkaConfig, topic: &str, partition_count: i32) -> Self {
         let consumer: StreamConsumer = ClientConfig::new()
             .set("bootstrap.servers", &kafka.brokers)
             .set("group.id", "reader")
@@ -47,23 +88,21 @@ impl Reader {
             .create()
             .unwrap();
         let mut partitions = TopicPartitionList::new();
-        for partition in 0..i32::try_from(kafka.partitions.get()).unwrap() {
-            partitions
-                .add_partition_offset(&topic.name(&kafka.prefix), partition, Offset::Beginning)
-                .unwrap();
+        for partition in 0..partition_count {
+            partitions.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
         }
         consumer.assign(&partitions).unwrap();
         Self(consumer)
     }
 
     /// So many events, in the order in which they came.
-    pub(crate) async fn read(&self, count: usize) -> Vec<Read> {
+    pub(crate) async fn read(&self, count: usize) -> Vec<Raw> {
         let reading = async {
             let mut events = Vec::new();
             while events.len() < count {
                 // Until the topic is made, there is only the error that it is not.
                 if let Ok(message) = self.0.recv().await {
-                    events.push(read(&message));
+                    events.push(raw(&message));
                 }
             }
             events
@@ -73,12 +112,12 @@ impl Reader {
     }
 
     /// What still comes until nothing comes any more.
-    pub(crate) async fn rest(&self) -> Vec<Read> {
+    pub(crate) async fn rest(&self) -> Vec<Raw> {
         let mut events = Vec::new();
         let mut until = Instant::now() + SILENCE;
         while let Ok(received) = tokio::time::timeout_at(until, self.0.recv()).await {
             if let Ok(message) = received {
-                events.push(read(&message));
+                events.push(raw(&message));
                 until = Instant::now() + SILENCE;
             }
         }
@@ -86,15 +125,12 @@ impl Reader {
     }
 }
 
-fn read(message: &BorrowedMessage<'_>) -> Read {
-    let headers = message.headers().unwrap().iter();
+fn raw(message: &BorrowedMessage<'_>) -> Raw {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    let headers: Vec<_> =
-        headers.map(|header| (header.key.to_owned(), text(header.value.unwrap()))).collect();
-    let kind = headers.iter().find(|(name, _)| name == "ce_type").unwrap().1.clone();
-    Read {
+    let headers = message.headers().unwrap().iter();
+    Raw {
         key: text(message.key().unwrap()),
-        payload: Payload::decode(&kind, message.payload().unwrap()).unwrap(),
-        headers,
+        headers: headers.map(|header| (header.key.to_owned(), text(header.value.unwrap()))).collect(),
+        payload: message.payload().unwrap().to_vec(),
     }
 }

@@ -57,7 +57,13 @@ impl World {
         let database = devstack::testing::database_name(test);
         let shell = Shell::without_admin();
         let db = Db::connect(&MongoConfig::new(mongo_uri, &database), &shell.tasks).await.unwrap();
-        mongo::migration::migrate(&db, messaging::MIGRATIONS, soon()).await.unwrap();
+        mongo::migration::migrate(
+            &db,
+            &[messaging::MIGRATIONS, messaging::INBOX_MIGRATIONS].concat(),
+            soon(),
+        )
+        .await
+        .unwrap();
         let outbox = Outbox::new(&db, "inventory", &OutboxConfig::default());
         Self { db, outbox, kafka: KafkaConfig { prefix: database, ..KafkaConfig::new(broker) }, shell }
     }
@@ -92,12 +98,17 @@ impl World {
     }
 
     pub(crate) async fn until_all_is_sent(&self) {
-        let waiting = async {
-            while self.unsent().await > 0 {
-                tokio::time::sleep(LOOK).await;
-            }
-        };
-        let waited = tokio::time::timeout(PATIENCE, waiting).await;
-        assert!(waited.is_ok(), "something was not sent within {PATIENCE:?}");
+        eventually("everything is sent", async || self.unsent().await == 0).await;
     }
+}
+
+/// Waits until something is true.
+pub(crate) async fn eventually(what: &str, mut is_true: impl AsyncFnMut() -> bool) {
+    let waiting = async {
+        while !is_true().await {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    let waited = tokio::time::timeout(PATIENCE, waiting).await;
+    assert!(waited.is_ok(), "{what}: not within {PATIENCE:?}");
 }

@@ -49,7 +49,7 @@ fn start(up: &Up, dir: &StackDir, log: &Path) -> anyhow::Result<Child> {
     let output = OpenOptions::new().create(true).append(true).open(log)?;
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["up", "--supervise", "--dir"]).arg(dir.path());
-    command.args(["--order-replicas", &up.order_replicas.to_string()]);
+    command.args(["--order-replicas", &up.order_replicas.to_string(), "--broker", up.broker.name()]);
     if up.no_demo {
         command.arg("--no-demo");
     }

@@ -13,6 +13,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use nines::Place;
 use nines::bench::Bench;
+use nines::dlt::Dlt;
+use nines::events::Events;
 use nines::import::Import;
 use nines::replay::Replay;
 use nines::verify::Verify;
@@ -43,6 +45,10 @@ enum Command {
     Replay(Replay),
     /// Check the books from the database alone.
     Verify(Verify),
+    /// Publish events again that the services have published before.
+    Events(Events),
+    /// See to dead letters: events that a consumer could not apply.
+    Dlt(Dlt),
     /// Measure how fast orders are taken, on a stack of the benchmark's own.
     Bench(Bench),
 }
@@ -59,6 +65,8 @@ impl Cli {
             Command::Import(import) => import.run().await,
             Command::Replay(replay) => replay.run().await,
             Command::Verify(verify) => verify.run().await,
+            Command::Events(events) => events.run().await,
+            Command::Dlt(dlt) => dlt.run().await,
             Command::Bench(bench) => bench::run(bench).await,
         }
     }

@@ -6,8 +6,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use devstack::stack::{ServiceState, StackDir, StackState};
-use devstack::{Backing, BackingOptions, Error, Identity, Platform, PlatformOptions, Process, Progress};
+use devstack::{
+    Backing, BackingOptions, BrokerKind, Error, Identity, Platform, PlatformOptions, Process, Progress,
+};
 use futures::stream::{FuturesUnordered, StreamExt};
 
 use super::{Place, detach};
@@ -30,6 +33,9 @@ pub(super) struct Up {
     /// How many order services run.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=16), value_name = "N")]
     pub(super) order_replicas: u8,
+    /// Which broker runs: Tansu keeps nothing on disk; Apache Kafka needs Java 17, and Maven to be fetched once.
+    #[arg(long, default_value_t, value_parser = broker_kind(), value_name = "KIND")]
+    pub(super) broker: BrokerKind,
     /// Load no demo catalogue and no demo customer.
     #[arg(long)]
     pub(super) no_demo: bool,
@@ -87,7 +93,8 @@ impl Up {
     }
 
     async fn start(&self, dir: &StackDir, progress: &Progress) -> anyhow::Result<(Stack, StackState)> {
-        let backing = Backing::start(BackingOptions::local(dir.path()), progress).await?;
+        let options = BackingOptions { broker: self.broker, ..BackingOptions::local(dir.path()) };
+        let backing = Backing::start(options, progress).await?;
         let mut options = PlatformOptions::new(DATABASE, dir.path());
         options.order_replicas = usize::from(self.order_replicas);
         let platform = Platform::start(&backing.connection(), options, progress).await?;
@@ -139,6 +146,12 @@ impl Stack {
             ..nothing_yet
         })
     }
+}
+
+/// What `--broker` takes.
+pub(super) fn broker_kind() -> impl TypedValueParser<Value = BrokerKind> {
+    PossibleValuesParser::new(BrokerKind::ALL.map(BrokerKind::name))
+        .try_map(|name| name.parse::<BrokerKind>())
 }
 
 /// Waits for a signal; says which processes end before it. Gives whether none did.

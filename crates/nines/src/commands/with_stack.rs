@@ -9,11 +9,12 @@ use anyhow::Context;
 use clap::Args;
 use devstack::scratch::Scratch;
 use devstack::testing::STACK_VARIABLE;
-use devstack::{Backing, BackingOptions, files};
+use devstack::{Backing, BackingOptions, BrokerKind, files};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::process::{Child, Command};
 
+use super::up;
 use crate::output;
 use crate::signals::Signals;
 
@@ -22,6 +23,9 @@ const GRACE: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Args)]
 pub(super) struct WithStack {
+    /// Which broker runs; tests that start a stack of their own follow it.
+    #[arg(long, default_value_t, value_parser = up::broker_kind(), value_name = "KIND")]
+    broker: BrokerKind,
     /// The command and its arguments.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
     command: Vec<OsString>,
@@ -32,8 +36,9 @@ impl WithStack {
         let mut signals = Signals::listen()?;
         let progress = output::progress();
         let scratch = Scratch::create()?;
+        let options = BackingOptions::for_test_run(scratch.path(), self.broker);
         let backing = tokio::select! {
-            backing = Backing::start(BackingOptions::for_tests(scratch.path()), &progress) => backing?,
+            backing = Backing::start(options, &progress) => backing?,
             () = signals.next() => return Ok(ExitCode::FAILURE),
         };
         let file = scratch.path().join("connection.json");

@@ -1,6 +1,7 @@
-//! Times in JSON: RFC 3339, UTC, always with milliseconds.
+//! Times in JSON: RFC 3339, UTC, always with milliseconds; and days.
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use proto::ConvertError;
 use serde::{Serialize, Serializer};
 
@@ -32,6 +33,17 @@ impl Time {
     }
 }
 
+/// The length of `2026-11-24`.
+const DAY_LENGTH: usize = 10;
+
+/// A day of the calendar, in just this form: the parser behind takes times, time zones and longer years too.
+pub(crate) fn day(text: &str) -> Result<Date, &'static str> {
+    let parsed = text.parse::<Date>().ok();
+    parsed
+        .filter(|day| text.len() == DAY_LENGTH && day.to_string() == text)
+        .ok_or("must be a day such as 2026-11-24")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,6 +55,32 @@ mod tests {
         {
             let time = Time(Timestamp::from_millisecond(millisecond).unwrap());
             assert_eq!(serde_json::to_string(&time).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn a_day_has_one_form_and_is_in_the_calendar() {
+        for good in ["2026-11-24", "2024-02-29", "0001-01-01", "9999-12-31"] {
+            assert_eq!(day(good).unwrap().to_string(), good);
+        }
+        for bad in [
+            "",
+            "2026-11",
+            "2026-11-4",
+            "20261124",
+            "2026-11-31",
+            "2026-02-29",
+            "2026-13-01",
+            "24.11.2026",
+            "2026-11-24T00:00:00Z",
+            "2026-11-24[UTC]",
+            "-002026-11-24",
+            "+002026-11-24",
+            "2026-11-24 ",
+            "today",
+            "\u{662}026-11-24",
+        ] {
+            assert!(day(bad).is_err(), "{bad}");
         }
     }
 }

@@ -45,7 +45,10 @@ mod tests {
         let config = json!({
             "http": { "listen": "127.0.0.1:0" },
             "admin": { "listen": "127.0.0.1:0" },
-            "upstreams": { "user": upstream, "inventory": upstream, "order": upstream, "payment": upstream },
+            "upstreams": {
+                "user": upstream, "inventory": upstream, "order": upstream, "payment": upstream,
+                "reconciliation": upstream,
+            },
         });
         let config = serde_json::from_value(config).unwrap();
         let gateway = web::Data::new(Gateway::new(&Shell::without_admin(), &config));

@@ -115,6 +115,27 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_that_went_well_has_its_own_status_and_headers() {
+        let document = serde_json::to_value(document()).unwrap();
+        for endpoint in endpoints() {
+            let operation = &document["paths"][endpoint.path][endpoint.verb.as_str().to_lowercase()];
+            let success = endpoint.success;
+            let response = &operation["responses"][success.status.to_string()];
+            assert!(response.is_object(), "{}", endpoint.path);
+            let has_header = |name: &str| response["headers"].get(name).is_some();
+            assert_eq!(has_header("Location"), success.location, "{}", endpoint.path);
+            assert_eq!(has_header("ETag"), success.etag, "{}", endpoint.path);
+            if success.data.is_some() && !success.raw {
+                let code = "/content/application~1json/schema/properties/code/enum/0";
+                assert_eq!(response.pointer(code), Some(&success.status.into()), "{}", endpoint.path);
+            }
+        }
+        let started = &document["paths"]["/api/v1/reconciliations"]["post"];
+        assert!(started["responses"]["202"]["headers"]["Location"].is_object());
+        assert!(started.get("requestBody").is_none());
+    }
+
+    #[test]
     fn no_two_schemas_have_the_same_name() {
         let mut by_name = std::collections::BTreeMap::new();
         for endpoint in endpoints() {

@@ -103,6 +103,7 @@ fn success(endpoint: &Endpoint, components: &mut Components) -> Response {
     let Success { status, data, raw, location, etag } = endpoint.success;
     let mut response = with_common_headers(ResponseBuilder::new().description(match status {
         201 => "Made.",
+        202 => "Asked for; `Location` tells what becomes of it.",
         204 => "Done; there is no body.",
         _ => "Done.",
     }));

@@ -72,6 +72,11 @@ pub(crate) fn time() -> RefOr<Schema> {
     string().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))).into()
 }
 
+pub(crate) fn day() -> RefOr<Schema> {
+    let pattern = string().pattern(Some("^[0-9]{4}-[0-9]{2}-[0-9]{2}$"));
+    pattern.format(Some(SchemaFormat::KnownFormat(KnownFormat::Date))).into()
+}
+
 pub(crate) fn sku() -> RefOr<Schema> {
     of_length(1, Sku::MAX_LENGTH).pattern(Some("^[A-Za-z0-9._-]+$")).into()
 }

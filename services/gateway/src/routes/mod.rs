@@ -7,7 +7,9 @@ mod meta;
 mod orders;
 mod payments;
 mod products;
+mod reconciliations;
 mod sessions;
+mod statements;
 mod stock;
 mod users;
 
@@ -46,6 +48,8 @@ pub fn endpoints() -> &'static [Endpoint] {
             stock::endpoints(),
             orders::endpoints(),
             payments::endpoints(),
+            statements::endpoints(),
+            reconciliations::endpoints(),
             meta::endpoints(),
         ];
         parts.into_iter().flatten().collect()

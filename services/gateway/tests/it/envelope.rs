@@ -26,6 +26,7 @@ async fn an_unknown_path_and_another_method_are_told_apart() {
         ("POST", "/healthz", "GET, HEAD"),
         ("DELETE", "/docs/", "GET, HEAD"),
         ("BREW", "/api/v1/users/me", "GET, HEAD, PATCH"),
+        ("DELETE", "/api/v1/reconciliations", "GET, HEAD, POST"),
     ] {
         let response = gateway.request(method, path).send().await.unwrap();
         assert_eq!(response.headers()["allow"], allow, "{method} {path}");

@@ -11,5 +11,7 @@ mod envelope;
 mod idempotency;
 mod lifecycle;
 mod placement;
+mod reconciliations;
+mod statements;
 mod support;
 mod upstream;

@@ -1,5 +1,6 @@
 //! Orders, their states and the rules for moving between them.
 
+mod audit;
 mod lanes;
 mod order;
 mod payment;
@@ -7,6 +8,7 @@ mod prices;
 mod risk;
 mod shortages;
 
+pub(crate) use audit::{AuditedOrder, MovedPieces};
 pub(crate) use lanes::{BatchId, Demand, LaneLimits, Refused, Scheduler, Step};
 pub(crate) use order::{InvalidState, Line, Lines, Order, Status, TooExpensive};
 pub(crate) use payment::{Method, MethodName, Payment, PaymentStatus};

@@ -65,7 +65,7 @@ fn from_line(line: Line) -> OrderLine {
     }
 }
 
-fn from_status(status: Status) -> OrderStatus {
+pub(super) fn from_status(status: Status) -> OrderStatus {
     match status {
         Status::PendingPayment => OrderStatus::PendingPayment,
         Status::Paid => OrderStatus::Paid,

@@ -2,6 +2,7 @@
 //! change of a payment is conditional on the status that it comes from, so that any number of replicas may try it.
 
 mod accounts;
+mod audit;
 mod documents;
 mod payments;
 mod schema;

@@ -11,7 +11,24 @@ use super::{ACCOUNTS, ENTRIES, PAYMENTS};
 /// The index that keeps an order from being paid twice; its name tells that conflict from others.
 pub(super) const LIVE_BY_ORDER: &str = "live_by_order";
 
-pub(super) const MIGRATIONS: &[Migration] = &[Migration {
+pub(super) const MIGRATIONS: &[Migration] = &[ACCOUNTS_AND_PAYMENTS, ENTRIES_BY_ORDER];
+
+/// For comparing the entries of an order's payments with them.
+const ENTRIES_BY_ORDER: Migration = Migration {
+    component: "payment",
+    version: 2,
+    name: "entries by order",
+    up: |database| {
+        async move {
+            let of_orders = doc! { "orderId": { "$exists": true } };
+            let by_order = schema::partial("by_order", doc! { "orderId": 1 }, of_orders);
+            schema::indexes(database, ENTRIES, [by_order]).await
+        }
+        .boxed()
+    },
+};
+
+const ACCOUNTS_AND_PAYMENTS: Migration = Migration {
     component: "payment",
     version: 1,
     name: "accounts, their entries, and payments",
@@ -23,7 +40,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[Migration {
         }
         .boxed()
     },
-}];
+};
 
 /// Found by `_id` alone.
 async fn accounts(database: &Database) -> mongodb::error::Result<()> {

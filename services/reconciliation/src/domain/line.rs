@@ -1,6 +1,6 @@
 //! One thing that happened, as a line of a statement.
 
-use ids::{EventId, UserId};
+use ids::{EventId, OrderId, UserId};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -91,6 +91,8 @@ pub struct Line {
     pub user: Option<UserId>,
     /// The order, payment, account entry or SKU that it is about.
     pub subject: String,
+    /// The order that it belongs to, if to one.
+    pub order: Option<OrderId>,
     /// Minor units of the shop's currency, never negative; 0 for stock.
     pub amount: i64,
     /// Pieces of stock that came or, when negative, went; 0 for all but stock.

@@ -60,7 +60,7 @@ mod tests {
 
     fn line(kind: Kind, amount: i64, pieces: i64) -> Line {
         let at = "2026-11-24T12:00:00Z".parse().unwrap();
-        Line { id: EventId::new(), kind, user: None, subject: "s".into(), amount, pieces, at }
+        Line { id: EventId::new(), kind, user: None, subject: "s".into(), order: None, amount, pieces, at }
     }
 
     #[test]

@@ -94,7 +94,16 @@ mod tests {
 
     fn line(user: UserId, kind: Kind, amount: i64, at: &str) -> Line {
         let at: Timestamp = at.parse().unwrap();
-        Line { id: EventId::new(), kind, user: Some(user), subject: "s".into(), amount, pieces: 0, at }
+        Line {
+            id: EventId::new(),
+            kind,
+            user: Some(user),
+            subject: "s".into(),
+            order: None,
+            amount,
+            pieces: 0,
+            at,
+        }
     }
 
     #[test]

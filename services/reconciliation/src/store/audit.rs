@@ -1,9 +1,10 @@
 //! Statements against their lines, as of one moment.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::future::IntoFuture as _;
 
 use futures::TryStreamExt as _;
-use ids::{EventId, UserId};
+use ids::UserId;
 use jiff::civil::Date;
 use mongo::bounded;
 use mongodb::ClientSession;
@@ -11,7 +12,7 @@ use mongodb::bson::{self, doc};
 use service::Deadline;
 
 use super::Statements;
-use super::documents::{AppliedLine, StatementDocument, event, event_key, user, user_key};
+use super::documents::{StatementDocument, user, user_key};
 use crate::domain::checks::{self, Finding};
 use crate::domain::{Kind, Statement, StatementKey, Tally, Totals};
 
@@ -63,21 +64,6 @@ impl Statements {
         Ok(AuditPage { findings: users.iter().filter_map(compare).collect(), checked: users.len(), next })
     }
 
-    /// Which of these events were applied. The caller hands over a page of them, at most 1,000.
-    pub async fn applied(
-        &self,
-        events: &[EventId],
-        deadline: Deadline,
-    ) -> Result<BTreeSet<EventId>, mongo::Error> {
-        let ids: Vec<bson::Uuid> = events.iter().copied().map(event_key).collect();
-        let filter = doc! { "_id": { "$in": ids } };
-        let lines = self.lines.clone_with_type::<AppliedLine>();
-        let find = |left| lines.find(filter).projection(doc! { "_id": 1 }).max_time(left);
-        let cursor = bounded(deadline, find).await?;
-        let found: Vec<AppliedLine> = bounded(deadline, |_| cursor.try_collect()).await?;
-        Ok(found.into_iter().map(|line| event(line.id)).collect())
-    }
-
     async fn statements_after(
         &self,
         session: &mut ClientSession,
@@ -88,11 +74,9 @@ impl Statements {
         let filter = doc! { "_id.day": day.to_string(), "_id.userId": { "$gt": user_key(after) } };
         let order = doc! { "_id.day": 1, "_id.userId": 1 };
         let limit = i64::try_from(PAGE).unwrap_or(i64::MAX);
-        let find =
-            |left| self.settled.find(filter).sort(order).limit(limit).max_time(left).session(&mut *session);
-        let mut cursor = bounded(deadline, find).await?;
-        let stored: Vec<StatementDocument> =
-            bounded(deadline, |_| cursor.stream(session).try_collect()).await?;
+        let find = self.settled.find(filter).sort(order).limit(limit).max_time(deadline.remaining()?);
+        let mut cursor = deadline.bound(find.session(&mut *session).into_future()).await??;
+        let stored: Vec<StatementDocument> = deadline.bound(cursor.stream(session).try_collect()).await??;
         let more = stored.len() == PAGE;
         let mut totals = BTreeMap::new();
         for document in stored {
@@ -112,12 +96,12 @@ impl Statements {
     ) -> Result<Side, mongo::Error> {
         let filter = doc! { "day": day.to_string(), "userId": { "$gt": user_key(after) } };
         let order = doc! { "day": 1, "userId": 1 };
-        let find = |left| self.counted.find(filter).sort(order).max_time(left).session(&mut *session);
-        let mut cursor = bounded(deadline, find).await?;
+        let find = self.counted.find(filter).sort(order).max_time(deadline.remaining()?);
+        let mut cursor = deadline.bound(find.session(&mut *session).into_future()).await??;
         let mut stream = cursor.stream(session);
         let mut tallies = BTreeMap::<UserId, BTreeMap<Kind, Tally>>::new();
         let mut more = false;
-        while let Some(line) = bounded(deadline, |_| stream.try_next()).await? {
+        while let Some(line) = deadline.bound(stream.try_next()).await?? {
             let owner = user(line.user_id);
             if tallies.len() == PAGE && !tallies.contains_key(&owner) {
                 more = true;

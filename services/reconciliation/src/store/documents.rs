@@ -19,6 +19,8 @@ pub(super) struct LineDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     user_id: Option<bson::Uuid>,
     subject: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order_id: Option<bson::Uuid>,
     day: String,
     amount: i64,
     pieces: i64,
@@ -32,19 +34,13 @@ impl From<&Line> for LineDocument {
             kind: line.kind.name().to_owned(),
             user_id: line.user.map(user_key),
             subject: line.subject.clone(),
+            order_id: line.order.map(|order| to_bson_uuid(order.as_uuid())),
             day: line.day().to_string(),
             amount: line.amount,
             pieces: line.pieces,
             at: to_bson_time(line.at),
         }
     }
-}
-
-/// A line of which only its being there matters.
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct AppliedLine {
-    #[serde(rename = "_id")]
-    pub(super) id: bson::Uuid,
 }
 
 /// What an audit reads of a line.
@@ -184,6 +180,6 @@ fn kind(name: &str) -> Result<Kind, ConvertError> {
     Kind::from_name(name).ok_or(ConvertError { what: "kind of line" })
 }
 
-fn day(text: &str) -> Result<Date, ConvertError> {
+pub(super) fn day(text: &str) -> Result<Date, ConvertError> {
     text.parse().map_err(|_| ConvertError { what: "day" })
 }

@@ -3,6 +3,8 @@
 
 mod audit;
 mod documents;
+mod effects;
+mod runs;
 mod schema;
 
 use std::collections::BTreeMap;
@@ -22,7 +24,8 @@ use documents::{
     CountedLine, LineDocument, MerchantDocument, StatementDocument, merchant_update, statement_update,
     user_key,
 };
-pub(crate) use schema::MIGRATIONS;
+pub(crate) use runs::{ExceptionKey, Runs};
+pub(crate) use schema::migrations;
 
 const LINES: &str = "statement_lines";
 const STATEMENTS: &str = "statements";

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use ids::UserId;
 use mongodb::bson::doc;
 use reconciliation::domain::Kind;
-use reconciliation::domain::checks::{Difference, KeptEvent, lost};
+use reconciliation::domain::checks::Difference;
 
 use crate::world::{World, day, deadline, line};
 
@@ -100,25 +100,4 @@ async fn a_moving_system_is_reported_clean() {
     };
     let ((), compared) = tokio::join!(write, read);
     assert!(compared > 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_lost_event_is_found() {
-    let world = World::start("lost").await;
-    let (user, today) = (UserId::new(), day("2026-11-24"));
-    let lines: Vec<_> = (0..3).map(|_| line(user, Kind::OrderPlaced, 5, today)).collect();
-    let kept: Vec<KeptEvent> =
-        lines.iter().map(|line| KeptEvent { id: line.id, kind: "order".into(), sent: true }).collect();
-    world.apply(vec![lines[0].clone(), lines[2].clone()]).await.unwrap();
-    let ids: Vec<_> = kept.iter().map(|event| event.id).collect();
-    let applied = world.statements.applied(&ids, deadline()).await.unwrap();
-    let findings = lost(&kept, &applied);
-    assert_eq!(findings.len(), 1);
-    assert_eq!(
-        (findings[0].difference, &findings[0].subject),
-        (Difference::LostEvent, &lines[1].id.to_string())
-    );
-    world.apply(vec![lines[1].clone()]).await.unwrap();
-    let applied = world.statements.applied(&ids, deadline()).await.unwrap();
-    assert_eq!(lost(&kept, &applied), []);
 }

@@ -6,13 +6,16 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use ids::{EventId, SessionId, UserId};
 use jiff::civil::Date;
+use messaging::{ConsumerConfig, KafkaConfig};
 use mongo::{Abort, Db, MongoConfig, Policy};
 use mongodb::Collection;
 use mongodb::bson::Document;
 use proto::reconciliation::v1::statement_service_client::StatementServiceClient;
 use reconciliation::domain::{Kind, Line};
-use reconciliation::{Config, Statements, StatementsConfig};
-use service::config::{AdminConfig, LogConfig, ServerConfig};
+use reconciliation::{Config, ReconciliationConfig, Statements, StatementsConfig, UpstreamsConfig};
+use serde::Deserialize as _;
+use serde::de::value::StringDeserializer;
+use service::config::{AdminConfig, Endpoints, LogConfig, ServerConfig};
 use service::page::PageTokensConfig;
 use service::{Caller, Deadline, OnFailure, RequestContext, Role, Shell};
 use tempfile::NamedTempFile;
@@ -36,8 +39,9 @@ impl World {
         let page_key = NamedTempFile::new().unwrap();
         std::fs::write(page_key.path(), "k".repeat(32)).unwrap();
         let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
-        let uri = devstack::testing::backing().await.mongo_uri();
-        let mut mongo = MongoConfig::new(uri, devstack::testing::database_name(test));
+        let backing = devstack::testing::backing().await;
+        let database = devstack::testing::database_name(test);
+        let mut mongo = MongoConfig::new(backing.mongo_uri(), &database);
         mongo.min_pool_size = 0;
         let config = Config {
             server: ServerConfig { listen: any_port, drain_timeout_ms: 0, max_concurrent_streams: 1_024 },
@@ -46,6 +50,11 @@ impl World {
             mongo,
             page_tokens: PageTokensConfig { key_file: page_key.path().to_owned() },
             statements: StatementsConfig::default(),
+            kafka: KafkaConfig { prefix: database, ..KafkaConfig::new(backing.broker()) },
+            consumer: ConsumerConfig::default(),
+            // Nobody listens there: these tests compare statements with their lines only.
+            upstreams: UpstreamsConfig { order: nowhere(), inventory: nowhere(), payment: nowhere() },
+            reconciliation: ReconciliationConfig::default(),
         };
         reconciliation::migrate(config.clone()).await.unwrap();
         let listener = shell.bind("grpc", any_port).await.unwrap();
@@ -85,6 +94,11 @@ impl Drop for World {
     }
 }
 
+fn nowhere() -> Endpoints {
+    let uri = StringDeserializer::<serde::de::value::Error>::new("http://127.0.0.1:1".to_owned());
+    Endpoints::deserialize(uri).unwrap()
+}
+
 pub(crate) fn deadline() -> Deadline {
     Deadline::after(PATIENCE)
 }
@@ -97,7 +111,16 @@ pub(crate) fn calling<T>(user: UserId, role: Role, message: T) -> Request<T> {
 
 pub(crate) fn line(user: UserId, kind: Kind, amount: i64, day: Date) -> Line {
     let at = format!("{day}T12:00:00Z").parse().unwrap();
-    Line { id: EventId::new(), kind, user: Some(user), subject: "subject".into(), amount, pieces: 0, at }
+    Line {
+        id: EventId::new(),
+        kind,
+        user: Some(user),
+        subject: "subject".into(),
+        order: None,
+        amount,
+        pieces: 0,
+        at,
+    }
 }
 
 pub(crate) fn day(text: &str) -> Date {

@@ -1,5 +1,7 @@
 //! Stand-ins of the services: they record what they are asked, and answer what the test says.
 
+mod reconciliation;
+
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
@@ -8,6 +10,8 @@ use proto::inventory::v1::catalogue_service_server::{CatalogueService, Catalogue
 use proto::inventory::v1::{self as inventory, Product};
 use proto::order::v1::order_service_server::{OrderService, OrderServiceServer};
 use proto::order::v1::{self as order, Order, OrderLine, Risk};
+use proto::reconciliation::v1::reconciliation_service_server::ReconciliationServiceServer;
+use proto::reconciliation::v1::statement_service_server::StatementServiceServer;
 use proto::user::v1::session_service_server::{SessionService, SessionServiceServer};
 use proto::user::v1::{self as user, TokenPair};
 use service::{OnFailure, RequestContext, Shell};
@@ -16,6 +20,8 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 
+pub(crate) use reconciliation::RUN_ID;
+
 /// What a service was asked.
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
@@ -23,7 +29,7 @@ pub(crate) struct Asked {
     pub(crate) message: String,
 }
 
-/// How the order service answers.
+/// How the order service answers, and that of the reconciliation, which knows no repeated answers.
 #[derive(Debug, Clone)]
 pub(crate) enum Answer {
     Order { replay_of: Option<&'static str> },
@@ -71,6 +77,11 @@ impl Fake {
             Answer::Hang => std::future::pending().await,
         }
     }
+
+    /// This message, unless the test says otherwise.
+    async fn good_answer<T>(&self, message: T) -> Result<Response<T>, Status> {
+        self.order().await.map(|_| Response::new(message))
+    }
 }
 
 /// Serves all of them on one port.
@@ -80,7 +91,9 @@ pub(crate) async fn serve(shell: &Shell, fake: Arc<Fake>) -> SocketAddr {
     let serving = Server::builder()
         .add_service(SessionServiceServer::from_arc(Arc::clone(&fake)))
         .add_service(CatalogueServiceServer::from_arc(Arc::clone(&fake)))
-        .add_service(OrderServiceServer::from_arc(fake))
+        .add_service(OrderServiceServer::from_arc(Arc::clone(&fake)))
+        .add_service(StatementServiceServer::from_arc(Arc::clone(&fake)))
+        .add_service(ReconciliationServiceServer::from_arc(fake))
         .serve_with_incoming_shutdown(
             TcpIncoming::from(listener),
             shell.tasks.stop_signal().cancelled_owned(),

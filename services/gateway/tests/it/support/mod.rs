@@ -44,7 +44,10 @@ impl Gateway {
         let mut config = json!({
             "http": { "listen": "127.0.0.1:0", "workers": 1 },
             "admin": { "listen": "127.0.0.1:0" },
-            "upstreams": { "user": upstream, "inventory": upstream, "order": upstream, "payment": upstream },
+            "upstreams": {
+                "user": upstream, "inventory": upstream, "order": upstream, "payment": upstream,
+                "reconciliation": upstream,
+            },
         });
         for (section, values) in changes.as_object().unwrap() {
             for (key, value) in values.as_object().unwrap() {

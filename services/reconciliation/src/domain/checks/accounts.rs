@@ -32,6 +32,28 @@ pub struct Entry {
     pub kind: EntryKind,
 }
 
+/// An account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Account {
+    /// Whose it is.
+    pub owner: UserId,
+    /// Minor units.
+    pub balance: i64,
+    /// The number of its last entry.
+    pub version: u64,
+}
+
+/// Compares an account with its last entry; `None` is a side that has nothing.
+pub fn account(owner: UserId, account: Option<&Account>, last: Option<&Entry>) -> Option<Finding> {
+    let said = account.map(|account| (account.version, account.balance));
+    let follows = last.map(|last| (last.sequence, last.balance_after));
+    let say = |side: Option<(u64, i64)>| match side {
+        Some((sequence, balance)) => format!("{sequence} entries and a balance of {balance}"),
+        None => "no account".to_owned(),
+    };
+    (said != follows).then(|| Finding::new(Difference::AccountDiffers, owner, say(follows), say(said)))
+}
+
 /// Compares a payment with the entries that name it, all settled; `payment` is `None` when nobody has it. A captured payment
 /// from an account has an entry that takes its amount, a refunded one also one that gives it back.
 pub fn entries_of_payment(payment: Option<Payment>, entries: &[Entry]) -> Vec<Finding> {
@@ -89,7 +111,14 @@ mod tests {
     use super::*;
 
     fn payment(status: PaymentStatus) -> Payment {
-        Payment { id: PaymentId::new(), order: OrderId::new(), status, amount: 300, from_account: true }
+        Payment {
+            id: PaymentId::new(),
+            order: OrderId::new(),
+            status,
+            amount: 300,
+            from_account: true,
+            refunding: false,
+        }
     }
 
     fn entry(kind: EntryKind, delta: i64) -> Entry {
@@ -126,6 +155,18 @@ mod tests {
         assert_eq!(kinds(Some(refunded), &[]), [Difference::PaymentWithoutEntry]);
         let taken = entry(EntryKind::Payment(refunded.id), -300);
         assert_eq!(kinds(Some(refunded), &[taken]), [Difference::PaymentWithoutEntry]);
+    }
+
+    #[test]
+    fn an_account_that_its_last_entry_does_not_lead_to_is_found() {
+        let last = entry(EntryKind::Deposit, 300);
+        let right = Account { owner: last.owner, balance: last.balance_after, version: last.sequence };
+        assert_eq!(account(last.owner, Some(&right), Some(&last)), None);
+        let off = Account { balance: right.balance + 1, ..right };
+        for (said, last) in [(Some(&off), Some(&last)), (None, Some(&last)), (Some(&right), None)] {
+            let finding = account(right.owner, said, last).unwrap();
+            assert_eq!(finding.difference, Difference::AccountDiffers);
+        }
     }
 
     #[test]

@@ -7,17 +7,21 @@ mod orders;
 mod statements;
 mod stock;
 
-pub use accounts::{Entry, EntryKind, chain, entries_of_payment};
-pub use events::{KeptEvent, lost};
+pub use accounts::{Account, Entry, EntryKind, account, chain, entries_of_payment};
+pub use events::{Effect, KeptEvent, events_and_effects};
 pub use orders::{Order, OrderStatus, Payment, PaymentStatus, payments_of_order};
 pub use statements::statement;
 pub use stock::{Movement, counter, movement};
+
+use super::Remedy;
 
 /// What kind of difference was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Difference {
     /// An event that its writer keeps was never applied.
     LostEvent,
+    /// Something was applied that no event accounts for: one was applied twice, or by hand.
+    DoubledEffect,
     /// A movement took or gave pieces that no order accounts for.
     MovementWithoutOrder,
     /// An order names a movement that is not there, or moved less than the orders on it say.
@@ -39,10 +43,30 @@ pub enum Difference {
 }
 
 impl Difference {
+    const ALL: [Self; 11] = [
+        Self::LostEvent,
+        Self::DoubledEffect,
+        Self::MovementWithoutOrder,
+        Self::OrderWithoutMovement,
+        Self::PaymentWithoutOrder,
+        Self::OrderWithoutPayment,
+        Self::EntryWithoutPayment,
+        Self::PaymentWithoutEntry,
+        Self::CounterDiffers,
+        Self::AccountDiffers,
+        Self::StatementDiffers,
+    ];
+
+    /// The difference of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|difference| difference.name() == name)
+    }
+
     /// The name that is stored and shown.
     pub fn name(self) -> &'static str {
         match self {
             Self::LostEvent => "lost_event",
+            Self::DoubledEffect => "doubled_effect",
             Self::MovementWithoutOrder => "movement_without_order",
             Self::OrderWithoutMovement => "order_without_movement",
             Self::PaymentWithoutOrder => "payment_without_order",
@@ -67,6 +91,8 @@ pub struct Finding {
     pub expected: String,
     /// What is, for people.
     pub found: String,
+    /// What can be done about it without asking anybody.
+    pub remedy: Option<Remedy>,
 }
 
 impl Finding {
@@ -81,6 +107,23 @@ impl Finding {
             subject: subject.to_string(),
             expected: expected.to_string(),
             found: found.to_string(),
+            remedy: None,
+        }
+    }
+
+    fn with_remedy(self, remedy: Option<Remedy>) -> Self {
+        Self { remedy, ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_difference_is_found_by_its_name() {
+        for difference in Difference::ALL {
+            assert_eq!(Difference::from_name(difference.name()), Some(difference));
         }
     }
 }

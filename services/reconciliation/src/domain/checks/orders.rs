@@ -3,6 +3,7 @@
 use ids::{OrderId, PaymentId};
 
 use super::{Difference, Finding};
+use crate::domain::Remedy;
 
 /// Where an order is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +25,10 @@ pub struct Order {
     pub status: OrderStatus,
     /// What it costs, in minor units.
     pub total: i64,
+    /// Somebody is paying it: a payment may be there before the order says so.
+    pub being_paid: bool,
+    /// A captured payment is about to be given back.
+    pub refund_due: bool,
 }
 
 /// Where a payment is.
@@ -50,12 +55,20 @@ pub struct Payment {
     pub amount: i64,
     /// Whether it was made from an account.
     pub from_account: bool,
+    /// Whether it is on its way back.
+    pub refunding: bool,
 }
 
-/// Compares an order with its payments, both settled; `order` is `None` when nobody has it. A paid order has one captured
-/// payment of its total; any other has none.
+/// Compares an order with its payments, both of one moment; `order` is `None` when nobody has it. A paid order has one
+/// captured payment of its total; any other has none, but for the steps between order and payment, which are written one
+/// after the other: while it is being paid nothing can be said, and a refund may be due or under way.
 pub fn payments_of_order(order: Option<Order>, payments: &[Payment]) -> Vec<Finding> {
-    let mut captured = payments.iter().filter(|payment| payment.status == PaymentStatus::Captured);
+    if order.is_some_and(|order| order.being_paid) {
+        return Vec::new();
+    }
+    let goes_back = |payment: &&Payment| payment.refunding || order.is_some_and(|order| order.refund_due);
+    let captured = payments.iter().filter(|payment| payment.status == PaymentStatus::Captured);
+    let mut captured = captured.filter(|payment| !goes_back(payment));
     let paid = order.filter(|order| order.status == OrderStatus::Paid);
     let mut findings = Vec::new();
     if let Some(order) = paid {
@@ -80,7 +93,9 @@ pub fn payments_of_order(order: Option<Order>, payments: &[Payment]) -> Vec<Find
             Some(OrderStatus::Pending) => "a paid order",
         };
         let found = format!("{} captured for order {}", payment.amount, payment.order);
+        let ended = order.filter(|order| order.status == OrderStatus::Ended);
         Finding::new(Difference::PaymentWithoutOrder, payment.id, expected, found)
+            .with_remedy(ended.map(|order| Remedy::Refund(order.id)))
     }));
     findings
 }
@@ -90,11 +105,18 @@ mod tests {
     use super::*;
 
     fn order(status: OrderStatus) -> Order {
-        Order { id: OrderId::new(), status, total: 500 }
+        Order { id: OrderId::new(), status, total: 500, being_paid: false, refund_due: false }
     }
 
     fn payment(order: Order, status: PaymentStatus, amount: i64) -> Payment {
-        Payment { id: PaymentId::new(), order: order.id, status, amount, from_account: false }
+        Payment {
+            id: PaymentId::new(),
+            order: order.id,
+            status,
+            amount,
+            from_account: false,
+            refunding: false,
+        }
     }
 
     fn kinds(order: Option<Order>, payments: &[Payment]) -> Vec<Difference> {
@@ -127,6 +149,26 @@ mod tests {
             assert_eq!(kinds(order, &[captured]), [Difference::PaymentWithoutOrder]);
         }
         assert_eq!(kinds(Some(ended), &[payment(ended, PaymentStatus::Refunded, 500)]), []);
+    }
+
+    #[test]
+    fn only_what_an_ended_order_was_paid_with_can_be_given_back_unasked() {
+        let ended = order(OrderStatus::Ended);
+        let captured = payment(ended, PaymentStatus::Captured, 500);
+        let remedy = |order| payments_of_order(order, &[captured])[0].remedy;
+        assert_eq!(remedy(Some(ended)), Some(Remedy::Refund(ended.id)));
+        assert_eq!(remedy(None), None);
+        assert_eq!(remedy(Some(Order { status: OrderStatus::Pending, ..ended })), None);
+    }
+
+    #[test]
+    fn what_is_between_two_steps_is_no_difference() {
+        let pending = order(OrderStatus::Pending);
+        let captured = payment(pending, PaymentStatus::Captured, 500);
+        assert_eq!(kinds(Some(Order { being_paid: true, ..pending }), &[captured]), []);
+        let ended = Order { status: OrderStatus::Ended, ..pending };
+        assert_eq!(kinds(Some(Order { refund_due: true, ..ended }), &[captured]), []);
+        assert_eq!(kinds(Some(ended), &[Payment { refunding: true, ..captured }]), []);
     }
 
     #[test]

@@ -9,13 +9,13 @@ use service::RequestContext;
 use service::grpc::reject;
 use tonic::{Request, Response, Status};
 
-use crate::app::{App, Days};
+use crate::app::{Days, StatementsApp};
 use crate::domain::{MerchantDay, Statement};
 
 /// The handlers of `StatementService`.
 #[derive(Clone)]
 pub(crate) struct Grpc {
-    pub(crate) app: App,
+    pub(crate) app: StatementsApp,
     /// The shop's currency, which all amounts are in.
     pub(crate) currency: Currency,
 }

@@ -13,7 +13,7 @@ use crate::store::Statements;
 
 /// What statements are asked for with.
 #[derive(Clone)]
-pub(crate) struct App {
+pub(crate) struct StatementsApp {
     statements: Statements,
     tokens: PageTokens,
 }
@@ -25,7 +25,7 @@ pub(crate) struct Days {
     pub(crate) to: Option<Date>,
 }
 
-impl App {
+impl StatementsApp {
     pub(crate) fn new(statements: Statements, tokens: PageTokens) -> Self {
         Self { statements, tokens }
     }

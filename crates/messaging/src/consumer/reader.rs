@@ -1,0 +1,159 @@
+//! Takes messages from the broker and hands each to the worker of its key.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rapidhash::v3::rapidhash_v3;
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, Rebalance, StreamConsumer};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::message::{Message as _, OwnedMessage};
+use rdkafka::{ClientContext, Offset, Statistics, TopicPartitionList};
+use service::Tasks;
+use tokio::sync::mpsc;
+
+use super::offsets::{Offsets, Partition, Place};
+use super::{Core, Delivered, Effect};
+use crate::kafka::{client_config, ensure_topics};
+use crate::{KafkaConfig, Received, Topic};
+
+/// The pause after the broker could not be asked.
+const PAUSE: Duration = Duration::from_secs(1);
+/// The most messages that the client fetches ahead, and their bytes in KiB.
+const FETCHED_AHEAD: u32 = 2_000;
+const FETCHED_AHEAD_KIB: u32 = 16 * 1_024;
+
+/// The broker's client and what was taken through it.
+pub(super) struct BrokerClient {
+    consumer: Arc<StreamConsumer<Watcher>>,
+    offsets: Arc<Offsets>,
+}
+
+/// Hears of rebalances and of how much waits.
+struct Watcher {
+    group: &'static str,
+    offsets: Arc<Offsets>,
+}
+
+impl ClientContext for Watcher {
+    fn stats(&self, statistics: Statistics) {
+        for (topic, told) in statistics.topics {
+            let lags = told.partitions.values().map(|partition| partition.consumer_lag.max(0));
+            let lag = i32::try_from(lags.sum::<i64>()).unwrap_or(i32::MAX);
+            let labels = [("group", self.group.to_owned()), ("topic", topic)];
+            metrics::gauge!("consumer_lag_events", &labels).set(f64::from(lag));
+        }
+    }
+}
+
+impl ConsumerContext for Watcher {
+    fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        tracing::info!(group = self.group, ?rebalance, "partitions are shared out anew");
+        if let Rebalance::Revoke(partitions) = rebalance {
+            let elements = partitions.elements();
+            self.offsets.forget(elements.iter().map(|one| (one.topic().to_owned(), one.partition())));
+        }
+    }
+}
+
+impl BrokerClient {
+    pub(super) fn new(kafka: &KafkaConfig, group: &'static str) -> Result<Self, KafkaError> {
+        let offsets = Arc::new(Offsets::default());
+        let consumer = client_config(kafka, group)
+            .set("group.id", format!("{}.{group}", kafka.prefix))
+            .set("auto.offset.reset", "earliest")
+            // What is stored is committed every second, and when partitions or the process go.
+            .set("enable.auto.commit", "true")
+            .set("auto.commit.interval.ms", "1000")
+            .set("enable.auto.offset.store", "false")
+            .set("allow.auto.create.topics", "false")
+            .set("topic.metadata.refresh.interval.ms", "10000")
+            .set("queued.min.messages", FETCHED_AHEAD.to_string())
+            .set("queued.max.messages.kbytes", FETCHED_AHEAD_KIB.to_string())
+            // A process that is gone is noticed after 10 s.
+            .set("session.timeout.ms", "10000")
+            .set("heartbeat.interval.ms", "1000")
+            .set("fetch.wait.max.ms", "100")
+            .set("statistics.interval.ms", "5000")
+            .create_with_context(Watcher { group, offsets: offsets.clone() })?;
+        Ok(Self { consumer: Arc::new(consumer), offsets })
+    }
+
+    /// Messages are done: their offsets are committed as soon as all below them are.
+    pub(super) fn done<'a>(&self, places: impl IntoIterator<Item = &'a Place>) {
+        for place in places {
+            if let Some(next) = self.offsets.done(place)
+                && let Err(error) = self.store(&place.partition, next)
+            {
+                // The partition has just gone elsewhere, where its events are found in the inbox.
+                tracing::debug!(%error, "an offset was not stored");
+            }
+        }
+    }
+
+    fn store(&self, (topic, partition): &Partition, next: i64) -> KafkaResult<()> {
+        let mut offsets = TopicPartitionList::with_capacity(1);
+        offsets.add_partition_offset(topic, *partition, Offset::Offset(next))?;
+        self.consumer.store_offsets(&offsets)
+    }
+}
+
+/// Reads until the process stops. A queue that is full holds all up: the broker keeps what waits.
+pub(super) async fn read<E: Effect>(
+    core: Arc<Core<E>>,
+    kafka: KafkaConfig,
+    topics: Vec<Topic>,
+    queues: Vec<mpsc::Sender<Delivered<E::Item>>>,
+    tasks: Tasks,
+) -> Result<(), Infallible> {
+    let stop = tasks.stop_signal();
+    let consumer = core.client.consumer.clone();
+    let reading = async {
+        subscribe(&consumer, &kafka, &topics).await;
+        loop {
+            match consumer.recv().await {
+                Ok(message) => deliver(&core, &queues, message.detach()).await,
+                Err(error) => {
+                    tracing::warn!(%error, "events can't be read");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    };
+    stop.run_until_cancelled(reading).await;
+    Ok(())
+}
+
+async fn subscribe(consumer: &StreamConsumer<Watcher>, kafka: &KafkaConfig, topics: &[Topic]) {
+    let names: Vec<_> = topics.iter().map(|topic| topic.name(&kafka.prefix)).collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    loop {
+        let ready = match ensure_topics(kafka, "consumer").await {
+            Ok(()) => consumer.subscribe(&names),
+            Err(error) => Err(error),
+        };
+        match ready {
+            Ok(()) => return,
+            Err(error) => tracing::warn!(%error, "topics can't be subscribed to"),
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn deliver<E: Effect>(
+    core: &Core<E>,
+    queues: &[mpsc::Sender<Delivered<E::Item>>],
+    message: OwnedMessage,
+) {
+    let place = core.client.offsets.take(message.topic(), message.partition(), message.offset());
+    let key = String::from_utf8_lossy(message.key().unwrap_or_default()).into_owned();
+    let event = Received::read(&message).map_err(|unreadable| unreadable.to_string());
+    let event = event.and_then(|event| Ok((event.clone(), core.inbox.effect().read(&event)?)));
+    let hash = rapidhash_v3(key.as_bytes());
+    let turn = usize::try_from(hash % u64::try_from(queues.len()).unwrap_or(u64::MAX)).unwrap_or_default();
+    if let Some(queue) = queues.get(turn)
+        && queue.send(Delivered { place, key, message, event }).await.is_err()
+    {
+        tracing::debug!("an event came after its worker had ended");
+    }
+}

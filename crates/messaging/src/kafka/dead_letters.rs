@@ -1,0 +1,106 @@
+//! Events that can't be applied, put aside with the reason.
+
+use rdkafka::error::KafkaError;
+use rdkafka::message::{Header, Headers as _, OwnedHeaders};
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use tokio::sync::Mutex;
+
+use super::{REQUEST_TIMEOUT, client_config};
+use crate::{KafkaConfig, Payload};
+
+/// What the headers that tell of the death begin with. No event has one of its own.
+const HEADER_PREFIX: &str = "dlt_";
+/// Why the event is here, for people.
+pub(super) const HEADER_REASON: &str = "dlt_reason";
+/// Where the event was published.
+pub(super) const HEADER_TOPIC: &str = "dlt_topic";
+pub(super) const HEADER_PARTITION: &str = "dlt_partition";
+pub(super) const HEADER_OFFSET: &str = "dlt_offset";
+/// Which group gave it up, and when.
+pub(super) const HEADER_GROUP: &str = "dlt_group";
+pub(super) const HEADER_AT: &str = "dlt_at";
+
+/// An event that is given up, as it was received.
+#[derive(Debug)]
+pub(crate) struct DeadLetter<'a> {
+    pub(crate) topic: &'a str,
+    pub(crate) key: &'a [u8],
+    pub(crate) payload: &'a [u8],
+    pub(crate) headers: OwnedHeaders,
+    /// Its partition and offset, when it comes straight from the broker.
+    pub(crate) place: Option<(i32, i64)>,
+    pub(crate) reason: &'a str,
+}
+
+/// Publishes dead letters, under a producer that is made when it is needed.
+pub(crate) struct DeadLetters {
+    kafka: KafkaConfig,
+    group: String,
+    producer: Mutex<Option<FutureProducer>>,
+}
+
+impl DeadLetters {
+    pub(crate) fn new(kafka: KafkaConfig, group: &str) -> Self {
+        Self { kafka, group: group.to_owned(), producer: Mutex::default() }
+    }
+
+    /// Returns when the broker has it; within 10 s, or as an error.
+    pub(crate) async fn send(&self, letter: DeadLetter<'_>) -> Result<(), KafkaError> {
+        let producer = self.producer().await?;
+        let topic = format!("{}.dlt", letter.topic);
+        let headers = self.headers(&letter);
+        let record = FutureRecord::to(&topic).key(letter.key).payload(letter.payload).headers(headers);
+        match producer.send(record, REQUEST_TIMEOUT).await {
+            Ok(_) => Ok(()),
+            Err((error, _)) => Err(error),
+        }
+    }
+
+    /// The topic that events of a kind come from; empty for a kind that nobody here knows.
+    pub(crate) fn topic_of(&self, kind: &str) -> String {
+        Payload::topic_of(kind).map(|topic| topic.name(&self.kafka.prefix)).unwrap_or_default()
+    }
+
+    async fn producer(&self) -> Result<FutureProducer, KafkaError> {
+        let mut kept = self.producer.lock().await;
+        if let Some(producer) = &*kept {
+            return Ok(producer.clone());
+        }
+        let producer: FutureProducer = client_config(&self.kafka, &self.group)
+            .set("acks", "all")
+            .set("message.timeout.ms", REQUEST_TIMEOUT.as_millis().to_string())
+            .create()?;
+        *kept = Some(producer.clone());
+        Ok(producer)
+    }
+
+    /// The event's own headers, without what an earlier death left, and why it is here.
+    fn headers(&self, letter: &DeadLetter<'_>) -> OwnedHeaders {
+        let (partition, offset) = letter.place.unzip();
+        let told = [
+            (HEADER_REASON, Some(letter.reason.to_owned())),
+            (HEADER_TOPIC, Some(letter.topic.to_owned())),
+            (HEADER_PARTITION, partition.map(|partition| partition.to_string())),
+            (HEADER_OFFSET, offset.map(|offset| offset.to_string())),
+            (HEADER_GROUP, Some(self.group.clone())),
+            (HEADER_AT, Some(ids::now().to_string())),
+        ];
+        told.iter()
+            .filter_map(|(key, value)| Some((key, value.as_ref()?)))
+            .fold(own_headers(&letter.headers), |headers, (key, value)| {
+                headers.insert(Header { key, value: Some(value) })
+            })
+    }
+}
+
+/// An event's headers without those that tell of a death.
+pub(super) fn own_headers(headers: &OwnedHeaders) -> OwnedHeaders {
+    let own = headers.iter().filter(|header| !header.key.starts_with(HEADER_PREFIX));
+    own.fold(OwnedHeaders::new(), |headers, header| headers.insert(header))
+}
+
+impl Drop for DeadLetters {
+    fn drop(&mut self) {
+        super::publisher::end(self.producer.get_mut().take());
+    }
+}

@@ -1,0 +1,40 @@
+//! An event as the broker gave it.
+
+use ids::EventId;
+use jiff::Timestamp;
+use rdkafka::message::{Headers as _, Message as _, OwnedMessage};
+
+use super::record::{HEADER_ID, HEADER_TYPE};
+use crate::{Payload, Unreadable};
+
+/// An event that was published.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Received {
+    /// What names it: consumers apply each id once.
+    pub id: EventId,
+    /// The aggregate that it is about.
+    pub key: String,
+    /// When it happened.
+    pub at: Timestamp,
+    /// What it tells.
+    pub payload: Payload,
+}
+
+impl Received {
+    /// Reads a message of the broker.
+    pub(crate) fn read(message: &OwnedMessage) -> Result<Self, Unreadable> {
+        let id = header(message, HEADER_ID).and_then(|id| id.parse().ok()).ok_or(Unreadable::Id)?;
+        let kind = header(message, HEADER_TYPE).unwrap_or_default();
+        Self::decode(id, kind, message.payload().unwrap_or_default())
+    }
+
+    pub(crate) fn decode(id: EventId, kind: &str, bytes: &[u8]) -> Result<Self, Unreadable> {
+        let payload = Payload::decode(kind, bytes)?;
+        Ok(Self { id, key: payload.key().to_owned(), at: payload.occurred_at()?, payload })
+    }
+}
+
+fn header<'a>(message: &'a OwnedMessage, name: &str) -> Option<&'a str> {
+    let found = message.headers()?.iter().find(|header| header.key == name)?;
+    std::str::from_utf8(found.value?).ok()
+}

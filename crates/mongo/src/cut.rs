@@ -1,0 +1,135 @@
+//! A moment of the database that several processes read as of, and collections read in pages as of one.
+
+use std::future::IntoFuture as _;
+use std::time::Duration;
+
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt as _, TryStreamExt as _};
+use jiff::Timestamp;
+use mongodb::bson::{self, Document, doc};
+use mongodb::options::SessionOptions;
+use mongodb::{ClientSession, SessionCursor};
+use serde::de::DeserializeOwned;
+use service::Deadline;
+
+use crate::{ConvertError, Db, Error, Policy, bounded};
+
+/// The most documents of a page.
+const PAGE: usize = 1_000;
+/// Documents of a round trip to the server.
+const BATCH: u32 = 1_000;
+/// How long a page may take, the sorting before the first included. The server keeps a moment for 300 s by default
+/// (`minSnapshotHistoryWindowInSeconds`), so waiting longer is in vain.
+const PAGE_TIMEOUT: Duration = Duration::from_secs(240);
+
+/// A moment of the database: a cluster time. All that a majority had then can be read as of it, for as long as the
+/// server keeps it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cut {
+    /// Since 1970-01-01T00:00:00Z.
+    pub seconds: u32,
+    /// Tells moments of the same second apart.
+    pub increment: u32,
+}
+
+impl Cut {
+    /// Its second, in calendar time.
+    pub fn time(self) -> Timestamp {
+        // All of u32 is within the calendar.
+        Timestamp::from_second(i64::from(self.seconds)).unwrap_or(Timestamp::MAX)
+    }
+}
+
+/// Seconds and increment, as messages have them.
+impl From<(u32, u32)> for Cut {
+    fn from((seconds, increment): (u32, u32)) -> Self {
+        Self { seconds, increment }
+    }
+}
+
+impl Db {
+    /// What is now.
+    ///
+    /// # Errors
+    /// What the database says; just after a collection was made there may be no snapshot for a moment.
+    pub async fn cut(&self, deadline: Deadline) -> Result<Cut, Error> {
+        let mut session = bounded(deadline, |_| self.snapshot()).await?;
+        let any = self.collection::<Document>(Policy::Snapshot, "migrations");
+        bounded(deadline, |left| any.find_one(doc! { "_id": "" }).max_time(left).session(&mut session))
+            .await?;
+        let missing = || mongodb::error::Error::custom("the server gave a snapshot without its time");
+        let time = session.snapshot_time().ok_or_else(missing)?;
+        Ok(Cut { seconds: time.time, increment: time.increment })
+    }
+
+    /// What `pipeline` makes of a collection as of `cut`, or as of now, in pages of at most 1,000. It is read as it is
+    /// taken, so memory does not grow with the collection; the server sorts and groups on disk beyond 100 MB.
+    ///
+    /// # Errors
+    /// Each page: what the database says, above all when it no longer keeps that moment.
+    pub fn pages<T, D>(
+        &self,
+        cut: Option<Cut>,
+        collection: &'static str,
+        pipeline: Vec<Document>,
+    ) -> BoxStream<'static, Result<Vec<D>, Error>>
+    where
+        T: DeserializeOwned + Send + Sync + Unpin + 'static,
+        D: TryFrom<T, Error = ConvertError> + Send + 'static,
+    {
+        let db = self.clone();
+        let pages = async move {
+            let reading = open(&db, cut, collection, pipeline).await?;
+            Ok::<_, Error>(stream::try_unfold(reading, next_page::<T>))
+        };
+        let pages = stream::once(pages).try_flatten();
+        let convert = |page: Vec<T>| page.into_iter().map(D::try_from).collect::<Result<Vec<D>, _>>();
+        pages.map(move |page| convert(page?).map_err(Error::from)).boxed()
+    }
+
+    async fn snapshot_at(&self, cut: Option<Cut>) -> mongodb::error::Result<ClientSession> {
+        let time = cut.map(|cut| bson::Timestamp { time: cut.seconds, increment: cut.increment });
+        let mut options = SessionOptions::builder().snapshot(true).build();
+        options.snapshot_time = time;
+        self.client.start_session().with_options(options).await
+    }
+}
+
+type Reading<T> = (ClientSession, SessionCursor<T>);
+
+async fn open<T>(
+    db: &Db,
+    cut: Option<Cut>,
+    collection: &str,
+    pipeline: Vec<Document>,
+) -> Result<Reading<T>, Error>
+where
+    T: DeserializeOwned + Send + Sync + Unpin + 'static,
+{
+    let deadline = Deadline::after(PAGE_TIMEOUT);
+    let mut session = bounded(deadline, |_| db.snapshot_at(cut)).await?;
+    let documents = db.collection::<T>(Policy::Snapshot, collection);
+    let aggregate = documents.aggregate(pipeline).allow_disk_use(true).max_time(deadline.remaining()?);
+    let aggregate = aggregate.batch_size(BATCH).with_type::<T>().session(&mut session);
+    let cursor = deadline.bound(aggregate.into_future()).await??;
+    Ok((session, cursor))
+}
+
+async fn next_page<T>((mut session, mut cursor): Reading<T>) -> Result<Option<(Vec<T>, Reading<T>)>, Error>
+where
+    T: DeserializeOwned + Send + Sync + Unpin,
+{
+    let page = bounded(Deadline::after(PAGE_TIMEOUT), |_| read_page(&mut session, &mut cursor)).await?;
+    Ok(if page.is_empty() { None } else { Some((page, (session, cursor))) })
+}
+
+async fn read_page<T: DeserializeOwned>(
+    session: &mut ClientSession,
+    cursor: &mut SessionCursor<T>,
+) -> mongodb::error::Result<Vec<T>> {
+    let mut page = Vec::with_capacity(PAGE);
+    while page.len() < PAGE && cursor.advance(session).await? {
+        page.push(cursor.deserialize_current()?);
+    }
+    Ok(page)
+}

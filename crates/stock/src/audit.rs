@@ -1,0 +1,117 @@
+//! What the ledger says, as of a cut.
+
+use futures::stream::BoxStream;
+use ids::{MovementId, Sku};
+use jiff::Timestamp;
+use mongo::{ConvertError, Cut, from_bson_uuid, to_bson_uuid};
+use mongodb::bson::{Document, Uuid, doc};
+use serde::Deserialize;
+
+use crate::store::{LEVELS, MOVEMENTS};
+use crate::{Ledger, Reason};
+
+type Pages<T> = BoxStream<'static, Result<Vec<T>, mongo::Error>>;
+
+/// A movement that orders made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditedMovement {
+    /// Its id.
+    pub id: MovementId,
+    /// What it moved.
+    pub sku: Sku,
+    /// Pieces that came or, when negative, went.
+    pub delta: i64,
+}
+
+/// A number of pieces of a SKU: what its counter has, or what its movements add up to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SkuPieces {
+    /// The SKU.
+    pub sku: Sku,
+    /// How many.
+    pub pieces: i64,
+}
+
+impl Ledger {
+    /// The movements that orders made in a span of time, by id.
+    pub fn audit_movements(
+        &self,
+        cut: Cut,
+        from: Option<Timestamp>,
+        to: Option<Timestamp>,
+    ) -> Pages<AuditedMovement> {
+        let of_orders = [Reason::OrderPlaced, Reason::OrderCancelled, Reason::OrderExpired];
+        let mut filter = doc! { "reason": { "$in": of_orders.map(|reason| reason.to_string()).to_vec() } };
+        let mut span = Document::new();
+        if let Some(from) = from {
+            span.insert("$gte", to_bson_uuid(ids::lowest_at(from)));
+        }
+        if let Some(to) = to {
+            span.insert("$lt", to_bson_uuid(ids::lowest_at(to)));
+        }
+        if !span.is_empty() {
+            filter.insert("_id", span);
+        }
+        let wanted = doc! { "sku": 1, "delta": 1 };
+        let pipeline =
+            vec![doc! { "$match": filter }, doc! { "$sort": { "_id": 1 } }, doc! { "$project": wanted }];
+        self.db.pages::<MovementRow, _>(Some(cut), MOVEMENTS, pipeline)
+    }
+
+    /// The counters of these SKUs, or of all when there are none, by SKU.
+    pub fn audit_counters(&self, cut: Cut, skus: &[Sku]) -> Pages<SkuPieces> {
+        let by_sku = doc! { "$sort": { "_id": 1 } };
+        let pieces = doc! { "$project": { "pieces": "$available" } };
+        self.db.pages::<PiecesRow, _>(Some(cut), LEVELS, vec![of("_id", skus), by_sku, pieces])
+    }
+
+    /// What all movements of each of these SKUs, or of each SKU when there are none, add up to; by SKU.
+    pub fn audit_movement_sums(&self, cut: Cut, skus: &[Sku]) -> Pages<SkuPieces> {
+        let sum = doc! { "$group": { "_id": "$sku", "pieces": { "$sum": "$delta" } } };
+        let by_sku = doc! { "$sort": { "_id": 1 } };
+        self.db.pages::<PiecesRow, _>(Some(cut), MOVEMENTS, vec![of("sku", skus), sum, by_sku])
+    }
+}
+
+fn of(field: &str, skus: &[Sku]) -> Document {
+    if skus.is_empty() {
+        return doc! { "$match": {} };
+    }
+    let skus: Vec<_> = skus.iter().map(Sku::as_str).collect();
+    doc! { "$match": { field: { "$in": skus } } }
+}
+
+#[derive(Deserialize)]
+struct MovementRow {
+    #[serde(rename = "_id")]
+    id: Uuid,
+    sku: String,
+    delta: i64,
+}
+
+impl TryFrom<MovementRow> for AuditedMovement {
+    type Error = ConvertError;
+
+    fn try_from(row: MovementRow) -> Result<Self, ConvertError> {
+        Ok(Self { id: from_bson_uuid(row.id).into(), sku: sku(&row.sku)?, delta: row.delta })
+    }
+}
+
+#[derive(Deserialize)]
+struct PiecesRow {
+    #[serde(rename = "_id")]
+    sku: String,
+    pieces: i64,
+}
+
+impl TryFrom<PiecesRow> for SkuPieces {
+    type Error = ConvertError;
+
+    fn try_from(row: PiecesRow) -> Result<Self, ConvertError> {
+        Ok(Self { sku: sku(&row.sku)?, pieces: row.pieces })
+    }
+}
+
+fn sku(text: &str) -> Result<Sku, ConvertError> {
+    text.parse().map_err(|_| ConvertError { what: "SKU" })
+}

@@ -1,0 +1,79 @@
+//! `/reconciliations`
+
+use actix_web::web;
+use envelope::Reason;
+use ids::RunId;
+use proto::reconciliation::v1::{
+    GetReconciliationRequest, ListExceptionsRequest, ListReconciliationsRequest, StartReconciliationRequest,
+};
+
+use crate::dto::{Page, Reconciliation, ReconciliationException};
+use crate::endpoint::{Access, Endpoint, Verb};
+use crate::input::Call;
+use crate::refusal::Refusal;
+use crate::reply::Reply;
+use crate::routes::PAGE;
+
+const RUNS: &str = "/api/v1/reconciliations";
+const RUN: &str = "/api/v1/reconciliations/{id}";
+const EXCEPTIONS: &str = "/api/v1/reconciliations/{id}/exceptions";
+
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    vec![
+        Endpoint::new(Verb::Get, RUNS, Access::Admin, "listReconciliations", || web::to(list))
+            .summary("Runs of the reconciliation, newest first.")
+            .query(&PAGE)
+            .gives::<Page<Reconciliation>>(),
+        Endpoint::new(Verb::Post, RUNS, Access::Admin, "startReconciliation", || web::to(start))
+            .summary("Ask for a run that compares everything. While one waits to begin, it is that one.")
+            .begins::<Reconciliation>()
+            .with_location(),
+        Endpoint::new(Verb::Get, RUN, Access::Admin, "getReconciliation", || web::to(get))
+            .summary("A run of the reconciliation.")
+            .gives::<Reconciliation>()
+            .refuses(&[Reason::NotFound]),
+        Endpoint::new(Verb::Get, EXCEPTIONS, Access::Admin, "listReconciliationExceptions", || {
+            web::to(list_exceptions)
+        })
+        .summary("What a run found, by kind and subject.")
+        .query(&PAGE)
+        .gives::<Page<ReconciliationException>>()
+        .refuses(&[Reason::NotFound]),
+    ]
+}
+
+async fn list(call: Call) -> Result<Reply<Page<Reconciliation>>, Refusal> {
+    let mut query = call.query()?;
+    let page = Some(query.take_page());
+    query.finish()?;
+    let request = call.grpc(ListReconciliationsRequest { page })?;
+    let response = call.gateway.upstreams.reconciliations().list_reconciliations(request).await?.into_inner();
+    Ok(Reply::ok(Page::of(response.reconciliations, response.next_page_token)?))
+}
+
+async fn start(call: Call) -> Result<Reply<Reconciliation>, Refusal> {
+    call.no_query()?;
+    let request = call.grpc(StartReconciliationRequest {})?;
+    let response = call.gateway.upstreams.reconciliations().start_reconciliation(request).await?.into_inner();
+    let run = Reconciliation::try_from(response.reconciliation)?;
+    let location = format!("{RUNS}/{}", run.id);
+    Ok(Reply::accepted(run).location(location))
+}
+
+async fn get(call: Call) -> Result<Reply<Reconciliation>, Refusal> {
+    call.no_query()?;
+    let id: RunId = call.path("id")?;
+    let request = call.grpc(GetReconciliationRequest { reconciliation_id: id.to_string() })?;
+    let response = call.gateway.upstreams.reconciliations().get_reconciliation(request).await?.into_inner();
+    Ok(Reply::ok(Reconciliation::try_from(response.reconciliation)?))
+}
+
+async fn list_exceptions(call: Call) -> Result<Reply<Page<ReconciliationException>>, Refusal> {
+    let id: RunId = call.path("id")?;
+    let mut query = call.query()?;
+    let page = Some(query.take_page());
+    query.finish()?;
+    let request = call.grpc(ListExceptionsRequest { reconciliation_id: id.to_string(), page })?;
+    let response = call.gateway.upstreams.reconciliations().list_exceptions(request).await?.into_inner();
+    Ok(Reply::ok(Page::of(response.exceptions, response.next_page_token)?))
+}

@@ -1,0 +1,51 @@
+//! `/statements`
+
+use actix_web::web;
+use jiff::civil::Date;
+use proto::reconciliation::v1::{Days, ListStatementsRequest};
+
+use crate::dto::{Page, Statement, day};
+use crate::endpoint::{Access, Endpoint, QueryParameter, Verb};
+use crate::input::Call;
+use crate::openapi::schema;
+use crate::refusal::Refusal;
+use crate::reply::Reply;
+use crate::routes::PAGE;
+
+const DAYS: [QueryParameter; 2] = [
+    QueryParameter {
+        name: "from",
+        description: "The first day, in UTC. Without it there are 31 days; there are 366 at most.",
+        schema: schema::day,
+    },
+    QueryParameter {
+        name: "to",
+        description: "The last day, in UTC, which is among them. Without it, today.",
+        schema: schema::day,
+    },
+];
+
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    vec![
+        Endpoint::new(Verb::Get, "/api/v1/statements", Access::User, "listStatements", || web::to(list))
+            .summary("The own statements, newest day first. A day on which nothing happened has none.")
+            .query(&PAGE)
+            .query(&DAYS)
+            .gives::<Page<Statement>>(),
+    ]
+}
+
+async fn list(call: Call) -> Result<Reply<Page<Statement>>, Refusal> {
+    let mut query = call.query()?;
+    let page = Some(query.take_page());
+    let days = Days { from: text(query.take("from", day)), to: text(query.take("to", day)) };
+    query.finish()?;
+    let request = call.grpc(ListStatementsRequest { days: Some(days), page })?;
+    let response = call.gateway.upstreams.statements().list_statements(request).await?.into_inner();
+    Ok(Reply::ok(Page::of(response.statements, response.next_page_token)?))
+}
+
+/// A day for the service; empty when none is given.
+fn text(day: Option<Date>) -> String {
+    day.map(|day| day.to_string()).unwrap_or_default()
+}

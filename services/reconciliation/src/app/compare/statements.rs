@@ -1,0 +1,35 @@
+//! Statements against their lines.
+
+use std::time::Duration;
+
+use envelope::Error;
+use mongo::Cut;
+use service::Deadline;
+
+use super::Comparison;
+use crate::domain::Check;
+use crate::store::Statements;
+
+/// How long a page of 1,000 customers may take.
+const PAGE_TIMEOUT: Duration = Duration::from_secs(240);
+
+impl Comparison {
+    /// The statements of every day against their lines, each page of customers as of a moment of its own, since a statement
+    /// and its lines change together.
+    pub(crate) async fn of_statements(statements: &Statements, cut: Cut) -> Result<Self, Error> {
+        let mut comparison = Self::new(Check::Statements, cut.time());
+        for day in statements.days(Deadline::after(PAGE_TIMEOUT)).await? {
+            let mut after = None;
+            loop {
+                let page = statements.audit(day, after, Deadline::after(PAGE_TIMEOUT)).await?;
+                comparison.count(page.checked);
+                comparison.found(page.findings);
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(comparison)
+    }
+}
