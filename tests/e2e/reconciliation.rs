@@ -123,6 +123,8 @@ async fn a_lost_event_is_found_published_again_and_applied() {
     let event = line.get("_id").unwrap().clone();
     case.collection("inbox").delete_one(doc! { "_id.event": &event }).await.unwrap();
     case.collection("statements").delete_one(doc! { "_id.userId": user }).await.unwrap();
+    let merchant = case.collection("merchant_days");
+    merchant.update_one(doc! {}, doc! { "$inc": { "stockValueOut": -450_i64 } }).await.unwrap();
 
     let found = case.found_in_time().await;
     assert_eq!(Case::kinds(&found), ["lost_event"]);
@@ -163,7 +165,7 @@ async fn an_event_that_was_never_published_is_found_and_published() {
 #[tokio::test]
 async fn a_doubled_effect_is_found() {
     let case = Case::open("doubled").await;
-    // As a consumer that applies an event a second time leaves it: line and statement agree with each other.
+    // As a consumer that applies an event a second time leaves it: line and statements agree with each other.
     let mut line = case.lines().find_one(doc! { "kind": "payment_captured" }).await.unwrap().unwrap();
     let doubled = new_id();
     line.insert("_id", doubled);
@@ -175,6 +177,8 @@ async fn a_doubled_effect_is_found() {
     } };
     let statement = doc! { "_id.userId": line.get("userId").unwrap() };
     case.collection("statements").update_one(statement, again).await.unwrap();
+    let merchant = case.collection("merchant_days");
+    merchant.update_one(doc! {}, doc! { "$inc": { "sales": amount } }).await.unwrap();
     let found = case.found_in_time().await;
     assert_eq!(Case::kinds(&found), ["doubled_effect"]);
     assert_eq!(found[0]["subject"], uuid::Uuid::from_bytes(doubled.bytes()).to_string());

@@ -1,6 +1,7 @@
 //! A moment of the database that several processes read as of, and collections read in pages as of one.
 
 use std::future::IntoFuture as _;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use futures::stream::{self, BoxStream};
@@ -14,10 +15,8 @@ use service::Deadline;
 
 use crate::{ConvertError, Db, Error, Policy, bounded};
 
-/// The most documents of a page.
-const PAGE: usize = 1_000;
-/// Documents of a round trip to the server.
-const BATCH: u32 = 1_000;
+/// The documents of a page of small ones.
+pub const PAGE: NonZeroU32 = NonZeroU32::new(1_000).unwrap();
 /// How long a page may take, the sorting before the first included. The server keeps a moment for 300 s by default
 /// (`minSnapshotHistoryWindowInSeconds`), so waiting longer is in vain.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(240);
@@ -62,7 +61,7 @@ impl Db {
         Ok(Cut { seconds: time.time, increment: time.increment })
     }
 
-    /// What `pipeline` makes of a collection as of `cut`, or as of now, in pages of at most 1,000. It is read as it is
+    /// What `pipeline` makes of a collection as of `cut`, or as of now, in pages of at most `page` documents. It is read as it is
     /// taken, so memory does not grow with the collection; the server sorts and groups on disk beyond 100 MB.
     ///
     /// # Errors
@@ -72,6 +71,7 @@ impl Db {
         cut: Option<Cut>,
         collection: &'static str,
         pipeline: Vec<Document>,
+        page: NonZeroU32,
     ) -> BoxStream<'static, Result<Vec<D>, Error>>
     where
         T: DeserializeOwned + Send + Sync + Unpin + 'static,
@@ -79,7 +79,7 @@ impl Db {
     {
         let db = self.clone();
         let pages = async move {
-            let reading = open(&db, cut, collection, pipeline).await?;
+            let reading = open(&db, cut, collection, pipeline, page).await?;
             Ok::<_, Error>(stream::try_unfold(reading, next_page::<T>))
         };
         let pages = stream::once(pages).try_flatten();
@@ -95,13 +95,18 @@ impl Db {
     }
 }
 
-type Reading<T> = (ClientSession, SessionCursor<T>);
+struct Reading<T> {
+    session: ClientSession,
+    cursor: SessionCursor<T>,
+    page: NonZeroU32,
+}
 
 async fn open<T>(
     db: &Db,
     cut: Option<Cut>,
     collection: &str,
     pipeline: Vec<Document>,
+    page: NonZeroU32,
 ) -> Result<Reading<T>, Error>
 where
     T: DeserializeOwned + Send + Sync + Unpin + 'static,
@@ -110,25 +115,24 @@ where
     let mut session = bounded(deadline, |_| db.snapshot_at(cut)).await?;
     let documents = db.collection::<T>(Policy::Snapshot, collection);
     let aggregate = documents.aggregate(pipeline).allow_disk_use(true).max_time(deadline.remaining()?);
-    let aggregate = aggregate.batch_size(BATCH).with_type::<T>().session(&mut session);
+    let aggregate = aggregate.batch_size(page.get()).with_type::<T>().session(&mut session);
     let cursor = deadline.bound(aggregate.into_future()).await??;
-    Ok((session, cursor))
+    Ok(Reading { session, cursor, page })
 }
 
-async fn next_page<T>((mut session, mut cursor): Reading<T>) -> Result<Option<(Vec<T>, Reading<T>)>, Error>
+async fn next_page<T>(mut reading: Reading<T>) -> Result<Option<(Vec<T>, Reading<T>)>, Error>
 where
     T: DeserializeOwned + Send + Sync + Unpin,
 {
-    let page = bounded(Deadline::after(PAGE_TIMEOUT), |_| read_page(&mut session, &mut cursor)).await?;
-    Ok(if page.is_empty() { None } else { Some((page, (session, cursor))) })
+    let page = bounded(Deadline::after(PAGE_TIMEOUT), |_| read_page(&mut reading)).await?;
+    Ok(if page.is_empty() { None } else { Some((page, reading)) })
 }
 
-async fn read_page<T: DeserializeOwned>(
-    session: &mut ClientSession,
-    cursor: &mut SessionCursor<T>,
-) -> mongodb::error::Result<Vec<T>> {
-    let mut page = Vec::with_capacity(PAGE);
-    while page.len() < PAGE && cursor.advance(session).await? {
+async fn read_page<T: DeserializeOwned>(reading: &mut Reading<T>) -> mongodb::error::Result<Vec<T>> {
+    let Reading { session, cursor, page: most } = reading;
+    let most = usize::try_from(most.get()).unwrap_or(usize::MAX);
+    let mut page = Vec::with_capacity(most);
+    while page.len() < most && cursor.advance(session).await? {
         page.push(cursor.deserialize_current()?);
     }
     Ok(page)

@@ -55,21 +55,21 @@ impl Ledger {
         let wanted = doc! { "sku": 1, "delta": 1 };
         let pipeline =
             vec![doc! { "$match": filter }, doc! { "$sort": { "_id": 1 } }, doc! { "$project": wanted }];
-        self.db.pages::<MovementRow, _>(Some(cut), MOVEMENTS, pipeline)
+        self.db.pages::<MovementRow, _>(Some(cut), MOVEMENTS, pipeline, mongo::PAGE)
     }
 
     /// The counters of these SKUs, or of all when there are none, by SKU.
     pub fn audit_counters(&self, cut: Cut, skus: &[Sku]) -> Pages<SkuPieces> {
         let by_sku = doc! { "$sort": { "_id": 1 } };
         let pieces = doc! { "$project": { "pieces": "$available" } };
-        self.db.pages::<PiecesRow, _>(Some(cut), LEVELS, vec![of("_id", skus), by_sku, pieces])
+        self.db.pages::<PiecesRow, _>(Some(cut), LEVELS, vec![of("_id", skus), by_sku, pieces], mongo::PAGE)
     }
 
     /// What all movements of each of these SKUs, or of each SKU when there are none, add up to; by SKU.
     pub fn audit_movement_sums(&self, cut: Cut, skus: &[Sku]) -> Pages<SkuPieces> {
         let sum = doc! { "$group": { "_id": "$sku", "pieces": { "$sum": "$delta" } } };
         let by_sku = doc! { "$sort": { "_id": 1 } };
-        self.db.pages::<PiecesRow, _>(Some(cut), MOVEMENTS, vec![of("sku", skus), sum, by_sku])
+        self.db.pages::<PiecesRow, _>(Some(cut), MOVEMENTS, vec![of("sku", skus), sum, by_sku], mongo::PAGE)
     }
 }
 

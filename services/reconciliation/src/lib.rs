@@ -27,6 +27,9 @@ use events::Reader;
 use grpc::{Books, ReconciliationGrpc, StatementGrpc};
 use store::Runs;
 
+/// The consumer group.
+const GROUP: &str = "reconciliation";
+
 /// Runs the service until SIGTERM.
 ///
 /// # Errors
@@ -48,7 +51,7 @@ pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> any
     let statements = Statements::new(&db);
     let reader = Reader::new(config.statements.currency);
     let apply = Apply { statements: statements.clone(), reader };
-    Consumer::new(&db, &config.kafka, &config.consumer, "reconciliation", apply).start(&shell.tasks)?;
+    Consumer::new(&db, &config.kafka, &config.consumer, GROUP, apply).start(&shell.tasks)?;
     let runs = Runs::new(&db);
     let reconciler = Reconciler {
         db,

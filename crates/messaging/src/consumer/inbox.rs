@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::{FutureExt as _, TryStreamExt as _};
 use ids::EventId;
 use jiff::Timestamp;
-use mongo::{Abort, Db, Policy, TransactError, to_bson_time, to_bson_uuid};
+use mongo::{Abort, Db, Policy, TransactError, bounded, to_bson_time, to_bson_uuid};
 use mongodb::bson::{Binary, DateTime, Uuid, doc, spec::BinarySubtype};
 use mongodb::error::Error as DriverError;
 use mongodb::{ClientSession, Collection};
@@ -39,7 +39,7 @@ pub(super) struct InboxDocument {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct InboxId {
     group: String,
-    event: Uuid,
+    pub(super) event: Uuid,
 }
 
 /// A key whose events are parked.
@@ -64,13 +64,28 @@ pub(super) struct KeyId {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct ParkedEvent {
     #[serde(rename = "_id")]
-    pub(super) id: Uuid,
+    pub(super) id: InboxId,
     pub(super) group: String,
     pub(super) key: String,
     pub(super) number: i64,
     pub(super) kind: String,
     pub(super) payload: Binary,
     pub(super) since: DateTime,
+}
+
+/// Which of these events a group has dealt with: applied, or parked to be applied. The caller asks for at most 1,000.
+pub async fn recorded(
+    db: &Db,
+    group: &str,
+    events: &[EventId],
+    deadline: Deadline,
+) -> Result<HashSet<EventId>, mongo::Error> {
+    let inbox = db.collection::<InboxDocument>(Policy::Ledger, INBOX);
+    let ids = events.iter().map(|event| doc! { "group": group, "event": to_bson_uuid(event.as_uuid()) });
+    let filter = doc! { "_id": { "$in": ids.collect::<Vec<_>>() } };
+    let cursor = bounded(deadline, |left| inbox.find(filter).max_time(left)).await?;
+    let found: Vec<InboxDocument> = bounded(deadline, |_| cursor.try_collect()).await?;
+    Ok(found.into_iter().map(|one| mongo::from_bson_uuid(one.id.event).into()).collect())
 }
 
 /// What became of a batch.
@@ -227,7 +242,7 @@ impl Store {
             let Some(key) = keys.get_mut(&event.key) else { continue };
             touched.insert(event.key.clone());
             parked.push(ParkedEvent {
-                id: to_bson_uuid(event.id.as_uuid()),
+                id: InboxId { group: self.group.to_owned(), event: to_bson_uuid(event.id.as_uuid()) },
                 group: self.group.to_owned(),
                 key: event.key.clone(),
                 number: key.next,

@@ -29,6 +29,7 @@ use tokio::task::JoinError;
 use crate::kafka::DeadLetters;
 use crate::{ConsumerConfig, KafkaConfig, Received, Topic};
 use inbox::Inbox;
+pub use inbox::recorded;
 use offsets::Place;
 use rdkafka::message::OwnedMessage;
 use reader::BrokerClient;

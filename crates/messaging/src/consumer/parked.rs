@@ -20,8 +20,9 @@ use crate::kafka::{DeadLetter, HEADER_ID, HEADER_TYPE};
 
 /// How long the process that tries them may be silent before another does.
 const LEASE: Duration = Duration::from_secs(30);
-/// The most keys of a round.
+/// The most keys of a round, and the most batches of a key in it.
 const MAX_KEYS: i64 = 1_000;
+const MAX_BATCHES: usize = 1_000;
 
 /// Tries again until the process stops.
 pub(super) async fn retry<E: Effect>(core: Arc<Core<E>>, tasks: Tasks) -> Result<(), Infallible> {
@@ -57,13 +58,31 @@ async fn round<E: Effect>(core: &Core<E>, lease: &mut Lease) -> Result<(), mongo
         if !lease.hold(deadline()).await? {
             break;
         }
-        try_key(core, &key).await?;
+        // What one key's events are is no reason to leave the others waiting.
+        if let Err(error) = drain_key(core, &key, lease).await {
+            tracing::warn!(?error, group = store.group, key = key.id.key, "a parked key could not be tried");
+        }
     }
     Ok(())
 }
 
-/// Applies what is parked of a key: all of it or, when that fails, the first alone, which may have become too old to wait.
-async fn try_key<E: Effect>(core: &Core<E>, key: &ParkedKey) -> Result<(), mongo::Error> {
+/// Applies what is parked of a key as long as that goes on, so that a key gets out of the park while more is put behind it.
+async fn drain_key<E: Effect>(
+    core: &Core<E>,
+    key: &ParkedKey,
+    lease: &mut Lease,
+) -> Result<(), mongo::Error> {
+    for _ in 0..MAX_BATCHES {
+        if !try_key(core, key).await? || !lease.hold(Deadline::after(APPLY_TIMEOUT)).await? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Applies a batch of what is parked of a key or, when that fails, the first alone, which may have become too old to wait.
+/// Gives whether there may be more to do at once.
+async fn try_key<E: Effect>(core: &Core<E>, key: &ParkedKey) -> Result<bool, mongo::Error> {
     let deadline = Deadline::after(APPLY_TIMEOUT);
     let store = core.inbox.store();
     let most = i64::from(core.config.max_batch.get());
@@ -71,14 +90,14 @@ async fn try_key<E: Effect>(core: &Core<E>, key: &ParkedKey) -> Result<(), mongo
     let find = |left| store.events.find(filter).sort(doc! { "number": 1 }).limit(most).max_time(left);
     let cursor = bounded(deadline, find).await?;
     let events: Vec<ParkedEvent> = bounded(deadline, |_| cursor.try_collect()).await?;
+    let Some(first) = events.first() else { return Ok(false) };
     let failure = match apply(core, &events).await {
-        Ok(()) => return Ok(()),
+        Ok(()) => return Ok(true),
         Err(failure) => failure,
     };
-    let Some(first) = events.first() else { return Ok(()) };
     let failure = match events.get(..1) {
         Some(alone) if events.len() > 1 => match apply(core, alone).await {
-            Ok(()) => return Ok(()),
+            Ok(()) => return Ok(true),
             Err(failure) => failure,
         },
         _ => failure,
@@ -87,21 +106,22 @@ async fn try_key<E: Effect>(core: &Core<E>, key: &ParkedKey) -> Result<(), mongo
     tracing::warn!(group = store.group, key = key.id.key, reason = why, "a parked key can't be applied yet");
     let waited = ids::now().as_millisecond().saturating_sub(first.since.timestamp_millis());
     if i128::from(waited) > i128::try_from(core.config.parked_for().as_millis()).unwrap_or(i128::MAX) {
-        give_up(core, first, &why).await?;
+        return give_up(core, first, &why).await;
     }
-    Ok(())
+    Ok(false)
 }
 
 async fn apply<E: Effect>(core: &Core<E>, parked: &[ParkedEvent]) -> Result<(), TransactError<Refused>> {
     let mut items = Vec::with_capacity(parked.len());
     for event in parked {
-        let id: EventId = mongo::from_bson_uuid(event.id).into();
+        let id: EventId = mongo::from_bson_uuid(event.id.event).into();
         let read = Received::decode(id, &event.kind, &event.payload.bytes).map_err(|error| error.to_string());
         let item = read.and_then(|read| core.inbox.effect().read(&read));
         items.push(item.map_err(|reason| TransactError::Refused(Refused(reason)))?);
     }
     let (store, effect) = (core.inbox.store().clone(), core.inbox.effect().clone());
-    let (items, ids): (Arc<[_]>, Vec<Uuid>) = (items.into(), parked.iter().map(|event| event.id).collect());
+    let (items, ids): (Arc<[_]>, Vec<Uuid>) =
+        (items.into(), parked.iter().map(|event| event.id.event).collect());
     let key = parked.first().map(|event| event.key.clone()).unwrap_or_default();
     let deadline = Deadline::after(APPLY_TIMEOUT);
     let db = store.db.clone();
@@ -120,9 +140,10 @@ async fn apply<E: Effect>(core: &Core<E>, parked: &[ParkedEvent]) -> Result<(), 
     .await
 }
 
-/// Makes a parked event a dead letter. It is no longer in the inbox, so that it can be brought back.
-async fn give_up<E: Effect>(core: &Core<E>, event: &ParkedEvent, why: &str) -> Result<(), mongo::Error> {
-    let id: EventId = mongo::from_bson_uuid(event.id).into();
+/// Makes a parked event a dead letter; gives whether the broker has it. It is no longer in the inbox, so that it can be
+/// brought back.
+async fn give_up<E: Effect>(core: &Core<E>, event: &ParkedEvent, why: &str) -> Result<bool, mongo::Error> {
+    let id: EventId = mongo::from_bson_uuid(event.id.event).into();
     let (id_text, topic) = (id.to_string(), core.dead_letters.topic_of(&event.kind));
     let headers = [(HEADER_ID, &id_text), (HEADER_TYPE, &event.kind)]
         .into_iter()
@@ -132,10 +153,10 @@ async fn give_up<E: Effect>(core: &Core<E>, event: &ParkedEvent, why: &str) -> R
     let (key, payload) = (event.key.as_bytes(), event.payload.bytes.as_slice());
     let letter = DeadLetter { topic: &topic, key, payload, headers, place: None, reason: why };
     if !core.bury(letter).await {
-        return Ok(());
+        return Ok(false);
     }
     let store = core.inbox.store().clone();
-    let (event_key, stored_id) = (event.key.clone(), event.id);
+    let (event_key, stored_id) = (event.key.clone(), event.id.event);
     let db = store.db.clone();
     let removed = db.transact(Deadline::after(APPLY_TIMEOUT), move |session| {
         let (store, key) = (store.clone(), event_key.clone());
@@ -148,10 +169,10 @@ async fn give_up<E: Effect>(core: &Core<E>, event: &ParkedEvent, why: &str) -> R
         .boxed()
     });
     match removed.await {
-        Ok(()) => Ok(()),
+        Ok(()) => Ok(true),
         Err(TransactError::Refused(refused)) => {
             tracing::warn!(%refused, "a dead letter stays parked");
-            Ok(())
+            Ok(false)
         }
         Err(TransactError::Store(error)) => Err(error),
     }
@@ -166,7 +187,9 @@ impl Store {
         events: &[Uuid],
     ) -> Result<(), Abort<Refused>> {
         let id = doc! { "_id": { "group": self.group, "key": key } };
-        let deleted = self.events.delete_many(doc! { "_id": { "$in": events }, "group": self.group });
+        let parked: Vec<_> =
+            events.iter().map(|event| doc! { "group": self.group, "event": event }).collect();
+        let deleted = self.events.delete_many(doc! { "_id": { "$in": parked } });
         let deleted = deleted.session(&mut *session).await?.deleted_count;
         if deleted != u64::try_from(events.len()).unwrap_or(u64::MAX) {
             return Err(Abort::Refused(Refused("another process has tried them".to_owned())));

@@ -50,7 +50,7 @@ pub const INBOX_MIGRATIONS: &[Migration] = &[Migration {
                 "required": ["_id", "group", "key", "number", "kind", "payload", "since"],
                 "additionalProperties": false,
                 "properties": {
-                    "_id": { "bsonType": "binData" },
+                    "_id": { "bsonType": "object", "required": ["group", "event"] },
                     "group": { "bsonType": "string" },
                     "key": { "bsonType": "string", "minLength": 1 },
                     "number": { "bsonType": "long", "minimum": 0 },

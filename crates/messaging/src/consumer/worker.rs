@@ -65,9 +65,9 @@ impl<E: Effect> Worker<E> {
         match self.apply(all(), None).await {
             Ok(()) => {}
             // The database can't be had: no key would fare better alone, unless it is that key's doing.
-            Err(TransactError::Store(mongo::Error::Unavailable(_)))
-                if keys.iter().any(|key| key.attempts < self.core.config.attempts.get()) =>
-            {
+            Err(TransactError::Store(
+                mongo::Error::Unavailable(_) | mongo::Error::Deadline(_) | mongo::Error::OutcomeUnknown(_),
+            )) if keys.iter().any(|key| key.attempts < self.core.config.attempts.get()) => {
                 for mut key in keys {
                     key.attempts = key.attempts.saturating_add(1);
                     self.held.keep(key);

@@ -1,6 +1,6 @@
 //! Events that can't be applied, put aside with the reason.
 
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, Headers as _, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use tokio::sync::Mutex;
@@ -48,12 +48,17 @@ impl DeadLetters {
     pub(crate) async fn send(&self, letter: DeadLetter<'_>) -> Result<(), KafkaError> {
         let producer = self.producer().await?;
         let topic = format!("{}.dlt", letter.topic);
-        let headers = self.headers(&letter);
-        let record = FutureRecord::to(&topic).key(letter.key).payload(letter.payload).headers(headers);
-        match producer.send(record, REQUEST_TIMEOUT).await {
-            Ok(_) => Ok(()),
-            Err((error, _)) => Err(error),
+        let send = async |payload: &[u8]| {
+            let record =
+                FutureRecord::to(&topic).key(letter.key).payload(payload).headers(self.headers(&letter));
+            producer.send(record, REQUEST_TIMEOUT).await.map_err(|(error, _)| error)
+        };
+        match send(letter.payload).await {
+            // With its headers it is larger than what the broker took before: where it was says where to find it.
+            Err(KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge)) => send(&[]).await,
+            sent => sent,
         }
+        .map(drop)
     }
 
     /// The topic that events of a kind come from; empty for a kind that nobody here knows.

@@ -1,5 +1,7 @@
 //! The outbox for other services and for operators: what is kept, and publishing it again.
 
+use std::num::NonZeroU32;
+
 use envelope::Error;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use ids::EventId;
@@ -18,6 +20,8 @@ use tonic::{Request, Response, Status};
 
 use super::{COLLECTION, Outbox};
 
+/// Entries of a page; one may have 1,000 events.
+const LISTED: NonZeroU32 = NonZeroU32::new(50).unwrap();
 /// The most events of a message, unless one entry has more; an event takes about 120 bytes, and a message 4 MiB.
 const MAX_LISTED: usize = 10_000;
 /// The most entries that one call has published again.
@@ -50,7 +54,7 @@ impl Outbox {
         let in_order = doc! { "$sort": { "source": 1, "at": 1, "_id": 1 } };
         let without_payloads =
             doc! { "$project": { "at": 1, "unsent": 1, "events.id": 1, "events.kind": 1, "events.key": 1 } };
-        self.db.pages::<ListedEntry, _>(cut, COLLECTION, vec![of_span, in_order, without_payloads])
+        self.db.pages::<ListedEntry, _>(cut, COLLECTION, vec![of_span, in_order, without_payloads], LISTED)
     }
 
     /// Marks entries as not sent; gives how many of them are kept.
@@ -76,7 +80,7 @@ impl OutboxService for OutboxGrpc {
         };
         let from = time("from", request.from).map_err(service::grpc::reject)?;
         let to = time("to", request.to).map_err(service::grpc::reject)?;
-        let cut = request.as_of.map(|cut| Cut { seconds: cut.seconds, increment: cut.increment });
+        let cut = request.as_of.map(|cut| Cut::from((cut.seconds, cut.increment)));
         let to_message = |entries: Vec<Entry>| ListEventsResponse { entries };
         let pages = self.outbox.list(from, to, cut).flat_map(|page| match page {
             Ok(entries) => stream::iter(cut_up(entries)).map(Ok).boxed(),

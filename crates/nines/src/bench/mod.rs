@@ -8,12 +8,14 @@
 mod buyer;
 mod chart;
 mod drive;
+mod events;
 mod lanes;
 mod metrics;
 mod naive;
 mod naive_events;
 mod orders;
 mod overload;
+mod reconciled;
 mod replicas;
 mod rest;
 mod results;
@@ -45,6 +47,8 @@ enum What {
     Replicas(replicas::Replicas),
     /// Ten times more orders than can be taken.
     Overload(overload::Overload),
+    /// The way of an order to its statement, and comparing the books of many orders.
+    Events(events::Events),
 }
 
 impl Bench {
@@ -58,6 +62,7 @@ impl Bench {
             What::Rest(through_gateway) => through_gateway.run(progress).await,
             What::Replicas(replicas) => replicas.run(progress).await,
             What::Overload(overload) => overload.run(progress).await,
+            What::Events(events) => events.run(progress).await,
         }
     }
 }

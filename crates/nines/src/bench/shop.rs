@@ -135,6 +135,16 @@ impl Shop {
         (&self.uri, self.database.name())
     }
 
+    /// Its processes.
+    pub(super) fn platform(&self) -> &Platform {
+        &self.platform
+    }
+
+    /// Its database.
+    pub(super) fn mongo(&self) -> &Database {
+        &self.database
+    }
+
     /// The REST API, such as `http://127.0.0.1:20001`.
     pub(super) fn gateway(&self) -> String {
         self.platform.gateway_url()

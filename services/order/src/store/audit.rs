@@ -21,7 +21,7 @@ impl Store {
         };
         let pipeline =
             vec![doc! { "$match": of(orders) }, doc! { "$sort": { "_id": 1 } }, doc! { "$project": wanted }];
-        self.db.pages::<OrderRow, _>(Some(cut), ORDERS, pipeline)
+        self.db.pages::<OrderRow, _>(Some(cut), ORDERS, pipeline, mongo::PAGE)
     }
 
     /// What the lines of these orders, or of all when there are none, say of the movements that they name and that were
@@ -51,7 +51,7 @@ impl Store {
             doc! { "$group": { "_id": "$moved.id", "pieces": { "$sum": "$moved.pieces" } } },
             doc! { "$sort": { "_id": 1 } },
         ];
-        self.db.pages::<MovedRow, _>(Some(cut), ORDERS, pipeline)
+        self.db.pages::<MovedRow, _>(Some(cut), ORDERS, pipeline, mongo::PAGE)
     }
 }
 

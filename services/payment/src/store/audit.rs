@@ -17,7 +17,7 @@ impl Store {
         let mut filter = of_orders(orders);
         filter.insert("status", doc! { "$ne": Status::Declined.name() });
         let pipeline = vec![doc! { "$match": filter }, doc! { "$sort": { "orderId": 1, "_id": -1 } }];
-        self.db.pages::<PaymentDocument, _>(Some(cut), PAYMENTS, pipeline)
+        self.db.pages::<PaymentDocument, _>(Some(cut), PAYMENTS, pipeline, mongo::PAGE)
     }
 
     /// Entries that payments of these orders made, or of all when there are none; by the order's id.
@@ -28,20 +28,20 @@ impl Store {
             filter.insert("orderId", doc! { "$exists": true });
         }
         let pipeline = vec![doc! { "$match": filter }, doc! { "$sort": { "orderId": 1 } }];
-        self.db.pages::<EntryDocument, _>(Some(cut), ENTRIES, pipeline)
+        self.db.pages::<EntryDocument, _>(Some(cut), ENTRIES, pipeline, mongo::PAGE)
     }
 
     /// Entries of these accounts, or of all when there are none; by account and number.
     pub(crate) fn audit_account_entries(&self, cut: Cut, users: &[UserId]) -> Pages<Entry> {
         let in_order = doc! { "$sort": { "accountId": 1, "sequence": 1 } };
         let pipeline = vec![doc! { "$match": of_users("accountId", users) }, in_order];
-        self.db.pages::<EntryDocument, _>(Some(cut), ENTRIES, pipeline)
+        self.db.pages::<EntryDocument, _>(Some(cut), ENTRIES, pipeline, mongo::PAGE)
     }
 
     /// These accounts, or all when there are none; by the user's id.
     pub(crate) fn audit_accounts(&self, cut: Cut, users: &[UserId]) -> Pages<Account> {
         let pipeline = vec![doc! { "$match": of_users("_id", users) }, doc! { "$sort": { "_id": 1 } }];
-        self.db.pages::<AccountDocument, _>(Some(cut), ACCOUNTS, pipeline)
+        self.db.pages::<AccountDocument, _>(Some(cut), ACCOUNTS, pipeline, mongo::PAGE)
     }
 }
 

@@ -26,19 +26,24 @@ pub struct MerchantDay {
 impl MerchantDay {
     /// Counts a line.
     pub fn add(&mut self, line: &Line) {
-        let counted = match line.kind {
+        self.add_sums(line.kind, line.amount, line.pieces.max(0), line.pieces.min(0).saturating_abs());
+    }
+
+    /// Counts lines of one kind by their sums.
+    pub fn add_sums(&mut self, kind: Kind, amount: i64, pieces_in: i64, pieces_out: i64) {
+        let counted = match kind {
             Kind::PaymentCaptured => &mut self.sales,
             Kind::PaymentRefunded => &mut self.refunds,
             Kind::OrderPlaced => &mut self.stock_value_out,
             Kind::OrderCancelled | Kind::OrderExpired => &mut self.stock_value_back,
             Kind::StockMoved => {
-                let pieces = if line.pieces < 0 { &mut self.pieces_out } else { &mut self.pieces_in };
-                *pieces = pieces.saturating_add(line.pieces.saturating_abs());
+                self.pieces_in = self.pieces_in.saturating_add(pieces_in);
+                self.pieces_out = self.pieces_out.saturating_add(pieces_out);
                 return;
             }
             _ => return,
         };
-        *counted = counted.saturating_add(line.amount);
+        *counted = counted.saturating_add(amount);
     }
 
     /// The days that some lines belong to; days on which they change nothing are left out.

@@ -6,15 +6,17 @@ use std::future::IntoFuture as _;
 use futures::TryStreamExt as _;
 use ids::UserId;
 use jiff::civil::Date;
-use mongo::bounded;
+use mongo::{Policy, bounded};
 use mongodb::ClientSession;
 use mongodb::bson::{self, doc};
+use serde::Deserialize;
 use service::Deadline;
 
+use super::MERCHANT_DAYS;
 use super::Statements;
-use super::documents::{StatementDocument, user, user_key};
+use super::documents::{MerchantDocument, StatementDocument, kind, user, user_key};
 use crate::domain::checks::{self, Finding};
-use crate::domain::{Kind, Statement, StatementKey, Tally, Totals};
+use crate::domain::{Kind, MerchantDay, Statement, StatementKey, Tally, Totals};
 
 /// The most customers that are compared at once; what is held in memory is their totals.
 const PAGE: usize = 1_000;
@@ -62,6 +64,39 @@ impl Statements {
             checks::statement(key, statements.totals.get(user), lines.totals.get(user))
         };
         Ok(AuditPage { findings: users.iter().filter_map(compare).collect(), checked: users.len(), next })
+    }
+
+    /// Compares the merchant's day with its lines, both as of one moment.
+    pub async fn audit_merchant_day(
+        &self,
+        day: Date,
+        deadline: Deadline,
+    ) -> Result<Option<Finding>, mongo::Error> {
+        let mut session = bounded(deadline, |_| self.db.snapshot()).await?;
+        let of_day = doc! { "$match": { "day": day.to_string() } };
+        let counted =
+            |pieces: bson::Document| doc! { "$sum": { "$cond": [pieces, { "$abs": "$pieces" }, 0_i64] } };
+        let sums = doc! { "$group": {
+            "_id": "$kind",
+            "amount": { "$sum": "$amount" },
+            "piecesIn": counted(doc! { "$gt": ["$pieces", 0] }),
+            "piecesOut": counted(doc! { "$lt": ["$pieces", 0] }),
+        } };
+        let sums =
+            self.counted.aggregate([of_day, sums]).max_time(deadline.remaining()?).with_type::<KindSums>();
+        let mut sums = deadline.bound(sums.session(&mut session).into_future()).await??;
+        let mut lines = MerchantDay::default();
+        while let Some(sum) = deadline.bound(sums.next(&mut session)).await?.transpose()? {
+            lines.add_sums(kind(&sum.kind)?, sum.amount, sum.pieces_in, sum.pieces_out);
+        }
+        let slots = self.db.collection::<MerchantDocument>(Policy::Snapshot, MERCHANT_DAYS);
+        let slots = slots.find(doc! { "_id.day": day.to_string() }).max_time(deadline.remaining()?);
+        let mut slots = deadline.bound(slots.session(&mut session).into_future()).await??;
+        let mut kept = MerchantDay::default();
+        while let Some(slot) = deadline.bound(slots.next(&mut session)).await?.transpose()? {
+            slot.add_to(&mut kept);
+        }
+        Ok(checks::merchant_day(day, &kept, &lines))
     }
 
     async fn statements_after(
@@ -114,4 +149,15 @@ impl Statements {
         let totals = tallies.into_iter().map(|(owner, tallies)| (owner, Totals::of(tallies))).collect();
         Ok(Side { totals, more })
     }
+}
+
+/// The sums of a day's lines of one kind.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct KindSums {
+    #[serde(rename = "_id")]
+    kind: String,
+    amount: i64,
+    pieces_in: i64,
+    pieces_out: i64,
 }

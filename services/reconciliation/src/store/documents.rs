@@ -176,7 +176,7 @@ pub(super) fn event_key(event: EventId) -> bson::Uuid {
     to_bson_uuid(event.as_uuid())
 }
 
-fn kind(name: &str) -> Result<Kind, ConvertError> {
+pub(super) fn kind(name: &str) -> Result<Kind, ConvertError> {
     Kind::from_name(name).ok_or(ConvertError { what: "kind of line" })
 }
 

@@ -7,15 +7,15 @@ use futures::stream::{BoxStream, StreamExt as _};
 use ids::{OrderId, Sku, UserId};
 use jiff::Timestamp;
 use jiff::civil::Date;
-use mongo::{ConvertError, Cut, bounded, from_bson_time, from_bson_uuid, to_bson_time};
+use mongo::{ConvertError, Cut, bounded, from_bson_time, from_bson_uuid, to_bson_time, to_bson_uuid};
 use mongodb::bson::{self, Document, doc};
 use serde::Deserialize;
 use service::Deadline;
 
-use super::documents::{day, event};
+use super::documents::{day, event, kind};
 use super::{LINES, Statements};
-use crate::domain::TimedEffect;
 use crate::domain::checks::Effect;
+use crate::domain::{Kind, TimedEffect};
 
 /// What events of a span of time were about.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,11 +44,11 @@ impl Statements {
             doc! { "$sort": { "at": 1, "_id": 1 } },
             doc! { "$project": { "at": 1, "kind": 1, "subject": 1 } },
         ];
-        self.db.pages::<EffectRow, _>(Some(cut), LINES, pipeline).map(|page| Ok(page?)).boxed()
+        self.db.pages::<EffectRow, _>(Some(cut), LINES, pipeline, mongo::PAGE).map(|page| Ok(page?)).boxed()
     }
 
-    /// What the applied events of a span of time were about. It stops, with what it has until then, once one of the sets
-    /// has more than `most`.
+    /// What the applied events were about whose ids were made in a span of time. It stops, with what it has until then, once
+    /// one of the sets has more than `most`.
     pub(crate) async fn touched(
         &self,
         (from, to): (Timestamp, Timestamp),
@@ -56,22 +56,24 @@ impl Statements {
         deadline: Deadline,
     ) -> Result<Touched, mongo::Error> {
         let lines = self.lines.clone_with_type::<TouchedRow>();
-        let filter = doc! { "at": { "$gte": to_bson_time(from), "$lt": to_bson_time(to) } };
+        let made_at = |time| to_bson_uuid(ids::lowest_at(time));
+        let filter = doc! { "_id": { "$gte": made_at(from), "$lt": made_at(to) } };
         let wanted = doc! { "_id": 0, "kind": 1, "subject": 1, "userId": 1, "orderId": 1 };
         let find = |left| lines.find(filter).projection(wanted).max_time(left);
         let mut cursor = bounded(deadline, find).await?;
         let mut touched = Touched::default();
         while let Some(row) = deadline.bound(cursor.try_next()).await?? {
             touched.orders.extend(row.order_id.map(|id| OrderId::from(from_bson_uuid(id))));
-            match row.kind.as_str() {
-                "stock_moved" => {
+            match kind(&row.kind)? {
+                Kind::StockMoved => {
                     let sku = row.subject.parse().map_err(|_| ConvertError { what: "line" })?;
                     touched.skus.insert(sku);
                 }
-                kind if kind.starts_with("account_") => {
+                Kind::AccountDeposit | Kind::AccountPayment | Kind::AccountRefund => {
                     touched.users.extend(row.user_id.map(|id| UserId::from(from_bson_uuid(id))));
                 }
-                _ => {}
+                Kind::OrderPlaced | Kind::OrderPaid | Kind::OrderCancelled | Kind::OrderExpired => {}
+                Kind::PaymentCaptured | Kind::PaymentDeclined | Kind::PaymentRefunded => {}
             }
             if touched.most() > most {
                 break;

@@ -24,7 +24,7 @@ use documents::{
     CountedLine, LineDocument, MerchantDocument, StatementDocument, merchant_update, statement_update,
     user_key,
 };
-pub(crate) use runs::{ExceptionKey, Runs};
+pub(crate) use runs::{ExceptionKey, Runs, Seen};
 pub(crate) use schema::migrations;
 
 const LINES: &str = "statement_lines";

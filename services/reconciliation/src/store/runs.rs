@@ -42,6 +42,14 @@ struct ProgressDocument {
     compared_to: DateTime,
 }
 
+/// What is known of a difference that was seen before.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Seen {
+    pub(crate) first_at: Timestamp,
+    /// How often its remedy was accepted.
+    pub(crate) healed: u32,
+}
+
 /// Where a list of exceptions goes on.
 pub(crate) type ExceptionKey = (String, String);
 
@@ -152,13 +160,13 @@ impl Runs {
         Ok(bounded(deadline, find).await?.map(Run::try_from).transpose()?)
     }
 
-    /// When each of these subjects' differences was first seen, of those that were seen since `since`.
-    pub(crate) async fn first_seen(
+    /// What is known of the differences of these findings that were seen since `since`.
+    pub(crate) async fn seen_before(
         &self,
         findings: &[Finding],
         since: Timestamp,
         deadline: Deadline,
-    ) -> Result<HashMap<ExceptionKey, Timestamp>, mongo::Error> {
+    ) -> Result<HashMap<ExceptionKey, Seen>, mongo::Error> {
         let mut seen = HashMap::new();
         for chunk in findings.chunks(CHUNK) {
             let subjects: Vec<_> = chunk.iter().map(|finding| finding.subject.as_str()).collect();
@@ -167,8 +175,11 @@ impl Runs {
             let found: Vec<ExceptionDocument> = bounded(deadline, |_| cursor.try_collect()).await?;
             for document in found {
                 let at = from_bson_time(document.first_seen_at)?;
-                let first = seen.entry((document.kind, document.subject)).or_insert(at);
-                *first = at.min(*first);
+                let healed = u32::from(document.healing.is_some_and(|healing| healing.done));
+                let key = (document.kind, document.subject);
+                let seen = seen.entry(key).or_insert(Seen { first_at: at, healed: 0 });
+                seen.first_at = at.min(seen.first_at);
+                seen.healed += healed;
             }
         }
         Ok(seen)

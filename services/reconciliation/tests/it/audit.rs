@@ -52,6 +52,19 @@ async fn a_line_without_its_statement_and_a_statement_without_its_lines_are_foun
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_merchant_s_day_that_is_not_the_sum_of_its_lines_is_found() {
+    let world = with_one_statement("merchant").await;
+    let audit = async || world.statements.audit_merchant_day(day("2026-11-24"), deadline()).await.unwrap();
+    assert_eq!(audit().await, None);
+    world.collection("merchant_days").update_one(doc! {}, doc! { "$inc": { "sales": 1_i64 } }).await.unwrap();
+    let finding = audit().await.unwrap();
+    assert_eq!(
+        (finding.difference, finding.subject.as_str()),
+        (Difference::StatementDiffers, "merchant 2026-11-24")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn more_customers_than_a_page_are_all_compared_and_the_last_one_s_fault_is_found() {
     let world = World::start("pages").await;
     let today = day("2026-11-24");

@@ -24,9 +24,24 @@ pub(crate) struct Comparison {
 }
 
 impl Comparison {
-    fn new(check: Check, as_of: Timestamp) -> Self {
+    pub(super) fn new(check: Check, as_of: Timestamp) -> Self {
         let result = CheckResult { check, compared: 0, differences: 0, as_of };
         Self { result, findings: Vec::new() }
+    }
+
+    /// Adds what another part of the same check has come to.
+    pub(super) fn add(&mut self, other: Self) {
+        let left_out =
+            other.result.differences.saturating_sub(u64::try_from(other.findings.len()).unwrap_or(u64::MAX));
+        self.result.compared = self.result.compared.saturating_add(other.result.compared);
+        self.result.as_of = self.result.as_of.max(other.result.as_of);
+        self.found(other.findings);
+        self.result.differences = self.result.differences.saturating_add(left_out);
+    }
+
+    /// Whether each difference is among the findings.
+    pub(super) fn is_whole(&self) -> bool {
+        u64::try_from(self.findings.len()).is_ok_and(|kept| kept == self.result.differences)
     }
 
     /// Counts things that were compared.

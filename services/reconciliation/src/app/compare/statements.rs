@@ -10,15 +10,21 @@ use super::Comparison;
 use crate::domain::Check;
 use crate::store::Statements;
 
+/// How many days are compared, the newest: what is older does not change any more.
+const DAYS: usize = 31;
 /// How long a page of 1,000 customers may take.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(240);
 
 impl Comparison {
-    /// The statements of every day against their lines, each page of customers as of a moment of its own, since a statement
+    /// The merchant's and the customers' statements of the last days against their lines, each page of customers as of a moment of its own, since a statement
     /// and its lines change together.
     pub(crate) async fn of_statements(statements: &Statements, cut: Cut) -> Result<Self, Error> {
         let mut comparison = Self::new(Check::Statements, cut.time());
-        for day in statements.days(Deadline::after(PAGE_TIMEOUT)).await? {
+        let days = statements.days(Deadline::after(PAGE_TIMEOUT)).await?;
+        for day in days.into_iter().rev().take(DAYS) {
+            let merchant = statements.audit_merchant_day(day, Deadline::after(PAGE_TIMEOUT)).await?;
+            comparison.count(1);
+            comparison.found(merchant);
             let mut after = None;
             loop {
                 let page = statements.audit(day, after, Deadline::after(PAGE_TIMEOUT)).await?;

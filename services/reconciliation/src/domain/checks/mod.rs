@@ -10,8 +10,10 @@ mod stock;
 pub use accounts::{Account, Entry, EntryKind, account, chain, entries_of_payment};
 pub use events::{Effect, KeptEvent, events_and_effects};
 pub use orders::{Order, OrderStatus, Payment, PaymentStatus, payments_of_order};
-pub use statements::statement;
+pub use statements::{merchant_day, statement};
 pub use stock::{Movement, counter, movement};
+
+use ids::EventId;
 
 use super::Remedy;
 
@@ -109,6 +111,11 @@ impl Finding {
             found: found.to_string(),
             remedy: None,
         }
+    }
+
+    /// The event that was not applied, if that is what was found.
+    pub fn lost_event(&self) -> Option<EventId> {
+        (self.difference == Difference::LostEvent).then(|| self.subject.parse().ok()).flatten()
     }
 
     fn with_remedy(self, remedy: Option<Remedy>) -> Self {

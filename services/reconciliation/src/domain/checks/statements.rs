@@ -1,7 +1,9 @@
 //! Statements against their lines.
 
+use jiff::civil::Date;
+
 use super::{Difference, Finding};
-use crate::domain::{StatementKey, Totals};
+use crate::domain::{MerchantDay, StatementKey, Totals};
 
 /// Compares a statement with the totals of its lines, both of one moment; `None` is a side that has nothing.
 pub fn statement(key: StatementKey, statement: Option<&Totals>, lines: Option<&Totals>) -> Option<Finding> {
@@ -14,6 +16,14 @@ pub fn statement(key: StatementKey, statement: Option<&Totals>, lines: Option<&T
     };
     let subject = format!("{} {}", key.user, key.day);
     Some(Finding::new(Difference::StatementDiffers, subject, say(lines), say(statement)))
+}
+
+/// Compares the merchant's day with the sums of its lines, both of one moment.
+pub fn merchant_day(day: Date, kept: &MerchantDay, lines: &MerchantDay) -> Option<Finding> {
+    (kept != lines).then(|| {
+        let subject = format!("merchant {day}");
+        Finding::new(Difference::StatementDiffers, subject, format!("{lines:?}"), format!("{kept:?}"))
+    })
 }
 
 #[cfg(test)]
