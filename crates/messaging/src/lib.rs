@@ -18,7 +18,7 @@ mod payload;
 mod topic;
 
 pub use config::{ConsumerConfig, KafkaConfig, OutboxConfig};
-pub use consumer::{Consumer, Effect, INBOX_MIGRATIONS, Refused, recorded};
+pub use consumer::{Consumer, Effect, INBOX_MIGRATIONS, Lag, Refused, recorded};
 pub use event::Event;
 pub use kafka::{
     DeadLetterError, DeadLetterLog, Letter, LetterPlace, Letters, Origin, Received, Republished,

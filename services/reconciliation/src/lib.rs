@@ -51,13 +51,14 @@ pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> any
     let statements = Statements::new(&db);
     let reader = Reader::new(config.statements.currency);
     let apply = Apply { statements: statements.clone(), reader };
-    Consumer::new(&db, &config.kafka, &config.consumer, GROUP, apply).start(&shell.tasks)?;
+    let lag = Consumer::new(&db, &config.kafka, &config.consumer, GROUP, apply).start(&shell.tasks)?;
     let runs = Runs::new(&db);
     let reconciler = Reconciler {
         db,
         books: Books::new(&config.upstreams),
         statements: statements.clone(),
         runs: runs.clone(),
+        lag,
         config: config.reconciliation.clone(),
     };
     shell.tasks.spawn("reconciliation", OnFailure::Stop, reconciler.run(shell.tasks.clone()));

@@ -33,6 +33,7 @@ pub use inbox::recorded;
 use offsets::Place;
 use rdkafka::message::OwnedMessage;
 use reader::BrokerClient;
+pub use reader::Lag;
 pub use schema::INBOX_MIGRATIONS;
 use worker::Worker;
 
@@ -48,6 +49,10 @@ pub trait Effect: Send + Sync + 'static {
 
     /// Reads an event; an error says why it can never be applied, and makes it a dead letter.
     fn read(&self, event: &Received) -> Result<Self::Item, String>;
+
+    /// What applying it writes to, beside what is its own: events of one place are applied by one worker, so that workers don't
+    /// meet there. All events of a key must have the same place.
+    fn place<'a>(&self, item: &'a Self::Item) -> &'a str;
 
     /// Applies events in the caller's transaction, which may run many times. Each comes once, those of a key in order.
     /// An error means that none of them was applied; it is tried again.
@@ -106,17 +111,18 @@ impl<E: Effect> Consumer<E> {
         self
     }
 
-    /// Applies events until the process stops.
+    /// Applies events until the process stops; gives how far behind it is.
     ///
     /// # Errors
     /// When the broker's client can't be made of the configuration. A broker that is not there is waited for.
-    pub fn start(self, tasks: &Tasks) -> Result<(), KafkaError> {
+    pub fn start(self, tasks: &Tasks) -> Result<Lag, KafkaError> {
         let Self { db, kafka, config, group, topics, effect } = self;
         let client = BrokerClient::new(&kafka, group)?;
         let burst = config.max_events_per_second.max(config.max_batch);
         let rate = RateLimiter::direct(Quota::per_second(config.max_events_per_second).allow_burst(burst));
         let dead_letters = DeadLetters::new(kafka.clone(), group);
         let inbox = Inbox::new(db, group, effect, &config);
+        let lag = client.lag.clone();
         let core = Arc::new(Core { inbox, config, client, dead_letters, rate });
         let (part, ended) = mpsc::channel(1);
         let mut queues = Vec::new();
@@ -131,7 +137,7 @@ impl<E: Effect> Consumer<E> {
         let reader = reader::read(core.clone(), kafka, topics, queues, tasks.clone());
         tasks.spawn("consumer-reader", OnFailure::Stop, as_part(part, reader));
         tasks.spawn("consumer-leave", OnFailure::Stop, leave(core, ended));
-        Ok(())
+        Ok(lag)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Takes messages from the broker and hands each to the worker of its key.
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rapidhash::v3::rapidhash_v3;
@@ -23,26 +23,46 @@ const PAUSE: Duration = Duration::from_secs(1);
 const FETCHED_AHEAD: u32 = 2_000;
 const FETCHED_AHEAD_KIB: u32 = 16 * 1_024;
 
+/// How many events the broker has that a process has not applied yet, of the partitions that are its own.
+#[derive(Debug, Clone, Default)]
+pub struct Lag(Arc<Mutex<Option<u64>>>);
+
+impl Lag {
+    /// As the client last told it, 5 s ago at most; `None` before it first did.
+    pub fn events(&self) -> Option<u64> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, events: u64) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(events);
+    }
+}
+
 /// The broker's client and what was taken through it.
 pub(super) struct BrokerClient {
     consumer: Arc<StreamConsumer<Watcher>>,
     offsets: Arc<Offsets>,
+    pub(super) lag: Lag,
 }
 
 /// Hears of rebalances and of how much waits.
 struct Watcher {
     group: &'static str,
     offsets: Arc<Offsets>,
+    lag: Lag,
 }
 
 impl ClientContext for Watcher {
     fn stats(&self, statistics: Statistics) {
+        let mut all = 0_u64;
         for (topic, told) in statistics.topics {
             let lags = told.partitions.values().map(|partition| partition.consumer_lag.max(0));
             let lag = i32::try_from(lags.sum::<i64>()).unwrap_or(i32::MAX);
             let labels = [("group", self.group.to_owned()), ("topic", topic)];
             metrics::gauge!("consumer_lag_events", &labels).set(f64::from(lag));
+            all = all.saturating_add(u64::try_from(lag).unwrap_or_default());
         }
+        self.lag.set(all);
     }
 }
 
@@ -58,7 +78,7 @@ impl ConsumerContext for Watcher {
 
 impl BrokerClient {
     pub(super) fn new(kafka: &KafkaConfig, group: &'static str) -> Result<Self, KafkaError> {
-        let offsets = Arc::new(Offsets::default());
+        let (offsets, lag) = (Arc::new(Offsets::default()), Lag::default());
         let consumer = client_config(kafka, group)
             .set("group.id", format!("{}.{group}", kafka.prefix))
             .set("auto.offset.reset", "earliest")
@@ -75,8 +95,8 @@ impl BrokerClient {
             .set("heartbeat.interval.ms", "1000")
             .set("fetch.wait.max.ms", "100")
             .set("statistics.interval.ms", "5000")
-            .create_with_context(Watcher { group, offsets: offsets.clone() })?;
-        Ok(Self { consumer: Arc::new(consumer), offsets })
+            .create_with_context(Watcher { group, offsets: offsets.clone(), lag: lag.clone() })?;
+        Ok(Self { consumer: Arc::new(consumer), offsets, lag })
     }
 
     /// Messages are done: their offsets are committed as soon as all below them are.
@@ -145,14 +165,15 @@ async fn deliver<E: Effect>(
     queues: &[mpsc::Sender<Delivered<E::Item>>],
     message: OwnedMessage,
 ) {
-    let place = core.client.offsets.take(message.topic(), message.partition(), message.offset());
+    let from = core.client.offsets.take(message.topic(), message.partition(), message.offset());
     let key = String::from_utf8_lossy(message.key().unwrap_or_default()).into_owned();
     let event = Received::read(&message).map_err(|unreadable| unreadable.to_string());
     let event = event.and_then(|event| Ok((event.clone(), core.inbox.effect().read(&event)?)));
-    let hash = rapidhash_v3(key.as_bytes());
+    let place = event.as_ref().map_or(key.as_str(), |(_, item)| core.inbox.effect().place(item));
+    let hash = rapidhash_v3(place.as_bytes());
     let turn = usize::try_from(hash % u64::try_from(queues.len()).unwrap_or(u64::MAX)).unwrap_or_default();
     if let Some(queue) = queues.get(turn)
-        && queue.send(Delivered { place, key, message, event }).await.is_err()
+        && queue.send(Delivered { place: from, key, message, event }).await.is_err()
     {
         tracing::debug!("an event came after its worker had ended");
     }

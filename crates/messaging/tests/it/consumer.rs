@@ -66,6 +66,10 @@ impl Effect for Numbers {
         }
     }
 
+    fn place<'a>(&self, (sku, _): &'a Self::Item) -> &'a str {
+        sku
+    }
+
     fn apply<'a>(
         &'a self,
         session: &'a mut ClientSession,

@@ -126,9 +126,11 @@ impl Events {
         let drained_in = started.elapsed();
         let drained = bench.shop.applied_events().await?.saturating_sub(applied);
 
+        bench.shop.stop_consumer().await?;
         while bench.shop.count_orders().await? < self.orders {
             bench.drive(Pace::Closed, FILL).await?;
         }
+        bench.shop.start_consumer().await?;
         bench.until_all_is_applied().await?;
         let reconciled = bench.shop.reconcile().await?;
         ensure!(reconciled.differences == 0, "the reconciliation found differences: {reconciled:?}");

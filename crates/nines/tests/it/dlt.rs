@@ -33,6 +33,10 @@ impl Effect for Never {
         Err("nothing is wanted".to_owned())
     }
 
+    fn place<'a>(&self, (): &'a ()) -> &'a str {
+        ""
+    }
+
     fn apply<'a>(
         &'a self,
         _: &'a mut ClientSession,

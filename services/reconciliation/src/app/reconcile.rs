@@ -10,6 +10,7 @@ use ids::EventId;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use messaging::Lag;
 use mongo::{Cut, Db, Lease};
 use service::{Deadline, Tasks};
 use tokio::time::Instant;
@@ -40,6 +41,8 @@ const MADE_APART: Duration = Duration::from_secs(1);
 const SHORTEST_SLICE: Duration = Duration::from_secs(5 * 60);
 const LONGEST_SLICE: Duration = Duration::from_secs(6 * 60 * 60);
 const FEW_EVENTS: u64 = 100_000;
+/// With so many events still to be applied, the consumer is not behind but at work.
+const FEW_BEHIND: u64 = 10_000;
 /// How many events are looked up at once.
 const MAX_LOOKED_UP: usize = 1_000;
 /// How often the remedy of a difference is tried between two runs of everything.
@@ -54,6 +57,8 @@ pub(crate) struct Reconciler {
     pub(crate) books: Books,
     pub(crate) statements: Statements,
     pub(crate) runs: Runs,
+    /// How far behind this process is with applying events.
+    pub(crate) lag: Lag,
     pub(crate) config: ReconciliationConfig,
 }
 
@@ -112,6 +117,10 @@ impl Reconciler {
                 *held = None;
             }
             return ended;
+        }
+        // What the consumer has still to apply is not lost. Publishing it again would only add to it.
+        if self.lag.events().is_none_or(|behind| behind > FEW_BEHIND) {
+            return Ok(());
         }
         if let Some(progress) = held.as_mut().filter(|progress| progress.next_at <= Instant::now()) {
             progress.next_at = Instant::now() + self.config.incremental_period();
@@ -213,18 +222,23 @@ impl Reconciler {
         Ok(all)
     }
 
-    /// The events of a time against what was applied. What is parked is no longer a matter of publishing it again.
+    /// The events of a time against what was applied. What the inbox knows is parked, or was applied after the cut: publishing it
+    /// again would bring nothing.
     async fn events(&self, cut: Cut, span: (Timestamp, Timestamp)) -> Result<Comparison, Error> {
         let mut comparison = Comparison::of_events(&self.books, &self.statements, cut, span).await?;
         let lost: Vec<EventId> = comparison.findings.iter().filter_map(Finding::lost_event).collect();
+        let comes_yet = self.lag.events().is_some_and(|behind| behind > FEW_BEHIND);
         for chunk in lost.chunks(MAX_LOOKED_UP) {
-            let parked = messaging::recorded(&self.db, GROUP, chunk, deadline()).await?;
+            let recorded = messaging::recorded(&self.db, GROUP, chunk, deadline()).await?;
             for finding in &mut comparison.findings {
-                if finding.lost_event().is_some_and(|event| parked.contains(&event)) {
+                if finding.lost_event().is_some_and(|event| recorded.contains(&event)) {
                     finding.remedy = None;
-                    finding.found = "parked until it can be applied".to_owned();
+                    finding.found = "parked, or applied since".to_owned();
                 }
             }
+        }
+        for finding in comparison.findings.iter_mut().filter(|finding| finding.lost_event().is_some()) {
+            finding.remedy = finding.remedy.filter(|_| !comes_yet);
         }
         Ok(comparison)
     }

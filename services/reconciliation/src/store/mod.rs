@@ -31,7 +31,7 @@ const LINES: &str = "statement_lines";
 const STATEMENTS: &str = "statements";
 const MERCHANT_DAYS: &str = "merchant_days";
 /// Into how many documents a merchant's day is split, so that batches that are applied side by side seldom meet.
-const SLOTS: u8 = 16;
+const SLOTS: u8 = 64;
 
 /// The statements. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -107,7 +107,7 @@ impl Statements {
     ) -> Result<BTreeMap<Date, MerchantDay>, mongo::Error> {
         let filter = doc! { "_id.day": { "$gte": span.from.to_string(), "$lte": span.to.to_string() } };
         let cursor = bounded(deadline, |left| self.merchant_days.find(filter).max_time(left)).await?;
-        // At most 366 days of 16 slots.
+        // At most 366 days of 64 slots.
         let slots: Vec<MerchantDocument> = bounded(deadline, |_| cursor.try_collect()).await?;
         let mut days = BTreeMap::<Date, MerchantDay>::new();
         for slot in slots {
