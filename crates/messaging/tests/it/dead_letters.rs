@@ -65,6 +65,10 @@ impl Effect for Picky {
         reads.then(|| number(&event.payload)).ok_or_else(|| "not to be read".to_owned())
     }
 
+    fn place<'a>(&self, _: &'a i64) -> &'a str {
+        ""
+    }
+
     fn apply<'a>(
         &'a self,
         session: &'a mut ClientSession,
