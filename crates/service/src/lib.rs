@@ -5,7 +5,6 @@ mod admin;
 mod caller;
 pub mod config;
 mod context;
-mod deadline;
 mod entry;
 pub mod grpc;
 pub mod page;
@@ -17,9 +16,9 @@ mod upstream;
 
 pub use caller::{Caller, Role};
 pub use context::RequestContext;
-pub use deadline::{Deadline, Expired};
 pub use entry::{Command, ServiceConfig, run_main};
 pub use readiness::Readiness;
+pub use resilience::{Deadline, Expired};
 pub use shell::Shell;
 pub use tasks::{OnFailure, Tasks};
 pub use upstream::{Replica, Upstream};

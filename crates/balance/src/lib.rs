@@ -1,0 +1,1 @@
+//! A gRPC channel over many replicas.
