@@ -8,7 +8,7 @@ BIN := target/debug
 KAFKA_TESTS := --workspace --exclude gateway --exclude mongo --exclude user \
 	--test stack --test it --test e2e
 
-.PHONY: help build run down test test-kafka test-api lint lint-proto proto-baseline fmt bench bench-orders bench-events deny
+.PHONY: help build run down test test-kafka test-api lint lint-proto proto-baseline fmt bench bench-orders bench-gateway bench-events deny
 
 help: ## List what can be done
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 16
@@ -54,6 +54,10 @@ bench: ## Real baskets as orders over REST, 16 and 64 clients side by side
 bench-orders: ## One transaction per order against the commit lanes; draws the README's chart
 	cargo build --release --workspace --bins --locked
 	target/release/nines bench orders --chart docs/charts/bench-orders.svg
+
+bench-gateway: ## The latency and CPU that the gateway adds, and its cached reads
+	cargo build --release --workspace --bins --locked
+	target/release/nines bench gateway
 
 bench-events: ## How far statements are behind, what a backlog costs, and the reconciliation of 1,000,000 orders
 	cargo build --release --workspace --bins --locked

@@ -9,6 +9,7 @@ mod buyer;
 mod chart;
 mod drive;
 mod events;
+mod gateway;
 mod lanes;
 mod metrics;
 mod naive;
@@ -47,6 +48,11 @@ enum What {
     Replicas(replicas::Replicas),
     /// Ten times more orders than can be taken.
     Overload(overload::Overload),
+    /// The latency and the CPU that the gateway adds, and its cached reads.
+    Gateway(gateway::GatewayCost),
+    /// The other side of `gateway`, in a process of its own.
+    #[command(hide = true)]
+    Bare(gateway::Bare),
     /// The way of an order to its statement, and comparing the books of many orders.
     Events(events::Events),
 }
@@ -62,6 +68,8 @@ impl Bench {
             What::Rest(through_gateway) => through_gateway.run(progress).await,
             What::Replicas(replicas) => replicas.run(progress).await,
             What::Overload(overload) => overload.run(progress).await,
+            What::Gateway(gateway) => gateway.run(progress).await,
+            What::Bare(bare) => bare.run().await,
             What::Events(events) => events.run(progress).await,
         }
     }

@@ -158,6 +158,14 @@ impl Shop {
         self.order_names().map(|name| Ok(self.platform.grpc_url(&name)?)).collect()
     }
 
+    /// The gRPC address of inventory.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(super) fn inventory(&self) -> anyhow::Result<String> {
+        Ok(self.platform.grpc_url("inventory")?)
+    }
+
     /// What the order replicas count.
     ///
     /// # Errors
