@@ -10,4 +10,4 @@ mod status;
 pub use error::{Detail, Error};
 pub use json::{Failure, Problem, Success};
 pub use reason::Reason;
-pub use status::is_unanswered;
+pub use status::{is_unanswered, was_never_sent};

@@ -1,9 +1,9 @@
 //! The gRPC form of an error: a status with `google.rpc` details.
 
 use std::collections::HashMap;
-use std::error::Error as _;
+use std::error::Error as StdError;
 
-use tonic::{Code, Status, TimeoutExpired};
+use tonic::{Code, ConnectError, Status, TimeoutExpired};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::{Detail, Error, Reason};
@@ -57,6 +57,31 @@ pub fn is_unanswered(status: &Status) -> bool {
         cause = error.source();
     }
     unanswered
+}
+
+/// Whether a call, which failed with this error or because of it, is known not to have reached the peer's code: no
+/// connection was made, the request was not written to one, or the peer said that it left the stream alone (RFC 9113,
+/// sections 6.8 and 8.7). Asking again is safe then, whatever was asked for.
+pub fn was_never_sent(error: &(dyn StdError + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.is::<ConnectError>()
+            || error
+                .downcast_ref()
+                .is_some_and(|error: &hyper::Error| error.is_canceled() || error.is_closed())
+            || error.downcast_ref().is_some_and(is_refusal)
+        {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// h2 gives a GOAWAY to those streams only that come after the last one that the peer will look at, and to those not
+/// yet opened.
+fn is_refusal(error: &h2::Error) -> bool {
+    error.reason() == Some(h2::Reason::REFUSED_STREAM) || (error.is_go_away() && error.is_remote())
 }
 
 fn ours(status: &Status) -> Option<Error> {
@@ -145,5 +170,51 @@ mod tests {
         let late = Status::from_error(Box::new(TimeoutExpired(())));
         assert!(!is_unanswered(&late));
         assert_eq!(Error::from_status(late).reason(), Reason::DeadlineExceeded);
+    }
+
+    /// Does a call over a connection whose other end is treated so; gives its error.
+    async fn broken_by(
+        end: impl AsyncFnOnce(h2::server::Connection<tokio::io::DuplexStream, hyper::body::Bytes>),
+    ) -> Status {
+        let (ours, theirs) = tokio::io::duplex(4096);
+        let (opened, accepted) = tokio::join!(h2::client::handshake(ours), h2::server::handshake(theirs));
+        let ((sender, connection), accepted) = (opened.unwrap(), accepted.unwrap());
+        let call = async {
+            let mut sender = sender.ready().await?;
+            let request = http::Request::get("http://peer/").body(()).unwrap();
+            sender.send_request(request, true)?.0.await
+        };
+        let (call, _, ()) = tokio::join!(call, connection, end(accepted));
+        Status::from_error(Box::new(call.unwrap_err()))
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_was_left_alone_is_told_from_a_broken_one() {
+        let refused = broken_by(async |mut peer| {
+            let (_, mut answer) = peer.accept().await.unwrap().unwrap();
+            answer.send_reset(h2::Reason::REFUSED_STREAM);
+            while peer.accept().await.is_some() {}
+        });
+        let reset = broken_by(async |mut peer| {
+            let (_, mut answer) = peer.accept().await.unwrap().unwrap();
+            answer.send_reset(h2::Reason::INTERNAL_ERROR);
+            while peer.accept().await.is_some() {}
+        });
+        // Accepted, and then the process dies.
+        let lost = broken_by(async |mut peer| drop(peer.accept().await.unwrap().unwrap()));
+        // A GOAWAY that names no stream as the last, as the request was not yet read.
+        let gone = broken_by(async |mut peer| {
+            peer.abrupt_shutdown(h2::Reason::NO_ERROR);
+            while peer.accept().await.is_some() {}
+        });
+        let (refused, reset, lost, gone) = tokio::join!(refused, reset, lost, gone);
+        for (status, expected) in [(refused, true), (reset, false), (lost, false), (gone, true)] {
+            assert_eq!(was_never_sent(&status), expected, "{status:?}");
+            assert!(is_unanswered(&status), "{status:?}");
+            assert_eq!(was_never_sent(&Error::from_status(status)), expected);
+        }
+        assert!(!was_never_sent(&Error::unavailable("said so")));
+        let refused = ConnectError(Box::new(std::io::Error::from(std::io::ErrorKind::ConnectionRefused)));
+        assert!(was_never_sent(&Status::from_error(Box::new(refused))));
     }
 }

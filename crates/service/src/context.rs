@@ -57,6 +57,12 @@ impl RequestContext {
         }
     }
 
+    /// The same with another deadline.
+    #[must_use]
+    pub fn until(&self, deadline: Deadline) -> Self {
+        Self { deadline, ..self.clone() }
+    }
+
     /// A call to another service under this context: it gets what is left of the deadline, the identity and the
     /// trace.
     pub fn request<T>(&self, message: T) -> Result<tonic::Request<T>, Error> {
@@ -117,8 +123,8 @@ fn put(metadata: &mut MetadataMap, key: &'static str, value: &str) {
     }
 }
 
-/// The form of the gRPC specification: up to eight digits and a unit.
-fn parse_grpc_timeout(text: &str) -> Option<Duration> {
+/// What `grpc-timeout` says, in the form of the gRPC specification: up to eight digits and a unit.
+pub fn parse_grpc_timeout(text: &str) -> Option<Duration> {
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     if digits.is_empty() || digits.len() > 8 {
         return None;

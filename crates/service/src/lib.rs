@@ -15,7 +15,7 @@ pub mod telemetry;
 mod upstream;
 
 pub use caller::{Caller, Role};
-pub use context::RequestContext;
+pub use context::{RequestContext, parse_grpc_timeout};
 pub use entry::{Command, ServiceConfig, run_main};
 pub use readiness::Readiness;
 pub use resilience::{Deadline, Expired};

@@ -1,0 +1,268 @@
+//! How a replica is doing, by the calls to it: how many are under way, how long they take, how many fail.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// How long a latency is remembered, as the time in which it fades to 1/e.
+const MEMORY: Duration = Duration::from_secs(10);
+/// What a replica is taken to need before it has answered anything.
+const UNKNOWN: Duration = Duration::from_millis(1);
+/// A replica that owes answers and has given none for so long is stuck, as far as anybody can tell.
+const STUCK: Duration = Duration::from_millis(500);
+/// Half of the time for which calls are counted.
+const HALF_WINDOW: Duration = Duration::from_secs(5);
+
+/// What became of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The replica did its part, whatever it answered.
+    Answered,
+    /// It sheds load.
+    Overloaded,
+    /// It is not well: it failed, broke off, or did not answer in time.
+    Failed,
+    /// Nobody waited for the answer; nothing is known.
+    Dropped,
+}
+
+/// The calls to one replica.
+#[derive(Debug)]
+pub(crate) struct Load {
+    origin: Instant,
+    /// Calls whose answer has not ended.
+    in_flight: AtomicU32,
+    /// Calls whose answer has not begun.
+    waiting: AtomicU32,
+    /// When an answer last began, or a call when none was waiting; in ns since `origin`.
+    progress_at: AtomicU64,
+    history: Mutex<History>,
+}
+
+#[derive(Debug)]
+struct History {
+    latency: f64,
+    latency_at: Instant,
+    /// The older and the newer half of the window: calls, failures.
+    halves: [[u32; 2]; 2],
+    half_began: Instant,
+    failures_in_row: u32,
+}
+
+impl Load {
+    pub(crate) fn new() -> Self {
+        let origin = Instant::now();
+        let history = History {
+            latency: UNKNOWN.as_secs_f64(),
+            latency_at: origin,
+            halves: [[0; 2]; 2],
+            half_began: origin,
+            failures_in_row: 0,
+        };
+        Self {
+            origin,
+            in_flight: AtomicU32::new(0),
+            waiting: AtomicU32::new(0),
+            progress_at: AtomicU64::new(0),
+            history: Mutex::new(history),
+        }
+    }
+
+    pub(crate) fn in_flight(&self) -> u32 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn begin(&self) {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        if self.waiting.fetch_add(1, Ordering::Relaxed) == 0 {
+            self.progress_at.store(self.now(), Ordering::Relaxed);
+        }
+    }
+
+    /// The answer has begun, or never will.
+    pub(crate) fn settle(&self, took: Duration, verdict: Verdict) {
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        if verdict != Verdict::Dropped {
+            self.progress_at.store(self.now(), Ordering::Relaxed);
+        }
+        self.history().note(took, verdict);
+    }
+
+    /// The answer has ended.
+    pub(crate) fn end(&self) {
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Whether it owes answers and has given none for half a second.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+            && self.now().saturating_sub(self.progress_at.load(Ordering::Relaxed)) > nanos(STUCK)
+    }
+
+    /// Peak EWMA: the latency of answers in seconds, up at once and down slowly.
+    ///
+    /// Source: `PeakEwma` of Twitter's Finagle.
+    pub(crate) fn latency(&self) -> f64 {
+        self.history().latency_now(Instant::now())
+    }
+
+    /// Calls and failures of about the last 10 s.
+    pub(crate) fn recent(&self) -> [u32; 2] {
+        let mut history = self.history();
+        history.turn();
+        let [older, newer] = history.halves;
+        [older[0] + newer[0], older[1] + newer[1]]
+    }
+
+    /// Failures since the last call that went well.
+    pub(crate) fn failures_in_row(&self) -> u32 {
+        self.history().failures_in_row
+    }
+
+    /// Forgets failures, when a replica comes back: it is to be judged by what it does from now on.
+    pub(crate) fn forgive(&self) {
+        let mut history = self.history();
+        history.halves = [[0; 2]; 2];
+        history.failures_in_row = 0;
+    }
+
+    fn history(&self) -> MutexGuard<'_, History> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> u64 {
+        nanos(self.origin.elapsed())
+    }
+}
+
+impl History {
+    fn note(&mut self, took: Duration, verdict: Verdict) {
+        let now = Instant::now();
+        let (took, known) = (took.as_secs_f64(), self.latency_now(now));
+        match verdict {
+            // Fast refusals say nothing of how long work takes.
+            Verdict::Overloaded => {}
+            // It would have taken no less.
+            Verdict::Dropped => self.latency = known.max(took),
+            // Failures may be fast; they must not attract.
+            Verdict::Failed => self.latency = known.max(took),
+            Verdict::Answered if took > known => self.latency = took,
+            Verdict::Answered => {
+                let fade = fade(now - self.latency_at);
+                self.latency = self.latency * fade + took * (1.0 - fade);
+            }
+        }
+        self.latency_at = now;
+        self.turn();
+        match verdict {
+            Verdict::Dropped | Verdict::Overloaded => {}
+            Verdict::Failed => {
+                self.halves[1][0] += 1;
+                self.halves[1][1] += 1;
+                self.failures_in_row = self.failures_in_row.saturating_add(1);
+            }
+            Verdict::Answered => {
+                self.halves[1][0] += 1;
+                self.failures_in_row = 0;
+            }
+        }
+    }
+
+    /// A latency that nobody confirms fades, so that a replica that was slow once is tried again.
+    fn latency_now(&self, now: Instant) -> f64 {
+        let fade = fade(now.saturating_duration_since(self.latency_at));
+        self.latency * fade + UNKNOWN.as_secs_f64().min(self.latency) * (1.0 - fade)
+    }
+
+    fn turn(&mut self) {
+        let passed = self.half_began.elapsed();
+        if passed < HALF_WINDOW {
+            return;
+        }
+        let newer = if passed < 2 * HALF_WINDOW { self.halves[1] } else { [0; 2] };
+        self.halves = [newer, [0; 2]];
+        self.half_began = Instant::now();
+    }
+}
+
+fn fade(passed: Duration) -> f64 {
+    (-passed.as_secs_f64() / MEMORY.as_secs_f64()).exp()
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn call(load: &Load, took: Duration, verdict: Verdict) {
+        load.begin();
+        load.settle(took, verdict);
+        load.end();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn latency_rises_at_once_and_falls_slowly() {
+        let load = Load::new();
+        call(&load, 100 * MS, Verdict::Answered);
+        assert!(load.latency() > 0.099);
+        for _ in 0..10 {
+            tokio::time::advance(1_000 * MS).await;
+            call(&load, 10 * MS, Verdict::Answered);
+        }
+        let after = load.latency();
+        assert!((0.02..0.07).contains(&after), "{after}");
+        tokio::time::advance(60_000 * MS).await;
+        assert!(load.latency() < 0.002);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn fast_failures_look_no_faster_than_what_is_known() {
+        let load = Load::new();
+        call(&load, 100 * MS, Verdict::Answered);
+        call(&load, MS, Verdict::Failed);
+        assert!(load.latency() > 0.099);
+        call(&load, 2_000 * MS, Verdict::Dropped);
+        assert!(load.latency() > 1.9);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_are_counted_in_a_row_and_for_ten_seconds() {
+        let load = Load::new();
+        for verdict in [Verdict::Failed, Verdict::Answered, Verdict::Failed, Verdict::Overloaded, Verdict::Failed] {
+            call(&load, MS, verdict);
+        }
+        assert_eq!((load.recent(), load.failures_in_row()), ([4, 3], 2));
+        tokio::time::advance(6_000 * MS).await;
+        assert_eq!(load.recent(), [4, 3]);
+        tokio::time::advance(6_000 * MS).await;
+        assert_eq!((load.recent(), load.failures_in_row()), ([0, 0], 2));
+        load.forgive();
+        assert_eq!(load.failures_in_row(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_owes_answers_and_gives_none_is_stuck() {
+        let load = Load::new();
+        tokio::time::advance(10_000 * MS).await;
+        assert!(!load.is_stuck());
+        load.begin();
+        load.begin();
+        tokio::time::advance(400 * MS).await;
+        load.settle(400 * MS, Verdict::Answered);
+        load.end();
+        tokio::time::advance(400 * MS).await;
+        assert!(!load.is_stuck());
+        tokio::time::advance(200 * MS).await;
+        assert!(load.is_stuck());
+        load.settle(1_000 * MS, Verdict::Dropped);
+        assert!(!load.is_stuck());
+        assert_eq!(load.in_flight(), 1);
+    }
+}

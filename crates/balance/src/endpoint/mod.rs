@@ -1,0 +1,153 @@
+//! One replica: its address, its connection, and what is known of how it is doing.
+
+mod connection;
+mod load;
+mod standing;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use tokio::time::Instant;
+use tonic::Code;
+
+use crate::discovery::Address;
+use crate::rank::Seed;
+use connection::Connection;
+pub(crate) use load::Verdict;
+use load::Load;
+pub(crate) use standing::Standing;
+
+/// A replica of an upstream.
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    /// Tells it from every other endpoint that there ever was in this process.
+    pub(crate) id: u64,
+    pub(crate) address: Address,
+    pub(crate) seed: Seed,
+    pub(crate) connection: Connection,
+    pub(crate) load: Load,
+    pub(crate) standing: Standing,
+}
+
+/// A request with its body, as often as it is needed.
+#[derive(Debug, Clone)]
+pub(crate) struct Buffered {
+    pub(crate) head: http::request::Parts,
+    pub(crate) body: Bytes,
+}
+
+/// Why a request got no answer from an endpoint.
+#[derive(Debug)]
+pub(crate) enum Unanswered {
+    /// It never got the request.
+    NeverSent(tower::BoxError),
+    /// It may have done what was asked for.
+    Broken(tower::BoxError),
+}
+
+impl Unanswered {
+    pub(crate) fn into_error(self) -> tower::BoxError {
+        match self {
+            Self::NeverSent(error) | Self::Broken(error) => error,
+        }
+    }
+}
+
+impl Endpoint {
+    pub(crate) fn new(address: Address, slow_start: std::time::Duration) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            seed: Seed::of(&address.uri.to_string()),
+            connection: Connection::new(),
+            load: Load::new(),
+            standing: Standing::new(slow_start),
+            address,
+        }
+    }
+
+    /// Sends a request, if there is a connection. The answer's end is not waited for.
+    pub(crate) async fn send(&self, request: Buffered) -> Result<http::Response<Incoming>, Unanswered> {
+        let Some(mut sender) = self.connection.open() else {
+            return Err(Unanswered::NeverSent(self.no_connection()));
+        };
+        let request = self.addressed(request).map_err(|error| Unanswered::Broken(error.into()))?;
+        sender.send_request(request).await.map_err(|error| {
+            if envelope::was_never_sent(&error) {
+                Unanswered::NeverSent(Box::new(tonic::ConnectError(Box::new(error))))
+            } else {
+                Unanswered::Broken(error.into())
+            }
+        })
+    }
+
+    /// Why it can't be asked.
+    pub(crate) fn no_connection(&self) -> tower::BoxError {
+        let why = self.connection.failure();
+        let why = why.map_or_else(|| std::io::ErrorKind::NotConnected.into(), |why| std::io::Error::new(why.kind(), why));
+        Box::new(tonic::ConnectError(Box::new(why)))
+    }
+
+    /// The same request, for this endpoint: HTTP/2 wants scheme and authority.
+    fn addressed(&self, request: Buffered) -> Result<http::Request<Full<Bytes>>, http::Error> {
+        let Buffered { mut head, body } = request;
+        let mut uri = self.address.uri.clone().into_parts();
+        uri.path_and_query = head.uri.into_parts().path_and_query;
+        head.uri = http::Uri::from_parts(uri)?;
+        head.version = http::Version::HTTP_2;
+        Ok(http::Request::from_parts(head, Full::new(body)))
+    }
+}
+
+/// A call under way at an endpoint. Dropped before it is settled, it was given up.
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    pub(crate) endpoint: Arc<Endpoint>,
+    began: Instant,
+    /// When whoever asks gives up; from then on it is the endpoint that is late.
+    deadline: Option<Instant>,
+    is_settled: bool,
+}
+
+impl InFlight {
+    pub(crate) fn new(endpoint: Arc<Endpoint>, deadline: Option<Instant>) -> Self {
+        endpoint.load.begin();
+        Self { endpoint, began: Instant::now(), deadline, is_settled: false }
+    }
+
+    /// The answer has begun, or never will.
+    pub(crate) fn settle(&mut self, verdict: Verdict) {
+        if !self.is_settled {
+            self.is_settled = true;
+            self.endpoint.load.settle(self.began.elapsed(), verdict);
+        }
+    }
+
+    /// Whether nobody waited for the answer until its time was up.
+    pub(crate) fn is_late(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
+    pub(crate) fn is_settled(&self) -> bool {
+        self.is_settled
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.settle(if self.is_late() { Verdict::Failed } else { Verdict::Dropped });
+        self.endpoint.load.end();
+    }
+}
+
+/// What a gRPC code says of the replica that gave it.
+pub(crate) fn verdict_of(code: Code) -> Verdict {
+    match code {
+        Code::ResourceExhausted => Verdict::Overloaded,
+        Code::Unavailable | Code::Internal | Code::Unknown | Code::DataLoss | Code::DeadlineExceeded => Verdict::Failed,
+        _ => Verdict::Answered,
+    }
+}

@@ -1,0 +1,286 @@
+//! The endpoints of an upstream, with what keeps them connected, asks after their health, and ejects those that fail.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use hyper::body::Incoming;
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+
+use crate::config::{EjectionConfig, HealthConfig, UpstreamConfig};
+use crate::discovery::{Address, Discovery};
+use crate::endpoint::{Buffered, Endpoint, Unanswered, Verdict};
+use crate::pick::Picker;
+
+/// The largest health check that is read.
+const HEALTH_BODY: usize = 4_096;
+
+/// What all clones of a channel share.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    pub(crate) upstream: &'static str,
+    pub(crate) picker: Picker,
+    discovery: Discovery,
+    endpoints: ArcSwap<Vec<Arc<Endpoint>>>,
+    ejection: EjectionConfig,
+    health: HealthConfig,
+    slow_start: Duration,
+    /// Counts changes of what can be called: a connection that opens or fails, a set that changes.
+    changes: watch::Sender<u64>,
+}
+
+/// An endpoint with its tasks, which end when it leaves the set.
+struct Member {
+    endpoint: Arc<Endpoint>,
+    tasks: [AbortHandle; 2],
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(AbortHandle::abort);
+    }
+}
+
+impl Pool {
+    pub(crate) fn new(upstream: &'static str, config: &UpstreamConfig, discovery: Discovery) -> Self {
+        let pool = Self {
+            upstream,
+            picker: Picker::new(config),
+            endpoints: ArcSwap::default(),
+            ejection: config.ejection,
+            health: config.health,
+            slow_start: config.slow_start(),
+            changes: watch::Sender::new(0),
+            discovery,
+        };
+        let addresses = pool.discovery.addresses().borrow().clone();
+        pool.publish(addresses.iter().map(|address| pool.endpoint(address.clone())).collect());
+        pool
+    }
+
+    /// The endpoints of the moment.
+    pub(crate) fn endpoints(&self) -> Arc<Vec<Arc<Endpoint>>> {
+        self.endpoints.load_full()
+    }
+
+    /// Tells when what can be called changes after this.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// A call could not be sent or broke off: the replica may have moved.
+    pub(crate) fn lost(&self) {
+        self.discovery.refresh_now();
+    }
+
+    /// Keeps the set, its connections and its health up to date until told to stop.
+    pub(crate) async fn keep(self: Arc<Self>, stop: CancellationToken) -> Result<(), Infallible> {
+        let mut tasks = JoinSet::new();
+        let mut addresses = self.discovery.addresses();
+        let mut members: Vec<Member> = Vec::new();
+        for endpoint in self.endpoints().iter() {
+            members.push(self.join(Arc::clone(endpoint), &mut tasks));
+        }
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                changed = addresses.changed() => if changed.is_err() { return Ok(()) },
+                // Only endpoints that have left end their tasks.
+                Some(_ended) = tasks.join_next() => continue,
+            }
+            let wanted = addresses.borrow_and_update().clone();
+            let (before, gone) = (members.len(), members.iter().filter(|m| !wanted.contains(&m.endpoint.address)).count());
+            members.retain(|member| wanted.contains(&member.endpoint.address));
+            for address in wanted.iter() {
+                if !members.iter().any(|member| member.endpoint.address == *address) {
+                    members.push(self.join(Arc::new(self.new_endpoint(address.clone())), &mut tasks));
+                }
+            }
+            tracing::info!(upstream = self.upstream, before, gone, now = members.len(), "the replicas changed");
+            self.publish(members.iter().map(|member| Arc::clone(&member.endpoint)).collect());
+        }
+    }
+
+    /// Judges a replica that has just failed: by its failures in a row, and by its share of failures against that of
+    /// the others. When all fail alike it is nobody's fault, and nobody is ejected.
+    ///
+    /// The idea is Envoy's outlier detection. Its deviation from the mean says little with three replicas, one of which
+    /// is in the mean itself, so each is compared with the others alone.
+    pub(crate) fn judge(&self, endpoint: &Arc<Endpoint>) {
+        let all = self.endpoints();
+        let others = || all.iter().filter(|other| other.id != endpoint.id);
+        let in_row = self.ejection.consecutive_failures;
+        let is_worse_in_row = endpoint.load.failures_in_row() >= in_row
+            && others().any(|other| other.connection.is_open() && other.load.failures_in_row() < in_row);
+        if !(is_worse_in_row || self.fails_more(endpoint.load.recent(), others().map(|other| other.load.recent()))) {
+            return;
+        }
+        let ejected = all.iter().filter(|other| other.standing.is_ejected()).count();
+        let percent = usize::try_from(self.ejection.max_percent).unwrap_or(0);
+        let most = if percent == 0 { 0 } else { (all.len() * percent / 100).max(1) };
+        if endpoint.standing.is_ejected() || all.len() < 2 || ejected >= most {
+            return;
+        }
+        let why = if is_worse_in_row { "failures_in_row" } else { "failure_share" };
+        let time = endpoint.standing.eject(&self.ejection);
+        endpoint.load.forgive();
+        let (upstream, replica) = (self.upstream, &endpoint.address.uri);
+        tracing::warn!(upstream, %replica, why, ?time, "a replica is ejected");
+        metrics::counter!("balance_ejections_total", "upstream" => upstream, "reason" => why).increment(1);
+        self.count();
+    }
+
+    fn fails_more(&self, [calls, failures]: [u32; 2], others: impl Iterator<Item = [u32; 2]>) -> bool {
+        let (other_calls, other_failures) =
+            others.fold((0, 0), |(calls, failures), other| (calls + other[0], failures + other[1]));
+        if calls < self.ejection.min_calls || other_calls < self.ejection.min_calls {
+            return false;
+        }
+        let percent = |part: u32, of: u32| u64::from(part) * 100 / u64::from(of);
+        percent(failures, calls) >= percent(other_failures, other_calls) + u64::from(self.ejection.excess_percent)
+    }
+
+    fn endpoint(&self, address: Address) -> Arc<Endpoint> {
+        Arc::new(self.new_endpoint(address))
+    }
+
+    fn new_endpoint(&self, address: Address) -> Endpoint {
+        Endpoint::new(address, self.slow_start)
+    }
+
+    fn publish(&self, endpoints: Vec<Arc<Endpoint>>) {
+        self.picker.set_changed(&endpoints);
+        self.endpoints.store(Arc::new(endpoints));
+        self.count();
+        self.changes.send_modify(|changes| *changes += 1);
+    }
+
+    /// Starts the tasks of an endpoint.
+    fn join(self: &Arc<Self>, endpoint: Arc<Endpoint>, tasks: &mut JoinSet<()>) -> Member {
+        let keep = tasks.spawn(keep_connected(Arc::clone(self), Arc::clone(&endpoint)));
+        let ask = tasks.spawn(ask_health(Arc::clone(self), Arc::clone(&endpoint)));
+        Member { endpoint, tasks: [keep, ask] }
+    }
+
+    /// How many endpoints can be called, and how many there are.
+    fn count(&self) {
+        let all = self.endpoints();
+        let available =
+            all.iter().filter(|endpoint| endpoint.standing.is_available() && endpoint.connection.is_open()).count();
+        let gauge = |state| metrics::gauge!("balance_endpoints", "upstream" => self.upstream, "state" => state);
+        #[allow(clippy::cast_precision_loss)] // some thousands
+        {
+            gauge("available").set(available as f64);
+            gauge("known").set(all.len() as f64);
+        }
+    }
+}
+
+/// Keeps an endpoint connected, and says once that it is away and once that it is back.
+async fn keep_connected(pool: Arc<Pool>, endpoint: Arc<Endpoint>) {
+    let mut states = endpoint.connection.watch();
+    let noting = async {
+        let (upstream, replica, mut away) = (pool.upstream, &endpoint.address.uri, false);
+        while states.changed().await.is_ok() {
+            let failure = endpoint.connection.failure();
+            states.mark_unchanged();
+            match failure {
+                Some(error) if !away => {
+                    away = true;
+                    tracing::warn!(upstream, %replica, error = &*error as &dyn std::error::Error, "a replica can't be reached");
+                    pool.lost();
+                }
+                None if away && endpoint.connection.is_open() => {
+                    away = false;
+                    endpoint.standing.warm_up();
+                    tracing::info!(upstream, %replica, "the replica can be reached again");
+                }
+                _ => {}
+            }
+            pool.count();
+            pool.changes.send_modify(|changes| *changes += 1);
+        }
+    };
+    tokio::select! {
+        () = endpoint.connection.keep(&endpoint.address.uri) => {}
+        () = noting => {}
+    }
+}
+
+/// Asks an endpoint after its health, again and again.
+async fn ask_health(pool: Arc<Pool>, endpoint: Arc<Endpoint>) {
+    let config = pool.health;
+    let (mut good, mut bad) = (0, 0);
+    let mut pause = config.interval().mul_f64(rand::random());
+    loop {
+        tokio::time::sleep(pause).await;
+        pause = config.interval();
+        if !endpoint.connection.is_open() {
+            // Nothing to ask: whoever can't be reached is not called.
+            continue;
+        }
+        let answer = tokio::time::timeout(config.timeout(), check(Arc::clone(&endpoint))).await;
+        let is_well = answer.unwrap_or(false);
+        (good, bad) = if is_well { (good + 1, 0) } else { (0, bad + 1) };
+        let news = (bad == config.failures && endpoint.standing.set_healthy(false))
+            || (good == config.successes && endpoint.standing.set_healthy(true));
+        if news {
+            let (upstream, replica) = (pool.upstream, &endpoint.address.uri);
+            tracing::warn!(upstream, %replica, healthy = is_well, "the health of a replica changed");
+            pool.count();
+        }
+    }
+}
+
+/// Whether an endpoint says that it serves. One that does not know the question is taken for well.
+async fn check(endpoint: Arc<Endpoint>) -> bool {
+    match HealthClient::new(Direct(endpoint)).check(HealthCheckRequest::default()).await {
+        Ok(response) => response.into_inner().status == i32::from(ServingStatus::Serving),
+        Err(status) => status.code() == tonic::Code::Unimplemented,
+    }
+}
+
+/// The way to one endpoint and no other.
+struct Direct(Arc<Endpoint>);
+
+impl tower::Service<http::Request<tonic::body::Body>> for Direct {
+    type Response = http::Response<Incoming>;
+    type Error = tower::BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<tonic::body::Body>) -> Self::Future {
+        let endpoint = Arc::clone(&self.0);
+        Box::pin(async move {
+            let request = buffer(request, HEALTH_BODY).await?;
+            endpoint.send(request).await.map_err(Unanswered::into_error)
+        })
+    }
+}
+
+/// A request with its body in memory, at most so many bytes.
+pub(crate) async fn buffer(
+    request: http::Request<tonic::body::Body>,
+    most: usize,
+) -> Result<Buffered, tower::BoxError> {
+    use http_body_util::{BodyExt as _, Limited};
+    let (head, body) = request.into_parts();
+    let body = Limited::new(body, most).collect().await?.to_bytes();
+    Ok(Buffered { head, body })
+}
+
+/// Whether a verdict asks for a judgement.
+pub(crate) fn is_ill(verdict: Verdict) -> bool {
+    verdict == Verdict::Failed
+}

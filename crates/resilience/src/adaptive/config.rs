@@ -1,0 +1,123 @@
+//! The numbers of an adaptive limit, checked when they are loaded.
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+
+/// How a concurrency limit adapts. The defaults fit a gateway; what a deployment may want to set is `max`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
+pub struct AdaptiveLimitConfig {
+    /// Requests at once at the start; 32, from `min` to `max`. Low, so that the first latencies seen are those of an
+    /// idle service even when it starts into an overload; it doubles with every window that refuses without need.
+    pub initial: u32,
+    /// The lowest limit; 16, at least 1.
+    pub min: u32,
+    /// The highest limit; 2,000, at most 1,000,000. Above it, memory and descriptors would be what gives way.
+    pub max: u32,
+    /// Payments at once, beside the limit; 2,000, from 1 to 1,000,000. Enough for the most payments a second to be
+    /// expected times the seconds that one takes.
+    pub max_payments: u32,
+    /// By what factor latency may rise above that of quiet times before the limit falls; 1.5, from 1 to 10.
+    pub tolerance: f64,
+    /// How much of the way to a new limit is gone in one window; 0.2, above 0, at most 1.
+    pub smoothing: f64,
+    /// The shortest window between two changes of the limit, in ms; 100, from 10 to 10,000.
+    pub window_ms: u64,
+    /// The fewest requests a window must see; 20, from 1 to 10,000. A window lasts until there are so many.
+    pub min_samples: u32,
+    /// A rise of latency that means nothing, in µs; 2,000, at most 1,000,000. A read that takes 0.2 ms may well take
+    /// 0.6 ms for a while, without anything being overloaded.
+    pub slack_us: u64,
+    /// How much of the limit each priority may fill.
+    pub shares: PriorityShares,
+}
+
+/// How much of the limit may be in use, by browsing and orders together, when one more of a priority is let in; in
+/// percent. Payments are not part of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PriorityShares {
+    /// For browsing; 75, from 1 to `order`.
+    pub browse: u32,
+    /// For orders; 100, from `browse` to 100.
+    pub order: u32,
+}
+
+impl AdaptiveLimitConfig {
+    fn check(&self) -> Result<(), &'static str> {
+        let checks = [
+            (1 <= self.min && self.min <= self.initial, "`min` must be from 1 to `initial`"),
+            (self.initial <= self.max && self.max <= 1_000_000, "`max` must be from `initial` to 1,000,000"),
+            ((1.0..=10.0).contains(&self.tolerance), "`tolerance` must be from 1 to 10"),
+            (self.smoothing > 0.0 && self.smoothing <= 1.0, "`smoothing` must be above 0 and at most 1"),
+            ((10..=10_000).contains(&self.window_ms), "`window_ms` must be from 10 to 10,000"),
+            ((1..=10_000).contains(&self.min_samples), "`min_samples` must be from 1 to 10,000"),
+            (self.slack_us <= 1_000_000, "`slack_us` must be at most 1,000,000"),
+            (1 <= self.shares.browse, "`shares.browse` must be at least 1"),
+            (self.shares.browse <= self.shares.order, "`shares.browse` must be at most `shares.order`"),
+            (self.shares.order <= 100, "`shares.order` must be at most 100"),
+            ((1..=1_000_000).contains(&self.max_payments), "`max_payments` must be from 1 to 1,000,000"),
+        ];
+        checks.iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, otherwise)| Err(*otherwise))
+    }
+}
+
+impl Default for AdaptiveLimitConfig {
+    fn default() -> Self {
+        Self {
+            initial: 32,
+            min: 16,
+            max: 2_000,
+            max_payments: 2_000,
+            tolerance: 1.5,
+            smoothing: 0.2,
+            window_ms: 100,
+            min_samples: 20,
+            slack_us: 2_000,
+            shares: PriorityShares::default(),
+        }
+    }
+}
+
+impl Default for PriorityShares {
+    fn default() -> Self {
+        Self { browse: 75, order: 100 }
+    }
+}
+
+impl<'de> Deserialize<'de> for AdaptiveLimitConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let config = Self::deserialize(deserializer)?;
+        config.check().map_err(D::Error::custom)?;
+        Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_hold_and_bad_values_do_not_load() {
+        let default: AdaptiveLimitConfig = serde_json::from_str("{}").unwrap();
+        assert_eq!(default, AdaptiveLimitConfig::default());
+        for bad in [
+            r#"{"min": 0}"#,
+            r#"{"min": 33}"#,
+            r#"{"max": 31}"#,
+            r#"{"max": 1000001}"#,
+            r#"{"tolerance": 0.9}"#,
+            r#"{"smoothing": 0}"#,
+            r#"{"window_ms": 1}"#,
+            r#"{"min_samples": 0}"#,
+            r#"{"slack_us": 1000001}"#,
+            r#"{"shares": {"order": 101}}"#,
+            r#"{"shares": {"browse": 95, "order": 90}}"#,
+            r#"{"max_payments": 0}"#,
+            r#"{"shares": {"pay": 1}}"#,
+            r#"{"limit": 1}"#,
+        ] {
+            assert!(serde_json::from_str::<AdaptiveLimitConfig>(bad).is_err(), "{bad}");
+        }
+    }
+}

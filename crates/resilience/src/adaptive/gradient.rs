@@ -1,0 +1,271 @@
+//! From the latencies of a window to the next limit.
+//!
+//! Gradient2, with these choices:
+//! - *Classes.* A cached read takes 0.2 ms and a card payment 1 s, so every latency is compared with the baseline of
+//!   its own class. The gradient is the geometric mean of baseline over latency, one vote a request. Weighing by time
+//!   instead, the few payments that wait for a card network, and so feel no queue of ours, would outvote all others.
+//!   One vote each does let many fast reads hide that orders are slow; then orders fill the limit, reads, which may
+//!   fill less of it, are refused, and the votes left are those of orders. A single slow dependency, on the other
+//!   hand, should not lower the limit for all: its bulkhead and breaker are for that.
+//! - *Means of logarithms* have no outliers to speak of, and weigh twice as slow and twice as fast alike, so that
+//!   stable load gives a gradient of 1 and the limit does not collapse.
+//! - *Slack.* A constant is added to latencies before they are compared, so that noise of a ms is nothing to a read.
+//! - *Baselines don't drift.* Gradient2's long-term mean follows an overload that lasts. Here a baseline rises only
+//!   while less than half of the limit is used and nobody is refused; it falls at any time, within seconds.
+//! - *True rises are still found.* If the number in flight fell to 60 % and latency fell by less than 14 %, it is not
+//!   queues that take the time (a saturated service's latency falls in proportion, by Little's law), and the
+//!   latencies become the baseline. The same when the limit has been at its minimum for long, as in Envoy's adaptive
+//!   concurrency filter.
+//! - *Fast growth.* While requests are refused although latency is that of quiet times, the limit up to doubles each
+//!   window, as in TCP's slow start: after a restart under load, or when requests that only wait fill it. It starts
+//!   low, so that the first baseline is that of short queues.
+//! - *Losses* by overload lower the limit at once by their share of the requests, down to one half.
+
+use std::time::Duration;
+
+use super::AdaptiveLimitConfig;
+use super::baseline::Baselines;
+use super::samples::{Seen, Window};
+
+/// By how much the limit may grow in one window that refuses without need.
+const GROWTH: f64 = 0.5;
+/// The part to which the number in flight must fall to tell whether latency falls with it.
+const FALLEN: f64 = 0.6;
+/// The least fall of latency then, as a logarithm; in proportion it would be 0.51.
+const LEAST_FALL: f64 = 0.15;
+/// By how much the mean of a window may rise by chance, as a logarithm.
+const NOISE: f64 = 0.05;
+/// How many times longer than configured a window may be for the sake of slow requests.
+const LONGEST: u32 = 10;
+/// Windows at the minimum after which latencies are taken for normal.
+const LONG_AT_MIN: u32 = 50;
+
+/// The limit and what it was found by.
+#[derive(Debug)]
+pub(super) struct Gradient {
+    limit: f64,
+    min: f64,
+    max: f64,
+    log_tolerance: f64,
+    smoothing: f64,
+    window: Duration,
+    baselines: Baselines,
+    descent: Option<Descent>,
+    windows_at_min: u32,
+}
+
+/// What happened in a window.
+#[derive(Debug)]
+pub(super) struct Load {
+    pub(super) window: Window,
+    pub(super) elapsed: Duration,
+    /// The most in flight at once.
+    pub(super) peak: u32,
+    /// Whether a request was refused by the limit.
+    pub(super) refused: bool,
+}
+
+/// Where the limit began to fall.
+#[derive(Debug, Clone, Copy)]
+struct Descent {
+    peak: f64,
+    excess: f64,
+    elapsed: Duration,
+}
+
+impl Gradient {
+    pub(super) fn new(config: &AdaptiveLimitConfig) -> Self {
+        let min = config.min.max(1);
+        let max = config.max.max(min);
+        Self {
+            limit: f64::from(config.initial.clamp(min, max)),
+            min: f64::from(min),
+            max: f64::from(max),
+            log_tolerance: config.tolerance.max(1.0).ln(),
+            smoothing: config.smoothing.clamp(0.01, 1.0),
+            window: Duration::from_millis(config.window_ms),
+            baselines: Baselines::new(),
+            descent: None,
+            windows_at_min: 0,
+        }
+    }
+
+    /// The shortest next window, for latencies like these: twice as long as a request takes, so that most of those
+    /// that it sees entered under the new limit.
+    pub(super) fn next_window(&self, load: &Load) -> Duration {
+        Duration::from_secs_f64(2.0 * latency(&load.window.classes)).clamp(self.window, LONGEST * self.window)
+    }
+
+    /// The limit, rounded down.
+    pub(super) fn limit(&self) -> u32 {
+        // Between `min` and `max`, which are u32.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let limit = self.limit as u32;
+        limit
+    }
+
+    /// Adapts to a window and gives the next limit.
+    pub(super) fn update(&mut self, load: &Load) -> u32 {
+        let seen = &load.window.classes;
+        // A priority that may fill a part only is held back by the limit although it is never reached.
+        let saturated = load.refused || f64::from(load.peak) >= self.limit / 2.0;
+        let excess = self.baselines.excess(seen);
+        self.baselines.learn(seen, saturated);
+        let kept = kept(&load.window);
+        if !saturated {
+            // Not to grow while idle, and not to fall while the limit holds nobody back.
+            self.descent = None;
+        } else if let Some(excess) = excess {
+            let gradient = (self.log_tolerance - excess).exp().clamp(0.5, 1.0);
+            self.step(gradient, if load.refused { self.headroom(excess) } else { 0.0 });
+            self.check_baselines(gradient, excess, load);
+        }
+        self.limit = (self.limit * kept).clamp(self.min, self.max);
+        self.limit()
+    }
+
+    /// 1 when latency is that of quiet times, and 0 from half the tolerance on.
+    fn headroom(&self, excess: f64) -> f64 {
+        if self.log_tolerance == 0.0 {
+            0.0
+        } else {
+            (1.0 - 2.0 * excess / self.log_tolerance).clamp(0.0, 1.0)
+        }
+    }
+
+    fn step(&mut self, gradient: f64, headroom: f64) {
+        let target = self.limit * gradient + self.limit.sqrt();
+        self.limit += self.smoothing * (target - self.limit) + headroom * GROWTH * self.limit;
+        self.limit = self.limit.clamp(self.min, self.max);
+    }
+
+    /// Accepts the latencies of a window as normal if they don't come from queues.
+    fn check_baselines(&mut self, gradient: f64, excess: f64, load: &Load) {
+        if gradient == 1.0 {
+            (self.descent, self.windows_at_min) = (None, 0);
+            return;
+        }
+        self.windows_at_min = if self.limit <= self.min { self.windows_at_min + 1 } else { 0 };
+        let peak = f64::from(load.peak);
+        let begin = Descent { peak, excess, elapsed: Duration::ZERO };
+        // While latency still climbs, what it comes from has not shown yet.
+        let mut descent = self.descent.filter(|descent| excess <= descent.excess + NOISE).unwrap_or(begin);
+        descent.elapsed += load.elapsed;
+        self.descent = Some(descent);
+        // Latency follows the number in flight only after those that entered before have left.
+        let settled = descent.elapsed.as_secs_f64() > 4.0 * latency(&load.window.classes);
+        let fell = peak < FALLEN * descent.peak;
+        let same = descent.excess - excess < LEAST_FALL;
+        if settled && ((fell && same) || self.windows_at_min > LONG_AT_MIN) {
+            tracing::info!(excess = excess.exp(), "latency rose for good; it is the new baseline");
+            self.baselines.accept(&load.window.classes);
+            (self.descent, self.windows_at_min) = (None, 0);
+        } else if settled && fell {
+            self.descent = None;
+        }
+    }
+}
+
+/// The part of the limit that losses leave.
+fn kept(window: &Window) -> f64 {
+    let served: u32 = window.classes.iter().map(|seen| seen.count).sum();
+    let total = f64::from(served) + f64::from(window.lost);
+    if window.lost == 0 { 1.0 } else { (1.0 - f64::from(window.lost) / total).max(0.5) }
+}
+
+/// The geometric mean of the latencies, in seconds.
+fn latency(seen: &[Seen]) -> f64 {
+    let count: f64 = seen.iter().map(|of_class| f64::from(of_class.count)).sum();
+    let sum: f64 = seen.iter().map(|of_class| f64::from(of_class.count) * of_class.log_latency).sum();
+    if count == 0.0 { 0.0 } else { (sum / count).exp() }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{Strategy, prop_assert, proptest};
+
+    use super::*;
+
+    fn load(count: u32, latency_ms: f64, peak: u32) -> Load {
+        let seen = Seen { class: 0, count, log_latency: (latency_ms / 1e3).ln() };
+        Load {
+            window: Window { classes: vec![seen], lost: 0 },
+            elapsed: Duration::from_millis(100),
+            peak,
+            refused: false,
+        }
+    }
+
+    fn loads() -> impl Strategy<Value = Load> {
+        let seen = (0_usize..8, 1_u32..1_000, -12.0_f64..5.0).prop_map(|(class, count, log_latency)| Seen {
+            class,
+            count,
+            log_latency,
+        });
+        let window = (proptest::collection::vec(seen, 0..8), 0_u32..1_000)
+            .prop_map(|(classes, lost)| Window { classes, lost });
+        (window, 0_u64..20_000, 0_u32..5_000, proptest::bool::ANY).prop_map(|(window, ms, peak, refused)| {
+            Load { window, elapsed: Duration::from_millis(ms), peak, refused }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_limit_and_the_window_stay_within_their_bounds(
+            loads in proptest::collection::vec(loads(), 1..200),
+            min in 1_u32..100,
+            more in 0_u32..1_000,
+        ) {
+            let config =
+                AdaptiveLimitConfig { min, initial: min, max: min + more, ..AdaptiveLimitConfig::default() };
+            let mut gradient = Gradient::new(&config);
+            for load in loads {
+                let limit = gradient.update(&load);
+                prop_assert!((min..=min + more).contains(&limit));
+                let window = gradient.next_window(&load).as_millis();
+                prop_assert!((100..=1_000).contains(&window));
+            }
+        }
+    }
+
+    #[test]
+    fn a_window_lasts_twice_as_long_as_a_request() {
+        let gradient = Gradient::new(&AdaptiveLimitConfig::default());
+        let windows =
+            [1.0, 200.0, 5_000.0].map(|latency| gradient.next_window(&load(10, latency, 0)).as_millis());
+        assert_eq!(windows, [100, 400, 1_000]);
+    }
+
+    #[test]
+    fn losses_lower_the_limit_by_their_share_down_to_a_half() {
+        let config = AdaptiveLimitConfig { initial: 1_000, ..AdaptiveLimitConfig::default() };
+        for (served, lost, left) in [(90, 10, 900), (10, 90, 500)] {
+            let mut gradient = Gradient::new(&config);
+            let mut load = load(served, 10.0, 0);
+            load.window.lost = lost;
+            assert_eq!(gradient.update(&load), left);
+        }
+    }
+
+    #[test]
+    fn a_slow_class_beside_a_fast_one_is_not_taken_for_overload() {
+        let config = AdaptiveLimitConfig { initial: 100, ..AdaptiveLimitConfig::default() };
+        let mut gradient = Gradient::new(&config);
+        let card = Seen { class: 1, count: 50, log_latency: 0.0 };
+        for _ in 0..100 {
+            gradient.update(&load(1_000, 0.2, 100));
+            let mut both = load(1_000, 0.2, 100);
+            both.window.classes.push(card);
+            gradient.update(&both);
+        }
+        assert!(gradient.limit() > 100, "{}", gradient.limit());
+    }
+
+    #[test]
+    fn nothing_changes_while_less_than_half_is_used() {
+        let mut gradient = Gradient::new(&AdaptiveLimitConfig::default());
+        for latency in [10.0, 10.0, 10.0, 500.0, 500.0] {
+            assert_eq!(gradient.update(&load(100, latency, 15)), 32);
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! A concurrency limit that finds by itself how much at once is served well, and refuses the least important first.
+//!
+//! The limit follows Gradient2 of Netflix's concurrency-limits (`Gradient2Limit.java`, 2018): it falls by the ratio of
+//! the latency of quiet times to the latency now, and grows by the square root of itself, an allowance for short
+//! queues. What is ours is in [`gradient`]: the baseline of each class of requests, and when it may rise.
+//!
+//! Browsing and orders share the limit: browsing may fill a part of it only, so it is what goes first. Payments are
+//! counted for themselves, up to a fixed number, and have no vote. A payment waits a second for the card network and
+//! does nothing meanwhile; counted together, waiting payments fill the limit while the servers idle. In the
+//! simulation that left 0.7 to 0.8 of the goodput at five times the load, and a start under load refused payments;
+//! counted apart it is 0.99, and none. Payments still come before all else: what they take of the servers shows in
+//! the latency of the others, whose limit falls.
+//!
+//! A request enters by one compare-and-swap and leaves by four additions, none behind a lock; once a window one of
+//! those that leave takes a lock and computes the new limit.
+
+mod baseline;
+mod config;
+mod gradient;
+mod samples;
+#[cfg(test)]
+mod simulation;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, TryLockError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::Priority;
+use gradient::{Gradient, Load};
+use samples::Samples;
+
+pub use config::{AdaptiveLimitConfig, PriorityShares};
+
+/// A limit on the requests in flight. Clones are the same limit.
+#[derive(Debug, Clone)]
+pub struct AdaptiveLimit(Arc<Inner>);
+
+/// A request in flight. Dropped without a verdict it tells nothing about latency: the client went away, or the request
+/// failed, and a failure may be fast.
+#[derive(Debug)]
+#[must_use = "the request is in flight only while its permit lives"]
+pub struct Permit {
+    limit: Arc<Inner>,
+    priority: Priority,
+    class: usize,
+    started: Instant,
+}
+
+#[derive(Debug)]
+struct Inner {
+    name: &'static str,
+    shares: PriorityShares,
+    max_payments: u32,
+    /// Browsing and orders in flight.
+    shared: AtomicU32,
+    /// Payments in flight.
+    payments: AtomicU32,
+    /// How many of the shared may be in flight.
+    limit: AtomicU32,
+    /// The most of the shared in flight since the window began.
+    peak: AtomicU32,
+    /// Whether one of the shared was refused since the window began.
+    refused: AtomicBool,
+    samples: Samples,
+    gradient: Mutex<Gradient>,
+    epoch: Instant,
+    /// The beginning of the window, in ns since `epoch`.
+    window_began: AtomicU64,
+    /// The shortest time it lasts, in ns.
+    window: AtomicU64,
+    min_samples: u32,
+    metrics: Metrics,
+}
+
+#[derive(Debug)]
+struct Metrics {
+    limit: metrics::Gauge,
+    in_flight: metrics::Gauge,
+    refusals: [metrics::Counter; 3],
+}
+
+impl AdaptiveLimit {
+    /// How many classes of requests are told apart; the classes from this number on count as the last one.
+    pub const CLASSES: usize = samples::CLASSES;
+
+    /// A limit with nothing in flight. `name` is its label in the metrics `adaptive_limit_requests`,
+    /// `adaptive_limit_in_flight` (browsing and orders; the most in the last window) and
+    /// `adaptive_limit_refusals_total`.
+    pub fn new(name: &'static str, config: &AdaptiveLimitConfig) -> Self {
+        let gradient = Gradient::new(config);
+        let limit = gradient.limit();
+        let metrics = Metrics::new(name);
+        metrics.limit.set(limit);
+        Self(Arc::new(Inner {
+            name,
+            shares: config.shares,
+            max_payments: config.max_payments.max(1),
+            shared: AtomicU32::new(0),
+            payments: AtomicU32::new(0),
+            limit: AtomicU32::new(limit),
+            peak: AtomicU32::new(0),
+            refused: AtomicBool::new(false),
+            samples: Samples::new(Duration::from_micros(config.slack_us)),
+            gradient: Mutex::new(gradient),
+            epoch: Instant::now(),
+            window_began: AtomicU64::new(0),
+            window: AtomicU64::new(config.window_ms.saturating_mul(1_000_000)),
+            min_samples: config.min_samples,
+            metrics,
+        }))
+    }
+
+    /// Lets a request in, or refuses it with `OVERLOADED`, to be tried again after a second.
+    ///
+    /// Requests of one class take about as long as each other: a class is a route, by a number below
+    /// [`Self::CLASSES`].
+    pub fn acquire(&self, priority: Priority, class: usize) -> Result<Permit, envelope::Error> {
+        let inner = &self.0;
+        let allowed = inner.allowed(priority);
+        let entered = inner.lane(priority).fetch_update(Ordering::Relaxed, Ordering::Relaxed, |in_flight| {
+            (in_flight < allowed).then(|| in_flight + 1)
+        });
+        let before = entered.map_err(|_| inner.refuse(priority))?;
+        // Mostly only a load: the peak is reached early in a window.
+        if priority != Priority::Pay && before >= inner.peak.load(Ordering::Relaxed) {
+            inner.peak.fetch_max(before + 1, Ordering::Relaxed);
+        }
+        Ok(Permit { limit: Arc::clone(inner), priority, class, started: Instant::now() })
+    }
+
+    /// How many requests for browsing and orders may be in flight now.
+    pub fn limit(&self) -> u32 {
+        self.0.limit.load(Ordering::Relaxed)
+    }
+
+    /// The requests in flight, payments among them.
+    pub fn in_flight(&self) -> u32 {
+        self.0.shared.load(Ordering::Relaxed) + self.0.payments.load(Ordering::Relaxed)
+    }
+}
+
+impl Permit {
+    /// The request was served: the time since it entered is its latency.
+    pub fn succeeded(self) {
+        if self.priority != Priority::Pay {
+            self.limit.samples.add(self.class, self.started.elapsed());
+            self.limit.close_window_if_due();
+        }
+    }
+
+    /// The request was lost to overload: its time ran out, or what it called refused for being overloaded.
+    pub fn overloaded(self) {
+        if self.priority != Priority::Pay {
+            self.limit.samples.add_lost();
+            self.limit.close_window_if_due();
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let before = self.limit.lane(self.priority).fetch_sub(1, Ordering::Relaxed);
+        if before == 1 && self.priority != Priority::Pay {
+            // No window closes while nothing comes.
+            self.limit.metrics.in_flight.set(0);
+        }
+    }
+}
+
+impl Inner {
+    /// The requests in flight that this priority is counted with.
+    fn lane(&self, priority: Priority) -> &AtomicU32 {
+        if priority == Priority::Pay { &self.payments } else { &self.shared }
+    }
+
+    /// How many may be in flight there when a request of this priority has entered; at least 1.
+    fn allowed(&self, priority: Priority) -> u32 {
+        let percent = match priority {
+            Priority::Browse => self.shares.browse,
+            Priority::Order => self.shares.order,
+            Priority::Pay => return self.max_payments,
+        };
+        let limit = self.limit.load(Ordering::Relaxed);
+        let allowed = u64::from(limit) * u64::from(percent.min(100)) / 100;
+        u32::try_from(allowed).unwrap_or(limit).max(1)
+    }
+
+    fn refuse(&self, priority: Priority) -> envelope::Error {
+        if priority != Priority::Pay {
+            self.refused.store(true, Ordering::Relaxed);
+        }
+        self.metrics.refusals[rank(priority)].increment(1);
+        envelope::Error::new(envelope::Reason::Overloaded, "too many requests are being served")
+            .with_retry_after(Duration::from_secs(1))
+    }
+
+    fn is_due(&self, now: u64) -> bool {
+        now.saturating_sub(self.window_began.load(Ordering::Relaxed)) >= self.window.load(Ordering::Relaxed)
+    }
+
+    fn close_window_if_due(&self) {
+        if self.samples.count() < self.min_samples {
+            return;
+        }
+        let now = nanos(self.epoch.elapsed());
+        if !self.is_due(now) {
+            return;
+        }
+        // Whoever holds the lock is closing this very window.
+        let mut gradient = match self.gradient.try_lock() {
+            Ok(gradient) => gradient,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return,
+        };
+        if self.is_due(now) {
+            self.close_window(now, &mut gradient);
+        }
+    }
+
+    fn close_window(&self, now: u64, gradient: &mut Gradient) {
+        let began = self.window_began.swap(now, Ordering::Relaxed);
+        let load = Load {
+            window: self.samples.take(),
+            elapsed: Duration::from_nanos(now.saturating_sub(began)),
+            peak: self.peak.swap(self.shared.load(Ordering::Relaxed), Ordering::Relaxed),
+            refused: self.refused.swap(false, Ordering::Relaxed),
+        };
+        let limit = gradient.update(&load);
+        let before = self.limit.swap(limit, Ordering::Relaxed);
+        self.window.store(nanos(gradient.next_window(&load)), Ordering::Relaxed);
+        self.metrics.limit.set(limit);
+        self.metrics.in_flight.set(load.peak);
+        if limit != before {
+            tracing::debug!(
+                name = self.name,
+                limit,
+                before,
+                peak = load.peak,
+                "the concurrency limit changed"
+            );
+        }
+    }
+}
+
+impl Metrics {
+    fn new(name: &'static str) -> Self {
+        Self {
+            limit: metrics::gauge!("adaptive_limit_requests", "limit" => name),
+            in_flight: metrics::gauge!("adaptive_limit_in_flight", "limit" => name),
+            refusals: Priority::ALL.map(|priority| {
+                metrics::counter!("adaptive_limit_refusals_total", "limit" => name, "priority" => priority.name())
+            }),
+        }
+    }
+}
+
+/// The place of a priority in [`Priority::ALL`].
+fn rank(priority: Priority) -> usize {
+    match priority {
+        Priority::Browse => 0,
+        Priority::Order => 1,
+        Priority::Pay => 2,
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limit_of(initial: u32) -> AdaptiveLimit {
+        let config =
+            AdaptiveLimitConfig { initial, min: 1, max_payments: 3, ..AdaptiveLimitConfig::default() };
+        AdaptiveLimit::new("test", &config)
+    }
+
+    fn enter(limit: &AdaptiveLimit, priority: Priority) -> Vec<Permit> {
+        std::iter::from_fn(|| limit.acquire(priority, 0).ok()).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_lowest_goes_first_and_payments_are_counted_for_themselves() {
+        let limit = limit_of(100);
+        let browsing = enter(&limit, Priority::Browse);
+        let orders = enter(&limit, Priority::Order);
+        let payments = enter(&limit, Priority::Pay);
+        assert_eq!((browsing.len(), orders.len(), payments.len()), (75, 25, 3));
+        assert_eq!(limit.in_flight(), 103);
+        drop(browsing);
+        assert!(limit.acquire(Priority::Pay, 0).is_err());
+        assert_eq!(enter(&limit, Priority::Browse).len(), 50, "orders count for browsing too");
+        drop((orders, payments));
+        assert_eq!(limit.in_flight(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_is_overloaded_and_says_when_to_come_back() {
+        let limit = limit_of(1);
+        let _held = limit.acquire(Priority::Order, 0).unwrap();
+        let refused = limit.acquire(Priority::Order, 0).unwrap_err();
+        assert_eq!(refused.reason(), envelope::Reason::Overloaded);
+        assert_eq!(refused.retry_after(), Some(Duration::from_secs(1)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn losses_lower_the_limit_and_abandoned_requests_tell_nothing() {
+        let limit = limit_of(100);
+        for lost in [false, true] {
+            for _ in 0..100 {
+                let permit = limit.acquire(Priority::Order, 0).unwrap();
+                tokio::time::advance(Duration::from_millis(5)).await;
+                if lost {
+                    permit.overloaded();
+                }
+            }
+            assert_eq!(limit.limit() < 100, lost);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_class_out_of_range_counts_as_the_last() {
+        let limit = limit_of(100);
+        limit.acquire(Priority::Order, usize::MAX).unwrap().succeeded();
+        assert_eq!(limit.0.samples.take().classes[0].class, AdaptiveLimit::CLASSES - 1);
+    }
+
+    #[test]
+    fn threads_never_exceed_the_limit() {
+        let limit = limit_of(10);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..10_000 {
+                        if let Ok(_permit) = limit.acquire(Priority::Order, 0) {
+                            assert!(limit.in_flight() <= 10);
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!(limit.in_flight(), 0);
+    }
+}

@@ -1,0 +1,14 @@
+//! How a number in the configuration is kept within its bounds.
+
+use serde::{Deserialize as _, Deserializer, de::Error as _};
+
+/// Deserializes a whole number from `MIN` to `MAX`; what lies outside is a load error.
+pub(crate) fn within<'de, const MIN: u64, const MAX: u64, D, T>(from: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: TryFrom<u64>,
+{
+    let number = u64::deserialize(from)?;
+    let checked = (MIN..=MAX).contains(&number).then(|| T::try_from(number).ok()).flatten();
+    checked.ok_or_else(|| D::Error::custom(format_args!("{number} is not within {MIN} and {MAX}")))
+}
