@@ -33,8 +33,9 @@ pub enum Policy {
     /// The same data as of one moment, in a session of [`Db::snapshot`]. A collection of another policy keeps its own read
     /// concern there, and sees what is committed from one read to the next.
     Snapshot,
-    /// The catalogue: majority reads, from a secondary when there is no primary; majority writes.
-    Catalogue,
+    /// What is only shown, and decides nothing: the catalogue, and orders, stock, users and statements as people look at
+    /// them. Majority reads, from a secondary when there is no primary, which may be a moment behind; majority writes.
+    Shown,
     /// Access and login logs: local reads, writes acknowledged by the primary alone. The caller drops and counts
     /// what can't be written.
     Log,
@@ -71,9 +72,11 @@ impl Db {
         self.database.collection_with_options(name, self.options(policy))
     }
 
-    /// Whether the primary answers.
+    /// Whether a member answers, be it the primary or not: reads that only show go on without one, so an election makes
+    /// nobody unready.
     pub async fn ping(&self) -> Result<(), Error> {
-        self.database.run_command(doc! { "ping": 1 }).await?;
+        let any = SelectionCriteria::ReadPreference(ReadPreference::PrimaryPreferred { options: None });
+        self.database.run_command(doc! { "ping": 1 }).selection_criteria(any).await?;
         Ok(())
     }
 
@@ -93,7 +96,7 @@ impl Db {
             Policy::Ledger => (ReadConcern::majority(), self.majority(), ReadPreference::Primary),
             Policy::Linearizable => (ReadConcern::linearizable(), self.majority(), ReadPreference::Primary),
             Policy::Snapshot => (ReadConcern::snapshot(), self.majority(), ReadPreference::Primary),
-            Policy::Catalogue => {
+            Policy::Shown => {
                 (ReadConcern::majority(), self.majority(), ReadPreference::PrimaryPreferred { options: None })
             }
             Policy::Log => (ReadConcern::local(), WriteConcern::nodes(1), ReadPreference::Primary),

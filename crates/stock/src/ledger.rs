@@ -22,6 +22,8 @@ use crate::{Movement, Posting, Reason};
 pub struct Ledger {
     pub(crate) db: Db,
     levels: Collection<LevelDocument>,
+    /// The same for looking at.
+    shown: Collection<LevelDocument>,
     movements: Collection<MovementDocument>,
 }
 
@@ -31,6 +33,7 @@ impl Ledger {
         Self {
             db: db.clone(),
             levels: db.collection(Policy::Ledger, LEVELS),
+            shown: db.collection(Policy::Shown, LEVELS),
             movements: db.collection(Policy::Ledger, MOVEMENTS),
         }
     }
@@ -38,7 +41,7 @@ impl Ledger {
     /// The pieces there; `None` for a SKU without a counter.
     pub async fn available(&self, sku: &Sku, deadline: Deadline) -> Result<Option<u64>, Error> {
         let filter = doc! { "_id": sku.as_str() };
-        let level = bounded(deadline, |left| self.levels.find_one(filter).max_time(left)).await?;
+        let level = bounded(deadline, |left| self.shown.find_one(filter).max_time(left)).await?;
         Ok(level.map(|level| pieces(level.available)))
     }
 

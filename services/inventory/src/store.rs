@@ -49,7 +49,7 @@ impl Store {
     pub(crate) fn new(db: &Db, outbox: Outbox) -> Self {
         Self {
             db: db.clone(),
-            shown: db.collection(Policy::Catalogue, PRODUCTS),
+            shown: db.collection(Policy::Shown, PRODUCTS),
             products: db.collection(Policy::Ledger, PRODUCTS),
             ledger: Ledger::new(db),
             outbox,

@@ -42,6 +42,8 @@ pub(crate) struct Store {
     balances: Collection<AccountDocument>,
     entries: Collection<EntryDocument>,
     payments: Collection<PaymentDocument>,
+    /// The same for looking at.
+    shown: Collection<PaymentDocument>,
     outbox: Outbox,
     deposits: Records<BalanceDocument>,
 }
@@ -75,6 +77,7 @@ impl Store {
             balances: db.collection(Policy::Linearizable, ACCOUNTS),
             entries: db.collection(Policy::Ledger, ENTRIES),
             payments: db.collection(Policy::Ledger, PAYMENTS),
+            shown: db.collection(Policy::Shown, PAYMENTS),
             outbox,
             deposits: Records::new(db),
         }

@@ -50,7 +50,7 @@ impl Store {
         let filter = doc! { "orderId": order_key(order) };
         let newest_first = doc! { "orderId": 1, "_id": -1 };
         let limit = i64::from(limit);
-        let find = |left| self.payments.find(filter).sort(newest_first).limit(limit).max_time(left);
+        let find = |left| self.shown.find(filter).sort(newest_first).limit(limit).max_time(left);
         let cursor = bounded(deadline, find).await?;
         let documents: Vec<_> = bounded(deadline, |_| cursor.try_collect()).await?;
         Ok(documents.into_iter().map(Payment::try_from).collect::<Result<_, _>>()?)

@@ -18,6 +18,6 @@ impl App {
         if !caller.may_see(id) {
             return Err(UserError::Forbidden);
         }
-        self.users.find(id, deadline).await?.ok_or(UserError::NotFound)
+        self.users.show(id, deadline).await?.ok_or(UserError::NotFound)
     }
 }

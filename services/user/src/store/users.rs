@@ -20,6 +20,8 @@ use crate::error::UserError;
 #[derive(Clone)]
 pub(crate) struct Users {
     users: Collection<UserDocument>,
+    /// The same for looking at.
+    shown: Collection<UserDocument>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -38,7 +40,7 @@ struct UserDocument {
 
 impl Users {
     pub(crate) fn new(db: &Db) -> Self {
-        Self { users: db.collection(Policy::Ledger, USERS) }
+        Self { users: db.collection(Policy::Ledger, USERS), shown: db.collection(Policy::Shown, USERS) }
     }
 
     /// Adds a user; the unique index decides whether the email is taken.
@@ -56,6 +58,13 @@ impl Users {
     pub(crate) async fn find(&self, id: UserId, deadline: Deadline) -> Result<Option<User>, mongo::Error> {
         let filter = doc! { "_id": to_bson_uuid(id.as_uuid()) };
         let found = bounded(deadline, |left| self.users.find_one(filter).max_time(left)).await?;
+        Ok(found.map(User::try_from).transpose()?)
+    }
+
+    /// The same where it is only shown: without a primary it comes from a secondary.
+    pub(crate) async fn show(&self, id: UserId, deadline: Deadline) -> Result<Option<User>, mongo::Error> {
+        let filter = doc! { "_id": to_bson_uuid(id.as_uuid()) };
+        let found = bounded(deadline, |left| self.shown.find_one(filter).max_time(left)).await?;
         Ok(found.map(User::try_from).transpose()?)
     }
 
@@ -84,7 +93,7 @@ impl Users {
             filter.insert("_id", doc! { "$gt": to_bson_uuid(after.as_uuid()) });
         }
         let find =
-            |left| self.users.find(filter).sort(doc! { "_id": 1 }).limit(i64::from(limit)).max_time(left);
+            |left| self.shown.find(filter).sort(doc! { "_id": 1 }).limit(i64::from(limit)).max_time(left);
         let cursor = bounded(deadline, find).await?;
         let documents: Vec<_> = bounded(deadline, |_| cursor.try_collect()).await?;
         Ok(documents.into_iter().map(User::try_from).collect::<Result<_, _>>()?)
