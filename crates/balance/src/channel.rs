@@ -76,7 +76,10 @@ impl Channel {
                     continue;
                 }
             };
-            let call = Call { in_flight: InFlight::new(Arc::clone(&endpoint), deadline), pool: Arc::clone(&self.pool) };
+            let call = Call {
+                in_flight: InFlight::new(Arc::clone(&endpoint), deadline),
+                pool: Arc::clone(&self.pool),
+            };
             match endpoint.send(request.clone()).await {
                 Ok(response) => {
                     hint.attempts().asked.push(endpoint.id);
@@ -85,7 +88,8 @@ impl Channel {
                 Err(Unanswered::NeverSent(error)) => {
                     passed.push(endpoint.id);
                     last = Some(error);
-                    metrics::counter!("balance_passed_on_total", "upstream" => self.pool.upstream).increment(1);
+                    metrics::counter!("balance_passed_on_total", "upstream" => self.pool.upstream)
+                        .increment(1);
                 }
                 Err(Unanswered::Broken(error)) => {
                     hint.attempts().asked.push(endpoint.id);

@@ -180,8 +180,18 @@ impl<'de> Deserialize<'de> for UpstreamConfig {
             zone: zone(table.zone)?,
             health: table.health,
             ejection: table.ejection,
-            slow_start_ms: within("slow_start_ms", table.slow_start_ms.unwrap_or(usual.slow_start_ms), 0, 600_000)?,
-            panic_percent: within("panic_percent", table.panic_percent.unwrap_or(usual.panic_percent), 0, 100)?,
+            slow_start_ms: within(
+                "slow_start_ms",
+                table.slow_start_ms.unwrap_or(usual.slow_start_ms),
+                0,
+                600_000,
+            )?,
+            panic_percent: within(
+                "panic_percent",
+                table.panic_percent.unwrap_or(usual.panic_percent),
+                0,
+                100,
+            )?,
             dns: table.dns,
             policy: PolicyConfig {
                 attempt_timeout_ms: within("attempt_timeout_ms", attempt_timeout_ms, 1, 600_000)?,

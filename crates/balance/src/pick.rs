@@ -173,7 +173,9 @@ fn ranked<'a>(open: &Candidates<'a>, key: &str) -> Option<&'a Arc<Endpoint>> {
 fn two_choices<'a>(open: &Candidates<'a>) -> Option<&'a Arc<Endpoint>> {
     let one = rand::random_range(0..open.len());
     let other = (one + rand::random_range(1..open.len())) % open.len();
-    let cost = |endpoint: &Endpoint| (endpoint.load.latency() + NOISE_SECONDS) * requests(endpoint) / share(endpoint);
+    let cost = |endpoint: &Endpoint| {
+        (endpoint.load.latency() + NOISE_SECONDS) * requests(endpoint) / share(endpoint)
+    };
     least(&[open[one], open[other]], cost)
 }
 

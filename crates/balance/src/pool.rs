@@ -97,14 +97,21 @@ impl Pool {
                 Some(_ended) = tasks.join_next() => continue,
             }
             let wanted = addresses.borrow_and_update().clone();
-            let (before, gone) = (members.len(), members.iter().filter(|m| !wanted.contains(&m.endpoint.address)).count());
+            let (before, gone) =
+                (members.len(), members.iter().filter(|m| !wanted.contains(&m.endpoint.address)).count());
             members.retain(|member| wanted.contains(&member.endpoint.address));
             for address in wanted.iter() {
                 if !members.iter().any(|member| member.endpoint.address == *address) {
                     members.push(self.join(Arc::new(self.new_endpoint(address.clone())), &mut tasks));
                 }
             }
-            tracing::info!(upstream = self.upstream, before, gone, now = members.len(), "the replicas changed");
+            tracing::info!(
+                upstream = self.upstream,
+                before,
+                gone,
+                now = members.len(),
+                "the replicas changed"
+            );
             self.publish(members.iter().map(|member| Arc::clone(&member.endpoint)).collect());
         }
     }
@@ -120,7 +127,9 @@ impl Pool {
         let in_row = self.ejection.consecutive_failures;
         let is_worse_in_row = endpoint.load.failures_in_row() >= in_row
             && others().any(|other| other.connection.is_open() && other.load.failures_in_row() < in_row);
-        if !(is_worse_in_row || self.fails_more(endpoint.load.recent(), others().map(|other| other.load.recent()))) {
+        if !(is_worse_in_row
+            || self.fails_more(endpoint.load.recent(), others().map(|other| other.load.recent())))
+        {
             return;
         }
         let ejected = all.iter().filter(|other| other.standing.is_ejected()).count();
@@ -145,7 +154,8 @@ impl Pool {
             return false;
         }
         let percent = |part: u32, of: u32| u64::from(part) * 100 / u64::from(of);
-        percent(failures, calls) >= percent(other_failures, other_calls) + u64::from(self.ejection.excess_percent)
+        percent(failures, calls)
+            >= percent(other_failures, other_calls) + u64::from(self.ejection.excess_percent)
     }
 
     fn endpoint(&self, address: Address) -> Arc<Endpoint> {
@@ -173,9 +183,12 @@ impl Pool {
     /// How many endpoints can be called, and how many there are.
     fn count(&self) {
         let all = self.endpoints();
-        let available =
-            all.iter().filter(|endpoint| endpoint.standing.is_available() && endpoint.connection.is_open()).count();
-        let gauge = |state| metrics::gauge!("balance_endpoints", "upstream" => self.upstream, "state" => state);
+        let available = all
+            .iter()
+            .filter(|endpoint| endpoint.standing.is_available() && endpoint.connection.is_open())
+            .count();
+        let gauge =
+            |state| metrics::gauge!("balance_endpoints", "upstream" => self.upstream, "state" => state);
         #[allow(clippy::cast_precision_loss)] // some thousands
         {
             gauge("available").set(available as f64);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 /// Why a configuration was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -95,9 +95,29 @@ pub struct ServerConfig {
     /// on their side, unseen: a service that refuses what is too much must be asked first.
     #[serde(default = "default_max_concurrent_streams")]
     pub max_concurrent_streams: u32,
+    /// After how long a connection is ended in good order, in ms; 300,000 (5 minutes) by default, 1,000 at least. Its
+    /// requests are finished however long they take, and callers connect again, so that replicas that were added are found
+    /// behind proxies too.
+    #[serde(default = "default_max_connection_age_ms")]
+    pub max_connection_age_ms: u64,
 }
 
 impl ServerConfig {
+    /// The defaults, on this address.
+    pub fn new(listen: SocketAddr) -> Self {
+        Self {
+            listen,
+            drain_timeout_ms: default_drain_timeout_ms(),
+            max_concurrent_streams: default_max_concurrent_streams(),
+            max_connection_age_ms: default_max_connection_age_ms(),
+        }
+    }
+
+    /// After how long a connection is ended in good order.
+    pub fn max_connection_age(&self) -> Duration {
+        Duration::from_millis(self.max_connection_age_ms.max(1_000))
+    }
+
     /// How long requests that are under way may take after SIGTERM.
     pub fn drain_timeout(&self) -> Duration {
         Duration::from_millis(self.drain_timeout_ms)
@@ -113,59 +133,6 @@ fn default_max_concurrent_streams() -> u32 {
     8_192
 }
 
-/// The replicas of another service: a list of `http://host:port`, or one text with commas between them (for the
-/// environment).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Endpoints(Vec<http::Uri>);
-
-impl Endpoints {
-    /// The replicas; at least one.
-    pub fn uris(&self) -> &[http::Uri] {
-        &self.0
-    }
-}
-
-impl<'de> Deserialize<'de> for Endpoints {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Form {
-            Text(String),
-            List(Vec<String>),
-        }
-        let texts = match Form::deserialize(deserializer)? {
-            Form::Text(text) => text.split(',').map(|part| part.trim().to_owned()).collect(),
-            Form::List(list) => list,
-        };
-        let uris = texts.iter().map(|text| text.parse::<http::Uri>()).collect::<Result<Vec<_>, _>>();
-        match uris {
-            Ok(uris) if !uris.is_empty() && uris.iter().all(|uri| uri.scheme_str() == Some("http")) => {
-                Ok(Self(uris))
-            }
-            _ => Err(serde::de::Error::custom("endpoints must be one or more of the form http://host:port")),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn endpoints(toml: &str) -> Result<Endpoints, config::ConfigError> {
-        config::Config::builder()
-            .add_source(config::File::from_str(toml, config::FileFormat::Toml))
-            .build()?
-            .get("endpoints")
-    }
-
-    #[test]
-    fn endpoints_come_as_a_list_or_as_a_text() {
-        let list = endpoints(r#"endpoints = ["http://a:1", "http://b:2"]"#).unwrap();
-        assert_eq!(list, endpoints(r#"endpoints = "http://a:1, http://b:2""#).unwrap());
-        for bad in
-            [r"endpoints = []", r#"endpoints = """#, r#"endpoints = "ftp://a""#, r#"endpoints = ["a:1"]"#]
-        {
-            assert!(endpoints(bad).is_err(), "{bad}");
-        }
-    }
+fn default_max_connection_age_ms() -> u64 {
+    300_000
 }

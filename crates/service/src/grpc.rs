@@ -100,6 +100,7 @@ pub async fn serve(
     shell.readiness.serve();
     let serving = Server::builder()
         .max_concurrent_streams(config.max_concurrent_streams)
+        .max_connection_age(config.max_connection_age())
         // Callers give up at their deadlines, all at once when it is bad. The default takes 20 of those for an attack
         // and ends the connection, with every other call on it.
         .http2_max_pending_accept_reset_streams(usize::try_from(config.max_concurrent_streams).ok())

@@ -12,7 +12,6 @@ mod readiness;
 mod shell;
 mod tasks;
 pub mod telemetry;
-mod upstream;
 
 pub use caller::{Caller, Role};
 pub use context::{RequestContext, parse_grpc_timeout};
@@ -21,4 +20,3 @@ pub use readiness::Readiness;
 pub use resilience::{Deadline, Expired};
 pub use shell::Shell;
 pub use tasks::{OnFailure, Tasks};
-pub use upstream::{Replica, Upstream};

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use balance::UpstreamConfig;
 use ids::Currency;
 use jiff::civil::Time;
 use messaging::{ConsumerConfig, KafkaConfig};
 use mongo::MongoConfig;
 use serde::Deserialize;
 use service::ServiceConfig;
-use service::config::{AdminConfig, Endpoints, LogConfig, ServerConfig};
+use service::config::{AdminConfig, LogConfig, ServerConfig};
 use service::page::PageTokensConfig;
 
 /// The whole configuration.
@@ -46,11 +47,11 @@ pub struct Config {
 #[serde(deny_unknown_fields)]
 pub struct UpstreamsConfig {
     /// The replicas of order.
-    pub order: Endpoints,
+    pub order: UpstreamConfig,
     /// The replicas of inventory.
-    pub inventory: Endpoints,
+    pub inventory: UpstreamConfig,
     /// The replicas of payment.
-    pub payment: Endpoints,
+    pub payment: UpstreamConfig,
 }
 
 /// `[reconciliation]`: when the books are compared.

@@ -55,7 +55,7 @@ pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> any
     let runs = Runs::new(&db);
     let reconciler = Reconciler {
         db,
-        books: Books::new(&config.upstreams),
+        books: Books::new(&config.upstreams, &shell.tasks),
         statements: statements.clone(),
         runs: runs.clone(),
         lag,

@@ -235,7 +235,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn failures_are_counted_in_a_row_and_for_ten_seconds() {
         let load = Load::new();
-        for verdict in [Verdict::Failed, Verdict::Answered, Verdict::Failed, Verdict::Overloaded, Verdict::Failed] {
+        for verdict in
+            [Verdict::Failed, Verdict::Answered, Verdict::Failed, Verdict::Overloaded, Verdict::Failed]
+        {
             call(&load, MS, verdict);
         }
         assert_eq!((load.recent(), load.failures_in_row()), ([4, 3], 2));

@@ -16,8 +16,8 @@ use tonic::Code;
 use crate::discovery::Address;
 use crate::rank::Seed;
 use connection::Connection;
-pub(crate) use load::Verdict;
 use load::Load;
+pub(crate) use load::Verdict;
 pub(crate) use standing::Standing;
 
 /// A replica of an upstream.
@@ -87,7 +87,10 @@ impl Endpoint {
     /// Why it can't be asked.
     pub(crate) fn no_connection(&self) -> tower::BoxError {
         let why = self.connection.failure();
-        let why = why.map_or_else(|| std::io::ErrorKind::NotConnected.into(), |why| std::io::Error::new(why.kind(), why));
+        let why = why.map_or_else(
+            || std::io::ErrorKind::NotConnected.into(),
+            |why| std::io::Error::new(why.kind(), why),
+        );
         Box::new(tonic::ConnectError(Box::new(why)))
     }
 
@@ -147,7 +150,9 @@ impl Drop for InFlight {
 pub(crate) fn verdict_of(code: Code) -> Verdict {
     match code {
         Code::ResourceExhausted => Verdict::Overloaded,
-        Code::Unavailable | Code::Internal | Code::Unknown | Code::DataLoss | Code::DeadlineExceeded => Verdict::Failed,
+        Code::Unavailable | Code::Internal | Code::Unknown | Code::DataLoss | Code::DeadlineExceeded => {
+            Verdict::Failed
+        }
         _ => Verdict::Answered,
     }
 }

@@ -48,7 +48,8 @@ async fn two_choices_and_least_requests_use_all() {
         replicas.iter().for_each(|replica| replica.set(Mood::Slow(Duration::from_millis(5))));
         let before = replicas.each_ref().map(Replica::calls);
         callers.calls(Ask::idempotent(), 600, 12).await;
-        let parts: Vec<_> = replicas.iter().zip(before).map(|(replica, before)| replica.calls() - before).collect();
+        let parts: Vec<_> =
+            replicas.iter().zip(before).map(|(replica, before)| replica.calls() - before).collect();
         assert!(parts.iter().all(|part| *part > 60), "{strategy}: {parts:?}");
     }
 }

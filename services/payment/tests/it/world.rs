@@ -217,7 +217,7 @@ async fn config(test: &str, provider_url: &str, api_key_file: &Path) -> Config {
     let mut mongo = MongoConfig::new(uri, &database);
     mongo.min_pool_size = 0;
     Config {
-        server: ServerConfig { listen: any_port, drain_timeout_ms: 0, max_concurrent_streams: 1_024 },
+        server: ServerConfig { drain_timeout_ms: 0, ..ServerConfig::new(any_port) },
         admin: AdminConfig { listen: any_port },
         log: LogConfig::default(),
         mongo,

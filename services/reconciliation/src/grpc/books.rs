@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use balance::{Ask, Channel, Upstream};
 use envelope::Error;
 use futures::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use ids::{EventId, MovementId, OrderId, ParseError, Sku, UserId};
@@ -17,8 +18,7 @@ use proto::order::v1::order_audit_service_client::OrderAuditServiceClient;
 use proto::payment::v1 as payment;
 use proto::payment::v1::payment_audit_service_client::PaymentAuditServiceClient;
 use proto::payment::v1::payment_service_client::PaymentServiceClient;
-use service::{Deadline, RequestContext, Upstream};
-use tonic::transport::Channel;
+use service::{Deadline, RequestContext, Tasks};
 use tonic::{Response, Status, Streaming};
 
 use crate::config::UpstreamsConfig;
@@ -46,11 +46,11 @@ pub(crate) struct Books {
 }
 
 impl Books {
-    pub(crate) fn new(config: &UpstreamsConfig) -> Self {
+    pub(crate) fn new(config: &UpstreamsConfig, tasks: &Tasks) -> Self {
         Self {
-            order: Upstream::new(&config.order),
-            inventory: Upstream::new(&config.inventory),
-            payment: Upstream::new(&config.payment),
+            order: Upstream::start("order", &config.order, tasks),
+            inventory: Upstream::start("inventory", &config.inventory, tasks),
+            payment: Upstream::start("payment", &config.payment, tasks),
         }
     }
 
@@ -187,18 +187,22 @@ impl Books {
         entries: &[EventId],
     ) -> Result<u32, Error> {
         let again = RepublishRequest { entry_ids: texts(entries) };
+        let context = RequestContext::internal(CALL_TIMEOUT);
         let answer =
-            self.outbox(publisher).republish(RequestContext::internal(CALL_TIMEOUT).request(again)?).await;
-        Ok(answer.map_err(Error::from_status)?.into_inner().entries)
+            self.publisher(publisher).ask(&context, again, patiently(), |channel, request| async move {
+                OutboxServiceClient::new(channel).republish(request).await
+            });
+        Ok(answer.await?.into_inner().entries)
     }
 
     /// Gives back what was captured for an order, once whatever happens.
     pub(crate) async fn refund(&self, order: OrderId) -> Result<(), Error> {
         let refund = payment::RefundRequest { order_id: order.to_string() };
-        let mut client = PaymentServiceClient::new(self.payment.channel());
-        let request = RequestContext::internal(CALL_TIMEOUT).request(refund)?;
-        client.refund(request).await.map_err(Error::from_status)?;
-        Ok(())
+        let context = RequestContext::internal(CALL_TIMEOUT);
+        let answer = self.payment.ask(&context, refund, patiently(), |channel, request| async move {
+            PaymentServiceClient::new(channel).refund(request).await
+        });
+        answer.await.map(drop)
     }
 
     fn stock(&self) -> StockAuditServiceClient<Channel> {
@@ -210,13 +214,21 @@ impl Books {
     }
 
     fn outbox(&self, publisher: Publisher) -> OutboxServiceClient<Channel> {
-        let upstream = match publisher {
+        OutboxServiceClient::new(self.publisher(publisher).channel())
+    }
+
+    fn publisher(&self, publisher: Publisher) -> &Upstream {
+        match publisher {
             Publisher::Order => &self.order,
             Publisher::Inventory => &self.inventory,
             Publisher::Payment => &self.payment,
-        };
-        OutboxServiceClient::new(upstream.channel())
+        }
     }
+}
+
+/// Nobody waits for these calls, and each may be made twice.
+fn patiently() -> Ask<'static> {
+    Ask::idempotent().attempt_timeout(CALL_TIMEOUT)
 }
 
 /// The pages of a call's stream, read as they are taken.

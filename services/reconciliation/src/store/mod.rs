@@ -41,6 +41,7 @@ pub struct Statements {
     /// Lines and statements as an audit reads them: as of one moment.
     counted: Collection<CountedLine>,
     settled: Collection<StatementDocument>,
+    /// As customers look at them.
     statements: Collection<StatementDocument>,
     merchant_days: Collection<MerchantDocument>,
 }
@@ -53,7 +54,7 @@ impl Statements {
             lines: db.collection(Policy::Ledger, LINES),
             counted: db.collection(Policy::Snapshot, LINES),
             settled: db.collection(Policy::Snapshot, STATEMENTS),
-            statements: db.collection(Policy::Ledger, STATEMENTS),
+            statements: db.collection(Policy::Shown, STATEMENTS),
             merchant_days: db.collection(Policy::Ledger, MERCHANT_DAYS),
         }
     }

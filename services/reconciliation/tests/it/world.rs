@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use balance::UpstreamConfig;
 use futures::FutureExt as _;
 use ids::{EventId, SessionId, UserId};
 use jiff::civil::Date;
@@ -15,7 +16,7 @@ use reconciliation::domain::{Kind, Line};
 use reconciliation::{Config, ReconciliationConfig, Statements, StatementsConfig, UpstreamsConfig};
 use serde::Deserialize as _;
 use serde::de::value::StringDeserializer;
-use service::config::{AdminConfig, Endpoints, LogConfig, ServerConfig};
+use service::config::{AdminConfig, LogConfig, ServerConfig};
 use service::page::PageTokensConfig;
 use service::{Caller, Deadline, OnFailure, RequestContext, Role, Shell};
 use tempfile::NamedTempFile;
@@ -44,7 +45,7 @@ impl World {
         let mut mongo = MongoConfig::new(backing.mongo_uri(), &database);
         mongo.min_pool_size = 0;
         let config = Config {
-            server: ServerConfig { listen: any_port, drain_timeout_ms: 0, max_concurrent_streams: 1_024 },
+            server: ServerConfig { drain_timeout_ms: 0, ..ServerConfig::new(any_port) },
             admin: AdminConfig { listen: any_port },
             log: LogConfig::default(),
             mongo,
@@ -94,9 +95,9 @@ impl Drop for World {
     }
 }
 
-fn nowhere() -> Endpoints {
+fn nowhere() -> UpstreamConfig {
     let uri = StringDeserializer::<serde::de::value::Error>::new("http://127.0.0.1:1".to_owned());
-    Endpoints::deserialize(uri).unwrap()
+    UpstreamConfig::deserialize(uri).unwrap()
 }
 
 pub(crate) fn deadline() -> Deadline {

@@ -64,7 +64,12 @@ impl Callers {
     }
 
     /// So many calls, so many at once; gives how long each took, and the errors.
-    pub(crate) async fn calls(&self, how: Ask<'_>, count: usize, at_once: usize) -> (Vec<Duration>, Vec<Error>) {
+    pub(crate) async fn calls(
+        &self,
+        how: Ask<'_>,
+        count: usize,
+        at_once: usize,
+    ) -> (Vec<Duration>, Vec<Error>) {
         use futures::StreamExt as _;
         let calls = futures::stream::iter(0..count).map(|_| async {
             let began = Instant::now();

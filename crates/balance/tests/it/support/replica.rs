@@ -70,7 +70,8 @@ impl Replica {
         }
         let stopping = stop.clone().cancelled_owned();
         let served = runtime.spawn(async move {
-            let incoming = TcpIncoming::from(TcpListener::from_std(listener).unwrap()).with_nodelay(Some(true));
+            let incoming =
+                TcpIncoming::from(TcpListener::from_std(listener).unwrap()).with_nodelay(Some(true));
             server.add_service(service).serve_with_incoming_shutdown(incoming, stopping).await.unwrap();
         });
         Self { address, state, stop, served: Some(served), runtime: Some(runtime) }
@@ -148,7 +149,9 @@ impl Health for Service {
         match mood {
             Mood::Well => {}
             Mood::Slow(time) => tokio::time::sleep(time).await,
-            Mood::FailsHalf if number.is_multiple_of(2) => return Err(Status::unavailable("half of the time")),
+            Mood::FailsHalf if number.is_multiple_of(2) => {
+                return Err(Status::unavailable("half of the time"));
+            }
             Mood::FailsHalf => {}
             Mood::Hangs => std::future::pending().await,
             Mood::Overloaded => {
