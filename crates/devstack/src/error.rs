@@ -162,6 +162,19 @@ pub enum Error {
     #[error("the stack has no process named {0}")]
     Unknown(String),
 
+    /// A number of processes that a service can't have.
+    #[error("{service} can't have {count} processes: user, inventory, payment and gateway have one or more")]
+    Replicas {
+        /// The service's name, which may be of none.
+        service: String,
+        /// How many were asked for.
+        count: usize,
+    },
+
+    /// A text that is not the address of a gRPC server.
+    #[error("{0:?} is not an address such as http://127.0.0.1:7003")]
+    NotAnAddress(String),
+
     /// A name that no kind of broker has.
     #[error("there is no broker {0}; there are tansu and kafka")]
     UnknownBroker(String),

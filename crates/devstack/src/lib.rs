@@ -11,6 +11,7 @@
 
 pub mod backing;
 pub mod error;
+pub mod faults;
 pub mod files;
 pub mod parts;
 pub mod platform;

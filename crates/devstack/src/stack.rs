@@ -25,8 +25,11 @@ pub struct StackState {
     pub supervisor: Identity,
     /// Whether everything was up and ready; false while it starts.
     pub ready: bool,
-    /// The REST API.
+    /// The REST API; the first gateway's where there are several.
     pub gateway_url: String,
+    /// The REST API at each gateway.
+    #[serde(default)] // a file from before there were several
+    pub gateway_urls: Vec<String>,
     /// The connection string of the replica set.
     pub mongo_uri: String,
     /// The database that the services use.

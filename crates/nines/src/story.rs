@@ -11,7 +11,7 @@ pub(crate) fn tell(state: &StackState) -> String {
         // Writing to a String can't fail.
         let _infallible = writeln!(text, "  {label:<10} {value}");
     };
-    line("REST API", &state.gateway_url);
+    line("REST API", &state.gateway_urls.join(" and "));
     line("API docs", &format!("{}/docs", state.gateway_url));
     line("MongoDB", &state.mongo_uri);
     line("database", &state.database);

@@ -47,10 +47,13 @@ fn own_sections(sections: &mut Value, kind: Kind, all: &[Instance], secrets: &Se
             let password = &secrets.admin_password;
             sections["bootstrap"] = json!({ "admin_email": ADMIN_EMAIL, "admin_password_file": password });
         }
-        Kind::Inventory => {}
+        Kind::Inventory | Kind::Risk => {}
         Kind::Order => {
-            let (inventory, payment) = (urls(Kind::Inventory), urls(Kind::Payment));
-            sections["upstreams"] = json!({ "inventory": inventory, "payment": payment });
+            sections["upstreams"] = json!({
+                "inventory": urls(Kind::Inventory),
+                "payment": urls(Kind::Payment),
+                "risk": urls(Kind::Risk),
+            });
         }
         Kind::Payment => {
             let provider = urls(Kind::CardSandbox).pop();
@@ -72,6 +75,7 @@ fn own_sections(sections: &mut Value, kind: Kind, all: &[Instance], secrets: &Se
                 "payment": urls(Kind::Payment),
                 "reconciliation": urls(Kind::Reconciliation),
             });
+            sections["limits"] = json!({ "replicas": urls(Kind::Gateway).len() });
         }
     }
 }
@@ -105,13 +109,20 @@ fn merge(settings: &mut Table, over: &Table) {
 mod tests {
     use super::*;
 
+    fn instance(kind: Kind, name: &str, port: u16) -> Instance {
+        Instance { name: name.into(), kind, number: 1, port, admin_port: port + 100 }
+    }
+
     fn order(number: u16) -> Instance {
-        Instance {
-            name: format!("order-{number}"),
-            kind: Kind::Order,
-            port: number,
-            admin_port: number + 100,
-        }
+        instance(Kind::Order, &format!("order-{number}"), number)
+    }
+
+    fn told(instance: &Instance, all: &[Instance]) -> Table {
+        let dir = tempfile::tempdir().unwrap();
+        let secrets = Secrets::open(dir.path()).unwrap();
+        let broker_kind = crate::BrokerKind::Tansu;
+        let connection = Connection { mongo_uri: "mongodb://x".into(), broker: "y".into(), broker_kind };
+        settings(instance, all, &connection, "db", &secrets).unwrap()
     }
 
     #[test]
@@ -130,17 +141,22 @@ mod tests {
     }
 
     #[test]
-    fn the_gateway_knows_every_order_process() {
-        let dir = tempfile::tempdir().unwrap();
-        let secrets = Secrets::open(dir.path()).unwrap();
-        let gateway = Instance { name: "gateway".into(), kind: Kind::Gateway, port: 5, admin_port: 6 };
-        let all = [order(1), order(2), gateway.clone()];
-        let broker_kind = crate::BrokerKind::Tansu;
-        let connection = Connection { mongo_uri: "mongodb://x".into(), broker: "y".into(), broker_kind };
-        let settings = settings(&gateway, &all, &connection, "db", &secrets).unwrap();
-        let upstreams = settings["upstreams"]["order"].as_array().unwrap();
-        assert_eq!(upstreams.len(), 2);
+    fn the_gateway_knows_every_process() {
+        let gateway = instance(Kind::Gateway, "gateway", 5);
+        let (first, second) = (instance(Kind::User, "user-1", 7), instance(Kind::User, "user-2", 8));
+        let settings = told(&gateway, &[order(1), order(2), first, second, gateway.clone()]);
+        let upstreams = |service: &str| settings["upstreams"][service].as_array().unwrap().len();
+        assert_eq!((upstreams("order"), upstreams("user"), upstreams("payment")), (2, 2, 0));
         assert_eq!(settings["http"]["listen"].as_str(), Some("127.0.0.1:5"));
         assert!(!settings.contains_key("mongo"));
+    }
+
+    #[test]
+    fn order_asks_risk_which_has_a_database_and_a_broker() {
+        let risk = instance(Kind::Risk, "risk", 9);
+        let all = [order(1), risk.clone()];
+        assert_eq!(told(&all[0], &all)["upstreams"]["risk"][0].as_str(), Some("http://127.0.0.1:9"));
+        let sections: Vec<_> = told(&risk, &all).into_iter().map(|(key, _)| key).collect();
+        assert_eq!(sections, ["admin", "kafka", "log", "mongo", "server"]);
     }
 }

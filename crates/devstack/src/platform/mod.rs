@@ -18,6 +18,12 @@ use crate::process::{Process, ProcessSpec};
 use crate::wait::{self, Look};
 use crate::{Connection, Error, Progress, Result, files};
 
+/// The services of which several processes may run, besides order.
+pub const REPLICATED: [&str; 4] = {
+    let [user, inventory, payment, gateway] = Kind::REPLICATED;
+    [user.name(), inventory.name(), payment.name(), gateway.name()]
+};
+
 /// How long a service may drain before it is killed.
 const STOP_GRACE: Duration = Duration::from_secs(20);
 /// How long one readiness question may take.
@@ -32,6 +38,8 @@ pub struct PlatformOptions {
     pub dir: PathBuf,
     /// How many order services run, at least one.
     pub order_replicas: usize,
+    /// How many processes of the services in [`REPLICATED`] run, by service; one of each that is not named. Several are called `user-1`, `user-2` …, one is called `user`.
+    pub replicas: BTreeMap<String, usize>,
     /// Settings on top of the generated ones, by service (`order`) or by process (`order-1`); tables are merged
     /// deeply, everything else is replaced.
     pub overrides: BTreeMap<String, toml::Table>,
@@ -44,12 +52,13 @@ pub struct PlatformOptions {
 }
 
 impl PlatformOptions {
-    /// Two order services, no overrides.
+    /// Two order services, one of each other, no overrides.
     pub fn new(database: impl Into<String>, dir: impl Into<PathBuf>) -> Self {
         Self {
             database: database.into(),
             dir: dir.into(),
             order_replicas: 2,
+            replicas: BTreeMap::new(),
             overrides: BTreeMap::new(),
             bin_dir: None,
             migrate_timeout: Duration::from_secs(60),
@@ -78,8 +87,8 @@ impl Platform {
     /// Writes the settings, migrates, starts every service at once and waits until all are ready.
     ///
     /// # Errors
-    /// [`Error::NotBuilt`]; [`Error::Exited`] when a migration fails or a service ends; [`Error::TimedOut`] with
-    /// who was not ready and the end of its log. What was started is stopped again.
+    /// [`Error::Replicas`]; [`Error::NotBuilt`]; [`Error::Exited`] when a migration fails or a service ends;
+    /// [`Error::TimedOut`] with who was not ready and the end of its log. What was started is stopped again.
     pub async fn start(
         connection: &Connection,
         options: PlatformOptions,
@@ -91,7 +100,7 @@ impl Platform {
         let bin_dir = options.bin_dir.clone().map_or_else(default_bin_dir, Ok)?;
         let secrets = Secrets::open(&options.dir.join("secrets"))?;
         let mut book = PortBook::open(&options.dir.join("ports.json"))?;
-        let instances = roster::assign(options.order_replicas, &mut book)?;
+        let instances = roster::assign(options.order_replicas, &options.replicas, &mut book)?;
         let mut specs = Vec::with_capacity(instances.len());
         for instance in &instances {
             let settings = config::settings(instance, &instances, connection, &options.database, &secrets)?;
@@ -115,11 +124,17 @@ impl Platform {
         Ok(platform)
     }
 
-    /// The REST API, as `http://127.0.0.1:PORT`.
+    /// The REST API, as `http://127.0.0.1:PORT`; that of the first gateway where there are more.
     #[must_use]
     pub fn gateway_url(&self) -> String {
-        let gateway = self.services.iter().find(|service| service.instance.kind == Kind::Gateway);
-        gateway.map(|service| service.instance.url()).unwrap_or_default()
+        self.gateway_urls().into_iter().next().unwrap_or_default()
+    }
+
+    /// The REST API of each gateway.
+    #[must_use]
+    pub fn gateway_urls(&self) -> Vec<String> {
+        let gateways = self.services.iter().filter(|service| service.instance.kind == Kind::Gateway);
+        gateways.map(|service| service.instance.url()).collect()
     }
 
     /// The gRPC address of a service, of its first process where it has more, as `http://127.0.0.1:PORT`.
@@ -179,6 +194,16 @@ impl Platform {
         self.wait_for(self.find(name)?, bound).await
     }
 
+    /// Starts a process again that has ended, and waits until it is ready.
+    ///
+    /// # Errors
+    /// As [`Platform::wait_until_ready_one`], and [`Error::Io`] when it can't be started.
+    pub async fn start_again(&self, name: &str, bound: Duration) -> Result<()> {
+        let service = self.find(name)?;
+        service.process.start_again()?;
+        self.wait_for(service, bound).await
+    }
+
     /// Waits until a process ends that nobody told to end, and names it.
     pub async fn ended_unasked(&self) -> Error {
         let mut ends: FuturesUnordered<_> = self.services.iter().map(|s| s.process.ended_unasked()).collect();
@@ -188,7 +213,7 @@ impl Platform {
         }
     }
 
-    /// Stops everything: the gateway first, so that requests under way still find their services.
+    /// Stops everything: the gateways first, so that requests under way still find their services.
     ///
     /// # Errors
     /// The first failure; the others are stopped none the less.

@@ -1,7 +1,9 @@
 //! Which processes the platform has, and their ports.
 
-use crate::Result;
+use std::collections::BTreeMap;
+
 use crate::ports::PortBook;
+use crate::{Error, Result};
 
 /// A service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,19 +13,27 @@ pub(super) enum Kind {
     Order,
     Payment,
     CardSandbox,
+    Risk,
     Reconciliation,
     Gateway,
 }
 
 impl Kind {
+    /// Those of which several processes may run, besides order. Consumers of events run alone, since the embedded broker
+    /// can lose a group whose members change; the sandbox keeps its charges in memory.
+    pub(super) const REPLICATED: [Self; 4] = [Self::User, Self::Inventory, Self::Payment, Self::Gateway];
+    /// Those that run alone.
+    const SINGLE: [Self; 3] = [Self::CardSandbox, Self::Reconciliation, Self::Risk];
+
     /// The service's name; its binary is `fournines-NAME`.
-    pub(super) fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::User => "user",
             Self::Inventory => "inventory",
             Self::Order => "order",
             Self::Payment => "payment",
             Self::CardSandbox => "card-sandbox",
+            Self::Risk => "risk",
             Self::Reconciliation => "reconciliation",
             Self::Gateway => "gateway",
         }
@@ -31,7 +41,7 @@ impl Kind {
 
     /// Whether it publishes or consumes events.
     pub(super) fn has_broker(self) -> bool {
-        matches!(self, Self::Inventory | Self::Order | Self::Payment | Self::Reconciliation)
+        matches!(self, Self::Inventory | Self::Order | Self::Payment | Self::Risk | Self::Reconciliation)
     }
 
     /// Whether it keeps data.
@@ -43,9 +53,11 @@ impl Kind {
 /// One process of a service.
 #[derive(Debug, Clone)]
 pub(super) struct Instance {
-    /// The service's name, or `order-1`, `order-2` … where there may be several.
+    /// The service's name; `user-1`, `user-2` … where there are several, and always so for order.
     pub(super) name: String,
     pub(super) kind: Kind,
+    /// Which of its service's processes this is, from 1.
+    pub(super) number: usize,
     /// The port of its main listener: gRPC, or HTTP for the gateway and the card sandbox.
     pub(super) port: u16,
     pub(super) admin_port: u16,
@@ -62,27 +74,105 @@ impl Instance {
 
     /// Whether this process is the one that runs its service's migrations.
     pub(super) fn migrates(&self) -> bool {
-        self.kind.has_database() && (self.kind != Kind::Order || self.name == order_name(1))
+        self.kind.has_database() && self.number == 1
     }
 }
 
-fn order_name(number: usize) -> String {
-    format!("{}-{number}", Kind::Order.name())
-}
-
 /// Every process with its ports.
-pub(super) fn assign(order_replicas: usize, book: &mut PortBook) -> Result<Vec<Instance>> {
-    let single = |kind: Kind| (kind, kind.name().to_owned());
-    let singles =
-        [Kind::User, Kind::Inventory, Kind::Payment, Kind::CardSandbox, Kind::Reconciliation, Kind::Gateway];
-    let mut processes: Vec<_> = singles.map(single).to_vec();
-    processes.extend((1..=order_replicas.max(1)).map(|number| (Kind::Order, order_name(number))));
+///
+/// # Errors
+/// [`Error::Replicas`] when `replicas` has a service that can't have several processes, or none of one; as
+/// [`PortBook::claim`].
+pub(super) fn assign(
+    order_replicas: usize,
+    replicas: &BTreeMap<String, usize>,
+    book: &mut PortBook,
+) -> Result<Vec<Instance>> {
+    let mut counts = counts(replicas)?;
+    counts.push((Kind::Order, order_replicas.max(1)));
+    let processes: Vec<_> = counts
+        .into_iter()
+        .flat_map(|(kind, count)| (1..=count).map(move |number| (kind, number, name(kind, number, count))))
+        .collect();
 
     let names: Vec<String> =
-        processes.iter().flat_map(|(_, name)| [name.clone(), format!("{name} admin")]).collect();
+        processes.iter().flat_map(|(.., name)| [name.clone(), format!("{name} admin")]).collect();
     let ports = book.claim(&names)?;
     let instances = processes.into_iter().zip(ports.chunks_exact(2));
     Ok(instances
-        .map(|((kind, name), pair)| Instance { name, kind, port: pair[0], admin_port: pair[1] })
+        .map(|((kind, number, name), pair)| Instance {
+            name,
+            kind,
+            number,
+            port: pair[0],
+            admin_port: pair[1],
+        })
         .collect())
+}
+
+fn counts(replicas: &BTreeMap<String, usize>) -> Result<Vec<(Kind, usize)>> {
+    for (service, &count) in replicas {
+        if count == 0 || !Kind::REPLICATED.iter().any(|kind| kind.name() == service) {
+            return Err(Error::Replicas { service: service.clone(), count });
+        }
+    }
+    let several = Kind::REPLICATED.map(|kind| (kind, replicas.get(kind.name()).copied().unwrap_or(1)));
+    Ok(several.into_iter().chain(Kind::SINGLE.map(|kind| (kind, 1))).collect())
+}
+
+fn name(kind: Kind, number: usize, count: usize) -> String {
+    let service = kind.name();
+    if count > 1 || kind == Kind::Order { format!("{service}-{number}") } else { service.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn roster(order_replicas: usize, replicas: &[(&str, usize)]) -> Result<Vec<Instance>> {
+        let dir = tempfile::tempdir().unwrap();
+        let mut book = PortBook::open(&dir.path().join("ports.json")).unwrap();
+        let replicas = replicas.iter().map(|&(name, count)| (name.to_owned(), count)).collect();
+        assign(order_replicas, &replicas, &mut book)
+    }
+
+    fn names(instances: &[Instance]) -> Vec<&str> {
+        instances.iter().map(|instance| instance.name.as_str()).collect()
+    }
+
+    #[test]
+    fn one_process_has_its_services_name_and_several_have_numbers() {
+        let all = roster(1, &[("user", 2), ("gateway", 1)]).unwrap();
+        let expected = [
+            "user-1",
+            "user-2",
+            "inventory",
+            "payment",
+            "gateway",
+            "card-sandbox",
+            "reconciliation",
+            "risk",
+            "order-1",
+        ];
+        assert_eq!(names(&all), expected);
+        let ports: std::collections::BTreeSet<_> =
+            all.iter().flat_map(|instance| [instance.port, instance.admin_port]).collect();
+        assert_eq!(ports.len(), 2 * all.len());
+    }
+
+    #[test]
+    fn the_first_process_of_a_service_migrates() {
+        let all = roster(2, &[("user", 3), ("payment", 2), ("gateway", 2)]).unwrap();
+        let migrating: Vec<_> = all.into_iter().filter(Instance::migrates).collect();
+        let expected = ["user-1", "inventory", "payment-1", "reconciliation", "risk", "order-1"];
+        assert_eq!(names(&migrating), expected);
+    }
+
+    #[test]
+    fn only_some_services_may_have_several_processes() {
+        for (service, count) in [("risk", 2), ("order", 2), ("nobody", 1), ("user", 0)] {
+            let refused = roster(1, &[(service, count)]);
+            assert!(matches!(refused, Err(Error::Replicas { .. })), "{service}={count}");
+        }
+    }
 }

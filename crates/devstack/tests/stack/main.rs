@@ -1,8 +1,9 @@
-//! The local stack on real processes: replica set, broker, fail-over, restarts, process handling.
+//! The local stack on real processes: replica set, broker, fail-over, restarts, process handling, faults.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod backing;
 mod broker;
+mod faults;
 mod process;
 
 use mongodb::Client;

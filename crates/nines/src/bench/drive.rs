@@ -21,7 +21,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// When orders are sent.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Pace {
+pub(crate) enum Pace {
     /// When the client has the answer to its last order.
     Closed,
     /// So many a second, as long as a client is free.
@@ -33,13 +33,13 @@ pub(super) enum Pace {
 
 /// A load.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Load {
+pub(crate) struct Load {
     /// The most orders under way at once.
-    pub(super) clients: usize,
+    pub(crate) clients: usize,
     /// When orders are sent.
-    pub(super) pace: Pace,
+    pub(crate) pace: Pace,
     /// How long orders are sent.
-    pub(super) lasting: Duration,
+    pub(crate) lasting: Duration,
 }
 
 /// What became of the orders of a load.
@@ -105,7 +105,7 @@ async fn client<B: Buyer>(
 
 /// When orders are due, shared by all clients.
 #[derive(Debug)]
-struct Schedule {
+pub(crate) struct Schedule {
     start: Instant,
     end: Instant,
     pace: Pace,
@@ -114,12 +114,13 @@ struct Schedule {
 }
 
 impl Schedule {
-    fn new(start: Instant, load: Load) -> Self {
+    /// For a load that starts at `start`.
+    pub(crate) fn new(start: Instant, load: Load) -> Self {
         Self { start, end: start + load.lasting, pace: load.pace, next: AtomicU64::new(0) }
     }
 
     /// Waits until an order is due, and tells when that was; `None` once the load's time is over.
-    async fn next(&self) -> Option<Instant> {
+    pub(crate) async fn next(&self) -> Option<Instant> {
         let now = Instant::now();
         let due = match self.pace {
             Pace::Closed => now,
@@ -140,7 +141,7 @@ impl Schedule {
     }
 
     /// How many orders are due before the end; none in a closed loop.
-    fn arrivals(&self) -> u64 {
+    pub(crate) fn arrivals(&self) -> u64 {
         match self.pace {
             Pace::Closed => 0,
             Pace::Open { per_second } => {

@@ -9,7 +9,7 @@ const RETRIES: &str = "mongo_transaction_retries_total";
 
 /// The admin ports of the order replicas.
 #[derive(Debug, Clone)]
-pub(super) struct Metrics {
+pub(crate) struct Metrics {
     http: reqwest::Client,
     /// Such as `http://127.0.0.1:20001`.
     addresses: Vec<String>,
@@ -20,7 +20,7 @@ impl Metrics {
     ///
     /// # Errors
     /// When no HTTP client can be made.
-    pub(super) fn new(addresses: Vec<String>) -> anyhow::Result<Self> {
+    pub(crate) fn new(addresses: Vec<String>) -> anyhow::Result<Self> {
         Ok(Self { http: reqwest::Client::builder().timeout(CALL_BOUND).build()?, addresses })
     }
 
@@ -28,7 +28,7 @@ impl Metrics {
     ///
     /// # Errors
     /// When a replica does not answer.
-    pub(super) async fn transaction_retries(&self) -> anyhow::Result<u64> {
+    pub(crate) async fn transaction_retries(&self) -> anyhow::Result<u64> {
         let mut sum = 0;
         for address in &self.addresses {
             let asked = async {

@@ -7,11 +7,11 @@
 
 mod buyer;
 mod chart;
-mod drive;
+pub(crate) mod drive;
 mod events;
 mod gateway;
 mod lanes;
-mod metrics;
+pub(crate) mod metrics;
 mod naive;
 mod naive_events;
 mod orders;
@@ -19,14 +19,14 @@ mod overload;
 mod reconciled;
 mod replicas;
 mod rest;
-mod results;
+pub(crate) mod results;
 mod round;
-mod shop;
-mod stats;
-mod stock;
+pub(crate) mod shop;
+pub(crate) mod stats;
+pub(crate) mod stock;
 mod through_gateway;
-mod usage;
-mod workload;
+pub(crate) mod usage;
+pub(crate) mod workload;
 
 use clap::{Args, Subcommand};
 use devstack::Progress;

@@ -27,7 +27,7 @@ pub(super) fn entry(user: Uuid, order: Uuid, cents: i64, at: DateTime, movements
         version: 1,
         occurred_at,
         total: Some(Money { amount: cents, currency: "USD".to_owned() }),
-        change: Some(Change::Placed(OrderPlaced { lines: Vec::new(), expires_at: occurred_at })),
+        change: Some(Change::Placed(OrderPlaced { expires_at: occurred_at, ..OrderPlaced::default() })),
     };
     let mut events = vec![event("OrderEvent", &order.to_string(), &placed)];
     events.extend(movements.iter().map(|movement| {

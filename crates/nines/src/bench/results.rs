@@ -50,7 +50,7 @@ impl<T: Serialize> Results<T> {
 ///
 /// # Errors
 /// When it can't be written.
-pub(super) fn write(path: &Path, content: &[u8]) -> anyhow::Result<()> {
+pub(crate) fn write(path: &Path, content: &[u8]) -> anyhow::Result<()> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         files::create_dir(folder)?;
     }

@@ -27,7 +27,7 @@ const SETTLED_PERIOD: Duration = Duration::from_millis(100);
 
 /// A replica set in a temporary folder.
 #[derive(Debug)]
-pub(super) struct Ground {
+pub(crate) struct Ground {
     client: Client,
     backing: Backing,
     /// How many shops were opened.
@@ -38,16 +38,16 @@ pub(super) struct Ground {
 
 /// How a shop is set up.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Setup {
+pub(crate) struct Setup {
     /// Order replicas, at least one.
-    pub(super) replicas: usize,
+    pub(crate) replicas: usize,
     /// Whether the gateway sends orders of one SKU to the same replica; its default without.
-    pub(super) affinity: Option<bool>,
+    pub(crate) affinity: Option<bool>,
 }
 
 /// A platform with its shelves full.
 #[derive(Debug)]
-pub(super) struct Shop {
+pub(crate) struct Shop {
     platform: Platform,
     database: Database,
     uri: String,
@@ -65,7 +65,7 @@ impl Ground {
     ///
     /// # Errors
     /// When it does not come up.
-    pub(super) async fn start(progress: &Progress) -> anyhow::Result<Self> {
+    pub(crate) async fn start(progress: &Progress) -> anyhow::Result<Self> {
         let scratch = Scratch::create()?;
         let options = BackingOptions { cache_gib: CACHE_GIB, ..BackingOptions::local(scratch.path()) };
         let backing = Backing::start(options, progress).await?;
@@ -77,13 +77,29 @@ impl Ground {
     ///
     /// # Errors
     /// When it does not come up.
-    pub(super) async fn open(&mut self, goods: &Goods, setup: Setup) -> anyhow::Result<Shop> {
+    pub(crate) async fn open(&mut self, goods: &Goods, setup: Setup) -> anyhow::Result<Shop> {
+        self.open_with(goods, |options| {
+            options.order_replicas = setup.replicas;
+            options.overrides = overrides(setup);
+        })
+        .await
+    }
+
+    /// The same with options of the caller's.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub(crate) async fn open_with(
+        &mut self,
+        goods: &Goods,
+        change: impl FnOnce(&mut PlatformOptions),
+    ) -> anyhow::Result<Shop> {
         self.shops += 1;
         let name = format!("bench_{}", self.shops);
         let dir = self.scratch.path().join(&name);
         let mut options = PlatformOptions::new(&name, &dir);
-        options.order_replicas = setup.replicas;
-        options.overrides = overrides(setup);
+        change(&mut options);
+        let replicas = options.order_replicas;
         let connection = self.backing.connection();
         let platform = Platform::start(&connection, options, &Progress::silent()).await?;
         let database = self.client.database(&name);
@@ -91,22 +107,27 @@ impl Ground {
         let mongods = self.backing.mongods().iter().map(|node| node.process());
         let processes = mongods.chain(platform.processes().map(|(process, ..)| process));
         let meter = Meter::new(processes.map(|process| (process.name().to_owned(), process.identity().pid)));
-        let (uri, replicas) = (connection.mongo_uri, setup.replicas);
+        let uri = connection.mongo_uri;
         Ok(Shop { platform, database, uri, dir, replicas, meter, placed: 0, uncertain: 0 })
+    }
+
+    /// The replica set and the broker.
+    pub(crate) fn backing(&self) -> &Backing {
+        &self.backing
     }
 
     /// Stops the replica set; its data goes with it.
     ///
     /// # Errors
     /// When it does not end.
-    pub(super) async fn stop(self) -> anyhow::Result<()> {
+    pub(crate) async fn stop(self) -> anyhow::Result<()> {
         self.client.shutdown().immediate(true).await;
         Ok(self.backing.stop().await?)
     }
 }
 
 /// No order expires while the books are compared, and logging in, which is not measured, is cheap.
-fn overrides(setup: Setup) -> BTreeMap<String, toml::Table> {
+pub(crate) fn overrides(setup: Setup) -> BTreeMap<String, toml::Table> {
     let order = toml::toml! { orders = { payment_window_ms = 3_600_000 } };
     let user = toml::toml! { passwords = { memory_kib = 64, iterations = 1 } };
     let mut overrides = BTreeMap::from([("order".to_owned(), order), ("user".to_owned(), user)]);
@@ -131,22 +152,22 @@ fn wrong(report: &Report) -> String {
 
 impl Shop {
     /// The connection string of the replica set, and the name of the shop's database.
-    pub(super) fn database(&self) -> (&str, &str) {
+    pub(crate) fn database(&self) -> (&str, &str) {
         (&self.uri, self.database.name())
     }
 
     /// Its processes.
-    pub(super) fn platform(&self) -> &Platform {
+    pub(crate) fn platform(&self) -> &Platform {
         &self.platform
     }
 
     /// Its database.
-    pub(super) fn mongo(&self) -> &Database {
+    pub(crate) fn mongo(&self) -> &Database {
         &self.database
     }
 
     /// The REST API, such as `http://127.0.0.1:20001`.
-    pub(super) fn gateway(&self) -> String {
+    pub(crate) fn gateway(&self) -> String {
         self.platform.gateway_url()
     }
 
@@ -154,7 +175,7 @@ impl Shop {
     ///
     /// # Errors
     /// When one is missing.
-    pub(super) fn order_replicas(&self) -> anyhow::Result<Vec<String>> {
+    pub(crate) fn order_replicas(&self) -> anyhow::Result<Vec<String>> {
         self.order_names().map(|name| Ok(self.platform.grpc_url(&name)?)).collect()
     }
 
@@ -162,7 +183,7 @@ impl Shop {
     ///
     /// # Errors
     /// When there is none.
-    pub(super) fn inventory(&self) -> anyhow::Result<String> {
+    pub(crate) fn inventory(&self) -> anyhow::Result<String> {
         Ok(self.platform.grpc_url("inventory")?)
     }
 
@@ -170,7 +191,7 @@ impl Shop {
     ///
     /// # Errors
     /// When one is missing.
-    pub(super) fn metrics(&self) -> anyhow::Result<Metrics> {
+    pub(crate) fn metrics(&self) -> anyhow::Result<Metrics> {
         let addresses = self.order_names().map(|name| Ok(self.platform.admin_url(&name)?));
         Metrics::new(addresses.collect::<anyhow::Result<_>>()?)
     }
@@ -179,12 +200,12 @@ impl Shop {
     ///
     /// # Errors
     /// When there is none.
-    pub(super) fn order_pid(&self) -> anyhow::Result<u32> {
+    pub(crate) fn order_pid(&self) -> anyhow::Result<u32> {
         Ok(self.platform.process("order")?.identity().pid)
     }
 
     /// The CPU time of the replica set, the platform and this process.
-    pub(super) fn meter(&self) -> &Meter {
+    pub(crate) fn meter(&self) -> &Meter {
         &self.meter
     }
 
@@ -193,19 +214,27 @@ impl Shop {
     ///
     /// # Errors
     /// When they are wrong or can't be checked: what was measured is void.
-    pub(super) async fn check_books(&mut self, tally: &Tally) -> anyhow::Result<()> {
+    pub(crate) async fn check_books(&mut self, tally: &Tally) -> anyhow::Result<()> {
         self.placed += tally.placed;
         self.uncertain += tally.timed_out + tally.unavailable;
-        self.until_no_transaction_is_open().await?;
-        let report = verify(&self.database).await.context("the books could not be checked")?;
-        ensure!(report.is_clean(), "the books are wrong, so what was measured is void:{}", wrong(&report));
-        let (found, placed, uncertain) =
-            (report.counted.orders.values().sum::<u64>(), self.placed, self.uncertain);
+        let found = self.count_right_orders().await?;
+        let (placed, uncertain) = (self.placed, self.uncertain);
         ensure!(
             (placed..=placed + uncertain).contains(&found),
             "{found} orders are in the books, but {placed} were answered as placed and {uncertain} may have been"
         );
         Ok(())
+    }
+
+    /// Checks the books, and gives the number of orders in them.
+    ///
+    /// # Errors
+    /// When they are wrong or can't be checked: what was measured is void.
+    pub(crate) async fn count_right_orders(&self) -> anyhow::Result<u64> {
+        self.until_no_transaction_is_open().await?;
+        let report = verify(&self.database).await.context("the books could not be checked")?;
+        ensure!(report.is_clean(), "the books are wrong, so what was measured is void:{}", wrong(&report));
+        Ok(report.counted.orders.values().sum())
     }
 
     /// An order that its buyer has given up may leave its transaction open, and its counter locked, until the server ends
@@ -229,7 +258,7 @@ impl Shop {
     ///
     /// # Errors
     /// When it does not end.
-    pub(super) async fn close(self) -> anyhow::Result<()> {
+    pub(crate) async fn close(self) -> anyhow::Result<()> {
         self.platform.stop().await?;
         self.database.drop().await?;
         Ok(files::remove(&self.dir)?)

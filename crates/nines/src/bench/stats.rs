@@ -8,7 +8,7 @@ const DIGITS: u8 = 3;
 const LONGEST: u64 = 600_000_000;
 
 /// The middle value, or the mean of the two in the middle; 0 without any.
-pub(super) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);
     let (below, above) = (values.len().saturating_sub(1) / 2, values.len() / 2);
@@ -19,14 +19,14 @@ pub(super) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
 }
 
 /// The smallest and the largest; `None` without any.
-pub(super) fn spread(values: &[f64]) -> Option<[f64; 2]> {
+pub(crate) fn spread(values: &[f64]) -> Option<[f64; 2]> {
     let smallest = values.iter().copied().min_by(f64::total_cmp)?;
     let largest = values.iter().copied().max_by(f64::total_cmp)?;
     Some([smallest, largest])
 }
 
 /// These quantiles of latencies in µs, in ms; `None` without any.
-pub(super) fn quantiles_ms<const N: usize>(
+pub(crate) fn quantiles_ms<const N: usize>(
     micros: impl IntoIterator<Item = u32>,
     quantiles: [f64; N],
 ) -> Option<[f64; N]> {
@@ -41,7 +41,7 @@ pub(super) fn quantiles_ms<const N: usize>(
 }
 
 /// Two decimals, three for what is small: what a report needs.
-pub(super) fn rounded(value: f64) -> f64 {
+pub(crate) fn rounded(value: f64) -> f64 {
     let scale = if value.abs() < 10.0 { 1_000.0 } else { 100.0 };
     (value * scale).round() / scale
 }

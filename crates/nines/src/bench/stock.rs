@@ -15,7 +15,7 @@ const PIECES: i64 = 100_000_000_000;
 const BATCH: usize = 5_000;
 
 /// Writes products, counters and first movements, as an import does. The collections' validators check them.
-pub(super) async fn fill(database: &Database, goods: &Goods) -> Result<()> {
+pub(crate) async fn fill(database: &Database, goods: &Goods) -> Result<()> {
     let at = DateTime::now();
     let (products, levels, movements) = (
         collection(database, "products"),

@@ -8,17 +8,17 @@ use anyhow::Context as _;
 const TICKS_PER_SECOND: f64 = 100.0;
 
 /// Seconds of CPU by process.
-pub(super) type CpuSeconds = BTreeMap<String, f64>;
+pub(crate) type CpuSeconds = BTreeMap<String, f64>;
 
 /// Reads the CPU time of some processes.
 #[derive(Debug)]
-pub(super) struct Meter {
+pub(crate) struct Meter {
     processes: Vec<(String, u32)>,
 }
 
 impl Meter {
     /// For these processes, by name and pid, and this one as `nines`.
-    pub(super) fn new(processes: impl Iterator<Item = (String, u32)>) -> Self {
+    pub(crate) fn new(processes: impl Iterator<Item = (String, u32)>) -> Self {
         let own = ("nines".to_owned(), std::process::id());
         Self { processes: processes.chain([own]).collect() }
     }
@@ -27,7 +27,7 @@ impl Meter {
     ///
     /// # Errors
     /// When a process has ended.
-    pub(super) fn read(&self) -> anyhow::Result<CpuSeconds> {
+    pub(crate) fn read(&self) -> anyhow::Result<CpuSeconds> {
         let read = |(name, pid): &(String, u32)| {
             let stat = proc_file(*pid, "stat")?;
             let ticks = cpu_ticks(&stat).with_context(|| format!("/proc/{pid}/stat has another form"))?;
@@ -42,7 +42,7 @@ impl Meter {
     ///
     /// # Errors
     /// As [`Meter::read`].
-    pub(super) fn since(&self, earlier: &CpuSeconds) -> anyhow::Result<CpuSeconds> {
+    pub(crate) fn since(&self, earlier: &CpuSeconds) -> anyhow::Result<CpuSeconds> {
         let mut used = self.read()?;
         for (name, seconds) in &mut used {
             *seconds -= earlier.get(name).copied().unwrap_or_default();
@@ -53,11 +53,11 @@ impl Meter {
 
 /// The memory of a process, in KiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Memory {
+pub(crate) struct Memory {
     /// Now in memory.
-    pub(super) resident: u64,
+    pub(crate) resident: u64,
     /// The most that ever was.
-    pub(super) peak: u64,
+    pub(crate) peak: u64,
 }
 
 impl Memory {
@@ -65,7 +65,7 @@ impl Memory {
     ///
     /// # Errors
     /// When it has ended.
-    pub(super) fn of(pid: u32) -> anyhow::Result<Self> {
+    pub(crate) fn of(pid: u32) -> anyhow::Result<Self> {
         let status = proc_file(pid, "status")?;
         let kib = |field| kib(&status, field).with_context(|| format!("/proc/{pid}/status has no {field}"));
         Ok(Self { resident: kib("VmRSS:")?, peak: kib("VmHWM:")? })

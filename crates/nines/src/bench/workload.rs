@@ -12,7 +12,7 @@ use crate::completejourney::{self, Prices};
 /// What buyers ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Workload {
+pub(crate) enum Workload {
     /// One piece of the same product, all of them: a flash sale.
     OneSku,
     /// One piece of one of ten products, evenly at random.
@@ -38,31 +38,31 @@ impl fmt::Display for Workload {
 
 /// A product as it is stocked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Product {
-    pub(super) sku: String,
-    pub(super) name: String,
-    pub(super) category: String,
-    pub(super) cents: i64,
+pub(crate) struct Product {
+    pub(crate) sku: String,
+    pub(crate) name: String,
+    pub(crate) category: String,
+    pub(crate) cents: i64,
 }
 
 /// So many pieces of a product, by its place among the products.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Line {
-    pub(super) product: usize,
-    pub(super) pieces: u32,
+pub(crate) struct Line {
+    pub(crate) product: usize,
+    pub(crate) pieces: u32,
 }
 
 /// The products of a workload and the orders that buyers draw from. No order is empty; its lines are in order of SKU,
 /// each SKU once.
 #[derive(Debug)]
-pub(super) struct Goods {
+pub(crate) struct Goods {
     products: Vec<Product>,
     orders: Vec<Vec<Line>>,
 }
 
 impl Goods {
     /// Makes the goods up, or reads them from the data of The Complete Journey, which takes some seconds.
-    pub(super) async fn of(workload: Workload) -> anyhow::Result<Arc<Self>> {
+    pub(crate) async fn of(workload: Workload) -> anyhow::Result<Arc<Self>> {
         Ok(Arc::new(match workload {
             Workload::OneSku => Self::singles(1),
             Workload::TenSkus => Self::singles(10),
@@ -122,17 +122,17 @@ impl Goods {
     }
 
     /// Every product.
-    pub(super) fn products(&self) -> &[Product] {
+    pub(crate) fn products(&self) -> &[Product] {
         &self.products
     }
 
     /// The product of a line.
-    pub(super) fn product(&self, line: Line) -> &Product {
+    pub(crate) fn product(&self, line: Line) -> &Product {
         &self.products[line.product]
     }
 
     /// The lines of some order, each order as likely as any other.
-    pub(super) fn draw(&self) -> &[Line] {
+    pub(crate) fn draw(&self) -> &[Line] {
         &self.orders[rand::random_range(0..self.orders.len())]
     }
 }

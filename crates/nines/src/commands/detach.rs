@@ -50,6 +50,9 @@ fn start(up: &Up, dir: &StackDir, log: &Path) -> anyhow::Result<Child> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["up", "--supervise", "--dir"]).arg(dir.path());
     command.args(["--order-replicas", &up.order_replicas.to_string(), "--broker", up.broker.name()]);
+    for (service, count) in &up.replicas {
+        command.arg("--replicas").arg(format!("{service}={count}"));
+    }
     if up.no_demo {
         command.arg("--no-demo");
     }

@@ -3,6 +3,7 @@
 mod bench;
 mod detach;
 mod down;
+mod drill;
 mod logs;
 mod ps;
 mod up;
@@ -14,6 +15,7 @@ use clap::{Parser, Subcommand};
 use nines::Place;
 use nines::bench::Bench;
 use nines::dlt::Dlt;
+use nines::drill::Drill;
 use nines::events::Events;
 use nines::import::Import;
 use nines::replay::Replay;
@@ -51,6 +53,8 @@ enum Command {
     Dlt(Dlt),
     /// Measure how fast orders are taken, on a stack of the benchmark's own.
     Bench(Bench),
+    /// Break a platform of the drill's own while shoppers use it, and show what they notice.
+    Drill(Drill),
 }
 
 impl Cli {
@@ -68,6 +72,7 @@ impl Cli {
             Command::Events(events) => events.run().await,
             Command::Dlt(dlt) => dlt.run().await,
             Command::Bench(bench) => bench::run(bench).await,
+            Command::Drill(drill) => drill::run(drill).await,
         }
     }
 }

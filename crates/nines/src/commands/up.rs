@@ -33,6 +33,9 @@ pub(super) struct Up {
     /// How many order services run.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=16), value_name = "N")]
     pub(super) order_replicas: u8,
+    /// How many processes of other services run, such as `user=2,gateway=2`: of user, inventory, payment and gateway.
+    #[arg(long, value_delimiter = ',', value_parser = replicas, value_name = "SERVICE=N,…")]
+    pub(super) replicas: Vec<(String, usize)>,
     /// Which broker runs: Tansu keeps nothing on disk; Apache Kafka needs Java 17, and Maven to be fetched once.
     #[arg(long, default_value_t, value_parser = broker_kind(), value_name = "KIND")]
     pub(super) broker: BrokerKind,
@@ -97,6 +100,7 @@ impl Up {
         let backing = Backing::start(options, progress).await?;
         let mut options = PlatformOptions::new(DATABASE, dir.path());
         options.order_replicas = usize::from(self.order_replicas);
+        options.replicas = self.replicas.iter().cloned().collect();
         let platform = Platform::start(&backing.connection(), options, progress).await?;
         let stack = Stack { backing, platform };
         let mut state = stack.describe()?;
@@ -138,6 +142,7 @@ impl Stack {
         Ok(StackState {
             ready: true,
             gateway_url: self.platform.gateway_url(),
+            gateway_urls: self.platform.gateway_urls(),
             mongo_uri: backing.mongo_uri(),
             broker: backing.broker(),
             admin_urls,
@@ -189,6 +194,15 @@ fn service(process: &Process, port: u16, admin_url: Option<String>) -> ServiceSt
     }
 }
 
+/// `SERVICE=N`; whether there can be so many of it is for the stack to say.
+fn replicas(text: &str) -> Result<(String, usize), String> {
+    let parsed = text.split_once('=').and_then(|(service, count)| {
+        let count = count.parse().ok().filter(|count| (1..=16).contains(count))?;
+        Some((service.to_owned(), count))
+    });
+    parsed.ok_or_else(|| "must be of the form SERVICE=N, with 1 to 16".to_owned())
+}
+
 /// Saturates in the year 584 million.
 pub(super) fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
@@ -200,6 +214,7 @@ fn starting() -> anyhow::Result<StackState> {
         supervisor: Identity::current()?,
         ready: false,
         gateway_url: String::new(),
+        gateway_urls: Vec::new(),
         mongo_uri: String::new(),
         database: DATABASE.to_owned(),
         broker: String::new(),

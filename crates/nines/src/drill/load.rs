@@ -1,0 +1,51 @@
+//! An open loop of shoppers: requests arrive at a rate, whether or not earlier ones are answered.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::traffic::{Mix, Sample, Shoppers};
+use crate::bench::drive::{Load, Pace, Schedule};
+
+/// What a load gave: its samples, and how many requests found no client free to send them.
+#[derive(Debug)]
+pub(super) struct Samples {
+    pub(super) start: Instant,
+    pub(super) list: Vec<Sample>,
+    pub(super) not_sent: u64,
+}
+
+/// Requests at this pace for so long, by so many clients at most.
+///
+/// # Errors
+/// When a client panics.
+pub(super) async fn load(
+    shoppers: &Arc<Shoppers>,
+    mix: Mix,
+    pace: Pace,
+    clients: usize,
+    lasting: Duration,
+) -> anyhow::Result<Samples> {
+    let start = Instant::now();
+    let schedule = Arc::new(Schedule::new(start, Load { clients, pace, lasting }));
+    let mut running = JoinSet::new();
+    for number in 0..clients {
+        let (shoppers, schedule) = (Arc::clone(shoppers), Arc::clone(&schedule));
+        running.spawn(async move {
+            let mut samples = Vec::new();
+            while let Some(due) = schedule.next().await {
+                samples.push(shoppers.shop(number, mix, due).await);
+            }
+            samples
+        });
+    }
+    let mut list = Vec::new();
+    while let Some(ended) = running.join_next().await {
+        list.append(&mut ended?);
+    }
+    let sent = u64::try_from(list.len())?;
+    let not_sent = schedule.arrivals().saturating_sub(sent);
+    Ok(Samples { start, list, not_sent })
+}

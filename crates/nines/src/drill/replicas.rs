@@ -1,0 +1,259 @@
+//! Replicas that are killed, restarted, slow, failing or mute while shoppers shop.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use devstack::faults::{Fault, FaultProxy};
+use devstack::{PlatformOptions, Progress};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::load::{Samples, load};
+use super::report::{Mark, Report};
+use super::stage::{Marks, Stage, set};
+use super::traffic::{Kind, Manners, Mix, Outcome};
+use crate::bench::drive::Pace;
+
+/// Order replicas.
+const REPLICAS: usize = 3;
+/// From one kill to the next.
+const KILL_PERIOD: Duration = Duration::from_secs(10);
+/// How long a killed replica stays away.
+const AWAY: Duration = Duration::from_secs(3);
+/// How long a process may take to stop or to be ready.
+const BOUND: Duration = Duration::from_secs(30);
+/// The most requests under way at once.
+const CLIENTS: usize = 512;
+/// How long the load runs before anything is broken.
+const WARM_UP: Duration = Duration::from_secs(5);
+
+/// How much is asked, and for how long.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct Steady {
+    /// Requests a second.
+    #[arg(long, value_name = "N", default_value_t = 350, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    rate: u32,
+    /// For how long, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(10..=3_600))]
+    seconds: u64,
+}
+
+impl Steady {
+    async fn load(self, stage: &Stage) -> anyhow::Result<Samples> {
+        let pace = Pace::Open { per_second: f64::from(self.rate) };
+        load(&stage.shoppers, Mix::SHOP, pace, CLIENTS, Duration::from_secs(self.seconds)).await
+    }
+
+    /// Runs the load beside `breaking`, which is told to end when the load is over.
+    async fn beside(
+        self,
+        name: &'static str,
+        stage: Stage,
+        out: &Path,
+        breaking: impl AsyncFnOnce(&Stage, &CancellationToken, &mut Marks) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let (over, mut marks) = (CancellationToken::new(), Marks::new());
+        let loading = async {
+            let samples = self.load(&stage).await;
+            over.cancel();
+            samples
+        };
+        let (samples, broken) = tokio::join!(loading, breaking(&stage, &over, &mut marks));
+        let samples = samples?;
+        broken?;
+        finish(name, stage, &samples, marks.into_list(), out).await
+    }
+}
+
+async fn finish(
+    name: &'static str,
+    stage: Stage,
+    samples: &Samples,
+    marks: Vec<Mark>,
+    out: &Path,
+) -> anyhow::Result<()> {
+    let placed =
+        |sample: &&super::traffic::Sample| sample.kind == Kind::Order && sample.outcome == Outcome::Good;
+    let placed = u64::try_from(samples.list.iter().filter(placed).count())?;
+    stage.close(Report::new(name, samples, marks), placed, out).await
+}
+
+/// Kills one of three order replicas every 10 s, in turn; it is started again 3 s later.
+#[derive(Debug, Args)]
+pub(super) struct Kill {
+    #[command(flatten)]
+    steady: Steady,
+}
+
+impl Kill {
+    pub(super) async fn run(self, out: &Path, progress: &Progress) -> anyhow::Result<()> {
+        let stage =
+            Stage::open(Manners::default(), progress, |options| options.order_replicas = REPLICAS).await?;
+        self.steady
+            .beside("kill", stage, out, async |stage, over, marks| {
+                for number in (1..=REPLICAS).cycle() {
+                    if over.run_until_cancelled(sleep(KILL_PERIOD - AWAY)).await.is_none() {
+                        break;
+                    }
+                    let name = format!("order-{number}");
+                    let replica = stage.platform().process(&name)?;
+                    replica.kill9().await?;
+                    marks.add(format!("{name} killed"));
+                    sleep(AWAY).await;
+                    replica.start_again()?;
+                }
+                Ok(())
+            })
+            .await
+    }
+}
+
+/// Kills the primary of the replica set between a third and two thirds of the time.
+#[derive(Debug, Args)]
+pub(super) struct Election {
+    /// Requests a second.
+    #[arg(long, value_name = "N", default_value_t = 350, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    rate: u32,
+    /// For how long, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(15..=3_600))]
+    seconds: u64,
+}
+
+impl Election {
+    pub(super) async fn run(self, out: &Path, progress: &Progress) -> anyhow::Result<()> {
+        let steady = Steady { rate: self.rate, seconds: self.seconds };
+        let third = Duration::from_secs(self.seconds / 3);
+        let stage = Stage::open(Manners::default(), progress, |_options| {}).await?;
+        steady
+            .beside("election", stage, out, async |stage, over, marks| {
+                if over.run_until_cancelled(sleep(third)).await.is_some() {
+                    let primary = stage.backing().wait_for_primary(BOUND).await?;
+                    let primary = stage.backing().mongod(primary).process();
+                    primary.kill9().await?;
+                    marks.add("primary killed");
+                    over.run_until_cancelled(sleep(third)).await;
+                    primary.start_again()?;
+                    marks.add("member back");
+                    stage.backing().wait_until_healthy(BOUND).await?;
+                }
+                Ok(())
+            })
+            .await
+    }
+}
+
+/// Stops each process by SIGTERM and starts it again, one after the other, over and over. A request that a gateway does
+/// not take since it ends goes to the other gateway, as a load balancer in front does it.
+#[derive(Debug, Args)]
+pub(super) struct Restart {
+    #[command(flatten)]
+    steady: Steady,
+}
+
+impl Restart {
+    pub(super) async fn run(self, out: &Path, progress: &Progress) -> anyhow::Result<()> {
+        let manners = Manners { hands_over: true, ..Manners::default() };
+        let stage = Stage::open(manners, progress, two_of_each).await?;
+        self.steady
+            .beside("restart", stage, out, async |stage, over, marks| {
+                let platform = stage.platform();
+                let names: Vec<String> =
+                    platform.processes().map(|(process, ..)| process.name().to_owned()).collect();
+                sleep(WARM_UP).await;
+                for name in names.iter().cycle() {
+                    if over.is_cancelled() {
+                        break;
+                    }
+                    let process = platform.process(name)?;
+                    marks.add(format!("{name} stops"));
+                    process.terminate(BOUND).await?;
+                    process.start_again()?;
+                    platform.wait_until_ready_one(name, BOUND).await?;
+                }
+                Ok(())
+            })
+            .await
+    }
+}
+
+fn two_of_each(options: &mut PlatformOptions) {
+    options.order_replicas = REPLICAS;
+    for service in ["user", "inventory", "payment", "gateway"] {
+        options.replicas.insert(service.to_owned(), 2);
+    }
+}
+
+/// What is wrong with one of three order replicas between a third and two thirds of the time.
+#[derive(Debug, Args)]
+pub(super) struct Faulty {
+    /// Requests a second.
+    #[arg(long, value_name = "N", default_value_t = 350, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    rate: u32,
+    /// For how long, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(15..=3_600))]
+    seconds: u64,
+}
+
+/// Answers in 2 s.
+pub(super) fn slow() -> Fault {
+    Fault::Delay(Duration::from_secs(2))
+}
+
+/// Fails half of its calls.
+pub(super) fn failing() -> Fault {
+    Fault::Fail { percent: 50, code: tonic::Code::Unavailable }
+}
+
+/// Takes calls and never answers.
+pub(super) fn hanging() -> Fault {
+    Fault::Hang
+}
+
+impl Faulty {
+    pub(super) async fn run(
+        self,
+        name: &'static str,
+        fault: Fault,
+        out: &Path,
+        progress: &Progress,
+    ) -> anyhow::Result<()> {
+        let steady = Steady { rate: self.rate, seconds: self.seconds };
+        let mut proxies = Vec::new();
+        for _ in 0..REPLICAS {
+            proxies.push(Arc::new(FaultProxy::start().await?));
+        }
+        let urls: Vec<String> = proxies.iter().map(|proxy| proxy.url()).collect();
+        let stage = Stage::open(Manners::default(), progress, |options| {
+            options.order_replicas = REPLICAS;
+            let upstreams = toml::toml! { upstreams = {} };
+            set(&mut options.overrides, "gateway", with_order(upstreams, &urls));
+        });
+        let pointing = stage.await?;
+        for (number, proxy) in proxies.iter().enumerate() {
+            proxy.set_target(&pointing.platform().grpc_url(&format!("order-{}", number + 1))?)?;
+        }
+        let third = Duration::from_secs(self.seconds / 3);
+        steady
+            .beside(name, pointing, out, async |_stage, over, marks| {
+                if over.run_until_cancelled(sleep(third)).await.is_some() {
+                    proxies[1].set(fault);
+                    marks.add(format!("order-2 {name}"));
+                    over.run_until_cancelled(sleep(third)).await;
+                    proxies[1].set(Fault::None);
+                    marks.add("order-2 well");
+                }
+                Ok(())
+            })
+            .await
+    }
+}
+
+fn with_order(mut settings: toml::Table, urls: &[String]) -> toml::Table {
+    let urls = urls.iter().map(|url| toml::Value::from(url.as_str())).collect();
+    if let Some(toml::Value::Table(upstreams)) = settings.get_mut("upstreams") {
+        upstreams.insert("order".to_owned(), toml::Value::Array(urls));
+    }
+    settings
+}

@@ -1,0 +1,97 @@
+//! A risk service that takes 2 s: what orders pay for it before and after the breaker opens.
+
+use std::path::Path;
+use std::time::Duration;
+
+use clap::Args;
+use devstack::Progress;
+use devstack::faults::{Fault, FaultProxy};
+use serde::Serialize;
+use tokio::time::sleep;
+
+use super::load::load;
+use super::report::{Figures, Report};
+use super::stage::{Marks, Stage, set};
+use super::traffic::{Kind, Manners, Mix, Outcome, Sample};
+use crate::bench::drive::Pace;
+use crate::bench::results;
+use crate::terminal;
+
+const CLIENTS: usize = 512;
+const ANSWER: Duration = Duration::from_secs(2);
+/// How long after the service became slow its breaker should be open.
+const OPENS_WITHIN: Duration = Duration::from_secs(3);
+
+/// The risk service answers in 2 s between a third and two thirds of the time.
+#[derive(Debug, Args)]
+pub(super) struct SlowRisk {
+    /// Requests a second.
+    #[arg(long, value_name = "N", default_value_t = 350, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    rate: u32,
+    /// For how long, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(15..=3_600))]
+    seconds: u64,
+}
+
+/// Orders by what the risk service did when they were due.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Orders {
+    well: Figures,
+    /// The first 3 s of the slow time.
+    at_first: Figures,
+    breaker_open: Figures,
+    p99_rise_at_first_ms: f64,
+    p99_rise_with_open_breaker_ms: f64,
+}
+
+impl SlowRisk {
+    pub(super) async fn run(self, out: &Path, progress: &Progress) -> anyhow::Result<()> {
+        let proxy = FaultProxy::start().await?;
+        let url = proxy.url();
+        let stage = Stage::open(Manners::default(), progress, |options| {
+            let upstreams = toml::Table::from_iter([("risk".to_owned(), toml::Value::from(url))]);
+            let settings = toml::Table::from_iter([("upstreams".to_owned(), upstreams.into())]);
+            set(&mut options.overrides, "order", settings);
+        });
+        let stage = stage.await?;
+        proxy.set_target(&stage.platform().grpc_url("risk")?)?;
+        let third = Duration::from_secs(self.seconds / 3);
+        let mut marks = Marks::new();
+        let breaking = async {
+            sleep(third).await;
+            proxy.set(Fault::Delay(ANSWER));
+            let slow = marks.elapsed();
+            marks.add("risk slow");
+            sleep(third).await;
+            proxy.set(Fault::None);
+            marks.add("risk well");
+            (slow, marks.elapsed(), marks.into_list())
+        };
+        let pace = Pace::Open { per_second: f64::from(self.rate) };
+        let loading = load(&stage.shoppers, Mix::SHOP, pace, CLIENTS, Duration::from_secs(self.seconds));
+        let (samples, (slow, well, marks)) = tokio::join!(loading, breaking);
+        let samples = samples?;
+        let orders = |from: Duration, to: Duration| {
+            let (from, to) = (samples.start + from, samples.start + to);
+            let orders = samples.list.iter().filter(|sample| sample.kind == Kind::Order);
+            Figures::of(orders.filter(|sample| (from..to).contains(&sample.due)))
+        };
+        // Without the first seconds, in which connections are made.
+        let before = orders(OPENS_WITHIN, slow);
+        let (at_first, open) = (orders(slow, slow + OPENS_WITHIN), orders(slow + OPENS_WITHIN, well));
+        let told = Orders {
+            well: before,
+            at_first,
+            breaker_open: open,
+            p99_rise_at_first_ms: at_first.p99_ms - before.p99_ms,
+            p99_rise_with_open_breaker_ms: open.p99_ms - before.p99_ms,
+        };
+        let json = serde_json::to_string_pretty(&told)?;
+        results::write(&out.join("risk-orders.json"), json.as_bytes())?;
+        terminal::print(&json, false)?;
+        let placed = |sample: &&Sample| sample.kind == Kind::Order && sample.outcome == Outcome::Good;
+        let placed = u64::try_from(samples.list.iter().filter(placed).count())?;
+        stage.close(Report::new("risk", &samples, marks), placed, out).await
+    }
+}
