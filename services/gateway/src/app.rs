@@ -4,12 +4,16 @@ use std::sync::Arc;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::middleware::from_fn;
+use actix_web::http::header::HeaderValue;
+use actix_web::middleware::{Compress, from_fn};
 use actix_web::{App, web};
 use service::{Readiness, Shell};
 
 use crate::auth::Keys;
-use crate::config::{Config, CorsConfig, DeadlinesConfig, HttpConfig};
+use crate::catalogue::Catalogue;
+use crate::config::{AccessLogConfig, Config, CorsConfig, DeadlinesConfig, HttpConfig};
+use crate::front::Front;
+use crate::limits::Limits;
 use crate::placement::Placement;
 use crate::upstreams::Upstreams;
 use crate::{middleware, routes};
@@ -17,24 +21,34 @@ use crate::{middleware, routes};
 /// What all requests share.
 #[derive(Debug)]
 pub(crate) struct Gateway {
-    pub(crate) upstreams: Upstreams,
+    pub(crate) upstreams: Arc<Upstreams>,
+    pub(crate) catalogue: Arc<Catalogue>,
+    pub(crate) limits: Limits,
     pub(crate) placement: Placement,
     pub(crate) keys: Arc<Keys>,
     pub(crate) readiness: Readiness,
     pub(crate) http: HttpConfig,
+    pub(crate) access_log: AccessLogConfig,
     pub(crate) deadlines: DeadlinesConfig,
     pub(crate) cors: CorsConfig,
+    /// `Strict-Transport-Security`, where it is sent.
+    pub(crate) hsts: Option<HeaderValue>,
 }
 
 impl Gateway {
-    pub(crate) fn new(shell: &Shell, config: &Config) -> Self {
-        let upstreams = Upstreams::new(&config.upstreams);
+    /// Begins to look for the replicas of the services and for other gateways.
+    pub(crate) fn start(shell: &Shell, config: &Config) -> Self {
+        let upstreams = Upstreams::start(&config.upstreams, &shell.tasks);
         Self {
-            keys: Arc::new(Keys::new(upstreams.clone())),
-            placement: Placement::new(upstreams.order(), &config.placement),
+            keys: Arc::new(Keys::new(Arc::clone(&upstreams))),
+            catalogue: Arc::new(Catalogue::new(&config.cache, &shell.tasks)),
+            limits: Limits::start(&config.limits, &shell.tasks),
+            placement: Placement::new(&config.placement),
             upstreams,
             readiness: shell.readiness.clone(),
+            hsts: middleware::hsts(config.http.hsts_max_age_seconds),
             http: config.http.clone(),
+            access_log: config.access_log.clone(),
             deadlines: config.deadlines.clone(),
             cors: config.cors.clone(),
         }
@@ -53,20 +67,14 @@ pub(crate) fn build(
         InitError = (),
     > + use<>,
 > {
-    let cors = middleware::cors(&gateway.cors);
+    let (cors, front) = (middleware::cors(&gateway.cors), Front::new(gateway.clone()));
     App::new()
         .app_data(gateway)
         .configure(routes::register)
-        .wrap(from_fn(middleware::authenticate))
-        .wrap(from_fn(middleware::limit_body))
-        .wrap(from_fn(middleware::negotiate))
-        .wrap(from_fn(middleware::compress_large_only))
-        .wrap(actix_web::middleware::Compress::default())
-        .wrap(from_fn(middleware::unmark_uncompressed))
-        .wrap(from_fn(middleware::secure))
+        .wrap(from_fn(middleware::admit))
+        .wrap(Compress::default())
         .wrap(cors)
         .wrap(from_fn(middleware::envelope))
         .wrap(from_fn(middleware::recover))
-        .wrap(from_fn(middleware::log_access))
-        .wrap(from_fn(middleware::identify))
+        .wrap(front)
 }

@@ -2,6 +2,7 @@
 
 use actix_web::{Route, guard};
 use envelope::Reason;
+use resilience::Priority;
 use utoipa::ToSchema;
 use utoipa::openapi::{HttpMethod, RefOr, Schema};
 
@@ -84,6 +85,15 @@ pub(crate) enum Budget {
     Payment,
 }
 
+/// Which of the rates of a client a call counts to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rate {
+    Sessions,
+    Orders,
+    Browse,
+    Other,
+}
+
 /// A parameter in the query.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct QueryParameter {
@@ -120,7 +130,14 @@ pub struct Endpoint {
     /// Its name in OpenAPI.
     pub id: &'static str,
     pub(crate) summary: &'static str,
+    /// Its place in the table.
+    pub(crate) number: usize,
     pub(crate) budget: Budget,
+    /// What of a load that is too much is refused first.
+    pub(crate) priority: Priority,
+    rate: Rate,
+    /// Whether copies of its answers are kept.
+    pub(crate) cached: bool,
     pub(crate) body: Option<Shape>,
     pub(crate) query: Vec<QueryParameter>,
     pub(crate) success: Success,
@@ -146,7 +163,11 @@ impl Endpoint {
             versioned: false,
             id,
             summary: "",
+            number: 0,
             budget: Budget::Default,
+            priority: Priority::Order,
+            rate: Rate::Other,
+            cached: false,
             body: None,
             query: Vec::new(),
             success,
@@ -167,7 +188,38 @@ impl Endpoint {
         Self { versioned: true, ..self }
     }
 
+    /// Looks around in the catalogue.
+    pub(crate) fn browses(self) -> Self {
+        Self { priority: Priority::Browse, rate: Rate::Browse, ..self }
+    }
+
+    /// Copies of its answers are kept.
+    pub(crate) fn cached(self) -> Self {
+        Self { cached: true, ..self }
+    }
+
+    /// Can wait as browsing can.
+    pub(crate) fn can_wait(self) -> Self {
+        Self { priority: Priority::Browse, ..self }
+    }
+
+    /// Logs in or registers.
+    pub(crate) fn admits(self) -> Self {
+        Self { rate: Rate::Sessions, ..self }
+    }
+
+    /// Makes or changes an order.
+    pub(crate) fn orders(self) -> Self {
+        Self { rate: Rate::Orders, ..self }
+    }
+
+    /// Moves money.
     pub(crate) fn pays(self) -> Self {
+        Self { priority: Priority::Pay, ..self }
+    }
+
+    /// May wait for a payment provider.
+    pub(crate) fn awaits_provider(self) -> Self {
         Self { budget: Budget::Payment, ..self }
     }
 
@@ -222,6 +274,22 @@ impl Endpoint {
 
     pub(crate) fn refuses(self, refusals: &'static [Reason]) -> Self {
         Self { refusals, ..self }
+    }
+
+    /// At its place in the table.
+    pub(crate) fn numbered(self, number: usize) -> Self {
+        Self { number, ..self }
+    }
+
+    /// Whether its `operationId` is this, whatever the case of its letters: sources of configuration change them.
+    pub(crate) fn is_called(&self, id: &str) -> bool {
+        self.id.eq_ignore_ascii_case(id)
+    }
+
+    /// Which of the rates of a client it counts to. What has no service behind it is not limited: probes and scrapes come
+    /// in any case.
+    pub(crate) fn rate(&self) -> Option<Rate> {
+        self.is_api().then_some(self.rate)
     }
 
     /// Whether it belongs to the versioned API, so that a service stands behind it.

@@ -1,15 +1,16 @@
 //! What the layers know about the request in hand: who asks for what, until when, under which id.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use actix_web::HttpMessage as _;
 use actix_web::http::header::{self, HeaderMap};
+use envelope::Reason;
 use service::{Caller, Deadline, RequestContext};
 
 use crate::endpoint::Endpoint;
+use crate::limits::Taken;
 
 /// What a path and a method lead to.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +35,14 @@ impl Target {
             Self::Nothing => "unknown",
         }
     }
+
+    /// The call, when it is one of the table.
+    pub(crate) fn endpoint(self) -> Option<&'static Endpoint> {
+        match self {
+            Self::Endpoint(endpoint) => Some(endpoint),
+            Self::OtherMethod(_) | Self::Docs | Self::Nothing => None,
+        }
+    }
 }
 
 /// The request in hand. Made by the outermost layer.
@@ -45,8 +54,15 @@ pub(crate) struct Exchange {
     pub(crate) client_address: Option<IpAddr>,
     /// Whether failures are told as RFC 9457 problem details.
     pub(crate) wants_problem: bool,
-    /// Set by the authentication layer.
+    /// Who may make this call: set where the call needs somebody, and handed on.
     caller: Cell<Option<Caller>>,
+    /// Whose token came with a call that anybody may make.
+    recognised: Cell<Option<Caller>>,
+    /// What the client's rate limit said.
+    taken: RefCell<Option<Taken>>,
+    /// Why the request failed.
+    failure: Cell<Option<Reason>>,
+    in_latency: Cell<bool>,
 }
 
 impl Exchange {
@@ -57,8 +73,18 @@ impl Exchange {
         client_address: Option<IpAddr>,
         wants_problem: bool,
     ) -> Self {
-        let deadline = Deadline::after(budget);
-        Self { request_id, target, deadline, client_address, wants_problem, caller: Cell::new(None) }
+        Self {
+            request_id,
+            target,
+            deadline: Deadline::after(budget),
+            client_address,
+            wants_problem,
+            caller: Cell::new(None),
+            recognised: Cell::new(None),
+            taken: RefCell::new(None),
+            failure: Cell::new(None),
+            in_latency: Cell::new(true),
+        }
     }
 
     /// The exchange that the outermost layer attached. Without that layer, as in a test of one layer, it is an empty one.
@@ -70,11 +96,49 @@ impl Exchange {
     }
 
     pub(crate) fn attach(self: &Rc<Self>, request: &actix_web::dev::ServiceRequest) {
+        use actix_web::HttpMessage as _;
         request.extensions_mut().insert(Rc::clone(self));
     }
 
     pub(crate) fn set_caller(&self, caller: Caller) {
         self.caller.set(Some(caller));
+    }
+
+    pub(crate) fn recognise(&self, caller: Caller) {
+        self.recognised.set(Some(caller));
+    }
+
+    /// Whoever is known to ask, whether or not the call needs somebody.
+    pub(crate) fn client(&self) -> Option<Caller> {
+        self.caller.get().or(self.recognised.get())
+    }
+
+    pub(crate) fn set_taken(&self, taken: Taken) {
+        self.taken.replace(Some(taken));
+    }
+
+    /// What the client's rate limit said, once.
+    pub(crate) fn take_taken(&self) -> Option<Taken> {
+        self.taken.take()
+    }
+
+    pub(crate) fn set_failure(&self, reason: Reason) {
+        self.failure.set(Some(reason));
+    }
+
+    /// Why the request failed; nothing for one that has not, or that failed outside of the layer that tells.
+    pub(crate) fn failure(&self) -> Option<Reason> {
+        self.failure.get()
+    }
+
+    /// To be called when the time that the request takes tells nothing about the services: a copy was given, or the client
+    /// took long itself.
+    pub(crate) fn leave_out_of_latency(&self) {
+        self.in_latency.set(false);
+    }
+
+    pub(crate) fn is_in_latency(&self) -> bool {
+        self.in_latency.get()
     }
 
     /// What travels on to the services.
@@ -85,6 +149,11 @@ impl Exchange {
             caller: self.caller.get(),
             client_address: self.client_address,
         }
+    }
+
+    /// The same for what is asked for the sake of others too: nobody's.
+    pub(crate) fn shared_context(&self) -> RequestContext {
+        RequestContext { caller: None, client_address: None, ..self.context() }
     }
 }
 

@@ -3,11 +3,15 @@
 
 mod app;
 mod auth;
+mod catalogue;
 pub mod config;
 mod dto;
 mod endpoint;
 mod exchange;
+mod front;
 mod input;
+mod json_frame;
+mod limits;
 mod middleware;
 mod openapi;
 mod placement;
@@ -38,7 +42,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 
 /// Serves on a bound port until the shell drains.
 pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> anyhow::Result<()> {
-    let gateway = Arc::new(Gateway::new(shell, config));
+    let gateway = Arc::new(Gateway::start(shell, config));
     gateway.keys.keep_fresh(shell);
     server::serve(shell, &config.http, listener, gateway).await
 }

@@ -32,12 +32,6 @@ impl From<Error> for Refusal {
     }
 }
 
-impl From<tonic::Status> for Refusal {
-    fn from(status: tonic::Status) -> Self {
-        Self(Error::from_status(status))
-    }
-}
-
 /// A service that breaks its contract is a fault of ours.
 impl From<proto::ConvertError> for Refusal {
     fn from(error: proto::ConvertError) -> Self {

@@ -20,10 +20,10 @@ use crate::refusal::{self, Refusal};
 const REPLAY_OF: &str = "x-idempotent-replay-of";
 const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
+pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+pub(crate) const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
 /// May be kept, but must be asked about before it is used.
-const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
+pub(crate) const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 
 /// Data that counts its changes.
 pub(crate) trait Versioned {
@@ -37,7 +37,6 @@ pub(crate) struct Reply<T> {
     data: T,
     etag: Etag,
     location: Option<String>,
-    cacheable: bool,
     replay_of: Option<String>,
 }
 
@@ -45,21 +44,12 @@ pub(crate) struct Reply<T> {
 enum Etag {
     None,
     Version(u64),
-    /// Of the data itself.
-    Digest,
 }
 
 impl<T: Serialize> Reply<T> {
     /// 200
     pub(crate) fn ok(data: T) -> Self {
-        Self {
-            status: StatusCode::OK,
-            data,
-            etag: Etag::None,
-            location: None,
-            cacheable: false,
-            replay_of: None,
-        }
+        Self { status: StatusCode::OK, data, etag: Etag::None, location: None, replay_of: None }
     }
 
     /// 201
@@ -72,18 +62,8 @@ impl<T: Serialize> Reply<T> {
         Self { status: StatusCode::ACCEPTED, ..Self::ok(data) }
     }
 
-    /// With a digest of the data as entity tag, for data without a version.
-    pub(crate) fn digested(self) -> Self {
-        Self { etag: Etag::Digest, ..self }
-    }
-
     pub(crate) fn location(self, location: String) -> Self {
         Self { location: Some(location), ..self }
-    }
-
-    /// Lets clients and proxies keep the answer, as long as they ask whether it is still good.
-    pub(crate) fn cacheable(self) -> Self {
-        Self { cacheable: true, ..self }
     }
 
     /// Takes over from a service's answer whether it is a repeated one. Its body is then the same as the first time,
@@ -98,14 +78,10 @@ impl<T: Serialize> Reply<T> {
         let tag = match self.etag {
             Etag::None => None,
             Etag::Version(version) => Some(version_tag(version)),
-            Etag::Digest => Some(digest_tag(&self.data)?),
         };
         let mut response = HttpResponse::build(self.status);
         if let Some(location) = self.location {
             response.insert_header((header::LOCATION, location));
-        }
-        if self.cacheable {
-            response.insert_header((header::CACHE_CONTROL, REVALIDATE));
         }
         if let Some(tag) = tag {
             let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
@@ -142,7 +118,8 @@ impl<T: Serialize> Responder for Reply<T> {
     }
 }
 
-fn digest_tag(data: &impl Serialize) -> Result<String, Error> {
+/// An entity tag for data without a version: a digest of it.
+pub(crate) fn digest_tag(data: &impl Serialize) -> Result<String, Error> {
     let bytes = serde_json::to_vec(data).map_err(Error::internal)?;
     Ok(format!("\"{}\"", URL_SAFE_NO_PAD.encode(Sha256::digest(&bytes))))
 }

@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpSocket};
 
 use crate::app::{self, Gateway};
 use crate::config::HttpConfig;
+use crate::limits::Connection;
 
 /// What the server gets on top of its own drain limit to stop its threads.
 const STOP_WITHIN: Duration = Duration::from_secs(1);
@@ -47,6 +48,7 @@ pub(crate) async fn serve(
         .keep_alive(config.keep_alive())
         .client_request_timeout(config.client_request_timeout())
         .tcp_nodelay(true)
+        .on_connect(|_, extensions| Connection::attach(extensions))
         .disable_signals() // the shell has them
         .shutdown_timeout(config.drain_timeout_ms.div_ceil(1_000))
         .listen(listener.into_std()?)?

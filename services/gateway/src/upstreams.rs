@@ -1,5 +1,10 @@
-//! The services behind the gateway.
+//! The services behind the gateway: every call of theirs that it makes, and how each may be made again.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use balance::{Ask, Upstream};
+use envelope::Error;
 use proto::inventory::v1::catalogue_service_client::CatalogueServiceClient;
 use proto::inventory::v1::stock_service_client::StockServiceClient;
 use proto::order::v1::order_service_client::OrderServiceClient;
@@ -8,13 +13,18 @@ use proto::reconciliation::v1::reconciliation_service_client::ReconciliationServ
 use proto::reconciliation::v1::statement_service_client::StatementServiceClient;
 use proto::user::v1::session_service_client::SessionServiceClient;
 use proto::user::v1::user_service_client::UserServiceClient;
-use service::Upstream;
-use tonic::transport::Channel;
+use proto::{inventory::v1 as inventory, order::v1 as order, payment::v1 as payment};
+use proto::{reconciliation::v1 as reconciliation, user::v1 as user};
+use service::{RequestContext, Tasks};
+use tonic::Response;
 
 use crate::config::UpstreamsConfig;
 
-/// Clients on the next replica of each service.
-#[derive(Debug, Clone)]
+/// The longest deadline of a request.
+const WHOLE_DEADLINE: Duration = Duration::from_secs(60);
+
+/// The replicas of each service.
+#[derive(Debug)]
 pub(crate) struct Upstreams {
     user: Upstream,
     inventory: Upstream,
@@ -23,51 +33,123 @@ pub(crate) struct Upstreams {
     reconciliation: Upstream,
 }
 
+/// The services, as one request asks them.
+#[derive(Debug)]
+pub(crate) struct Services {
+    upstreams: Arc<Upstreams>,
+    context: RequestContext,
+}
+
 impl Upstreams {
-    pub(crate) fn new(config: &UpstreamsConfig) -> Self {
-        Self {
-            user: Upstream::new(&config.user),
-            inventory: Upstream::new(&config.inventory),
-            order: Upstream::new(&config.order),
-            payment: Upstream::new(&config.payment),
-            reconciliation: Upstream::new(&config.reconciliation),
+    pub(crate) fn start(config: &UpstreamsConfig, tasks: &Tasks) -> Arc<Self> {
+        Arc::new(Self {
+            user: Upstream::start("user", &config.user, tasks),
+            inventory: Upstream::start("inventory", &config.inventory, tasks),
+            order: Upstream::start("order", &config.order, tasks),
+            payment: Upstream::start("payment", &config.payment, tasks),
+            reconciliation: Upstream::start("reconciliation", &config.reconciliation, tasks),
+        })
+    }
+
+    /// All of them, for what is done under this context.
+    pub(crate) fn under(self: &Arc<Self>, context: RequestContext) -> Services {
+        Services { upstreams: Arc::clone(self), context }
+    }
+}
+
+/// Makes a method of each call: it is made under its upstream's policy, each attempt at another replica.
+macro_rules! calls {
+    ($($upstream:ident: $client:ident { $($name:ident($($message:ident)::+) -> $($answer:ident)::+, $how:expr;)+ })+) => {
+        impl Services {
+            $($(
+                pub(crate) async fn $name(
+                    &self,
+                    message: $($message)::+,
+                ) -> Result<Response<$($answer)::+>, Error> {
+                    let send = |channel, request| async move { $client::new(channel).$name(request).await };
+                    // Some 20 kB, which would otherwise be part of every future around it.
+                    Box::pin(self.upstreams.$upstream.ask(&self.context, message, $how, send)).await
+                }
+            )+)+
         }
-    }
+    };
+}
 
-    pub(crate) fn users(&self) -> UserServiceClient<Channel> {
-        UserServiceClient::new(self.user.channel())
+// `read`: changes nothing, so it may even be asked of two replicas at once. `idempotent`: may be made again, whatever
+// became of the first attempt. `once`: made again only when it is known not to have begun.
+calls! {
+    user: UserServiceClient {
+        register_user(user::RegisterUserRequest) -> user::RegisterUserResponse, Ask::once();
+        get_user(user::GetUserRequest) -> user::GetUserResponse, Ask::read();
+        list_users(user::ListUsersRequest) -> user::ListUsersResponse, Ask::read();
+        // A second attempt would meet the version that the first one made.
+        update_user(user::UpdateUserRequest) -> user::UpdateUserResponse, Ask::once();
     }
+    user: SessionServiceClient {
+        // If the first attempt did begin a session, nobody ever holds its tokens, and it ends by itself. The user whose
+        // login was cut off does the same by hand.
+        create_session(user::CreateSessionRequest) -> user::CreateSessionResponse, Ask::idempotent();
+        // A refresh token that is used twice is taken for stolen, and ends all sessions of its family.
+        refresh_session(user::RefreshSessionRequest) -> user::RefreshSessionResponse, Ask::once();
+        // A session that has ended stays so.
+        end_session(user::EndSessionRequest) -> user::EndSessionResponse, Ask::idempotent();
+        get_jwks(user::GetJwksRequest) -> user::GetJwksResponse, Ask::read();
+    }
+    inventory: CatalogueServiceClient {
+        get_product(inventory::GetProductRequest) -> inventory::GetProductResponse, Ask::read();
+        list_products(inventory::ListProductsRequest) -> inventory::ListProductsResponse, Ask::read();
+        // A second attempt would find the SKU taken, and be told so.
+        create_product(inventory::CreateProductRequest) -> inventory::CreateProductResponse, Ask::once();
+        update_product(inventory::UpdateProductRequest) -> inventory::UpdateProductResponse, Ask::once();
+    }
+    inventory: StockServiceClient {
+        get_stock(inventory::GetStockRequest) -> inventory::GetStockResponse, Ask::read();
+        adjust_stock(inventory::AdjustStockRequest) -> inventory::AdjustStockResponse, Ask::idempotent();
+        list_stock_movements(inventory::ListStockMovementsRequest) -> inventory::ListStockMovementsResponse, Ask::read();
+    }
+    order: OrderServiceClient {
+        get_order(order::GetOrderRequest) -> order::GetOrderResponse, Ask::read();
+        list_orders(order::ListOrdersRequest) -> order::ListOrdersResponse, Ask::read();
+        list_order_payments(order::ListOrderPaymentsRequest) -> order::ListOrderPaymentsResponse, Ask::read();
+        cancel_order(order::CancelOrderRequest) -> order::CancelOrderResponse, awaiting_provider();
+        pay_order(order::PayOrderRequest) -> order::PayOrderResponse, awaiting_provider();
+    }
+    payment: AccountServiceClient {
+        get_balance(payment::GetBalanceRequest) -> payment::GetBalanceResponse, Ask::read();
+        deposit(payment::DepositRequest) -> payment::DepositResponse, Ask::idempotent();
+    }
+    reconciliation: StatementServiceClient {
+        list_statements(reconciliation::ListStatementsRequest) -> reconciliation::ListStatementsResponse, Ask::read();
+    }
+    reconciliation: ReconciliationServiceClient {
+        // It might ask for a second run, when the first one has begun meanwhile.
+        start_reconciliation(reconciliation::StartReconciliationRequest) -> reconciliation::StartReconciliationResponse,
+            Ask::once();
+        get_reconciliation(reconciliation::GetReconciliationRequest) -> reconciliation::GetReconciliationResponse,
+            Ask::read();
+        list_reconciliations(reconciliation::ListReconciliationsRequest) -> reconciliation::ListReconciliationsResponse,
+            Ask::read();
+        list_exceptions(reconciliation::ListExceptionsRequest) -> reconciliation::ListExceptionsResponse, Ask::read();
+    }
+}
 
-    pub(crate) fn sessions(&self) -> SessionServiceClient<Channel> {
-        SessionServiceClient::new(self.user.channel())
+impl Services {
+    /// Places an order, at the replica that has the orders of `key` as long as it is fit and has room. A second attempt
+    /// does no harm, whatever became of the first one: the idempotency key lets the order be placed once.
+    pub(crate) async fn place_order(
+        &self,
+        order: order::PlaceOrderRequest,
+        key: Option<&str>,
+    ) -> Result<Response<order::PlaceOrderResponse>, Error> {
+        let how = key.into_iter().fold(Ask::idempotent(), |how, key| how.key(key));
+        let send =
+            |channel, request| async move { OrderServiceClient::new(channel).place_order(request).await };
+        Box::pin(self.upstreams.order.ask(&self.context, order, how, send)).await
     }
+}
 
-    pub(crate) fn catalogue(&self) -> CatalogueServiceClient<Channel> {
-        CatalogueServiceClient::new(self.inventory.channel())
-    }
-
-    pub(crate) fn stock(&self) -> StockServiceClient<Channel> {
-        StockServiceClient::new(self.inventory.channel())
-    }
-
-    pub(crate) fn orders(&self) -> OrderServiceClient<Channel> {
-        OrderServiceClient::new(self.order.channel())
-    }
-
-    /// The replicas of the order service, for whoever chooses among them.
-    pub(crate) fn order(&self) -> Upstream {
-        self.order.clone()
-    }
-
-    pub(crate) fn accounts(&self) -> AccountServiceClient<Channel> {
-        AccountServiceClient::new(self.payment.channel())
-    }
-
-    pub(crate) fn statements(&self) -> StatementServiceClient<Channel> {
-        StatementServiceClient::new(self.reconciliation.channel())
-    }
-
-    pub(crate) fn reconciliations(&self) -> ReconciliationServiceClient<Channel> {
-        ReconciliationServiceClient::new(self.reconciliation.channel())
-    }
+/// With an idempotency key, and in one attempt as long as it may take: a second one beside it would only find the key in
+/// use.
+fn awaiting_provider() -> Ask<'static> {
+    Ask::idempotent().attempt_timeout(WHOLE_DEADLINE)
 }

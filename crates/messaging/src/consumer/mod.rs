@@ -47,6 +47,12 @@ pub trait Effect: Send + Sync + 'static {
     /// What an event is to it.
     type Item: Clone + Send + Sync + 'static;
 
+    /// Whether it makes anything of an event at all. What does not concern it is passed over: it is neither read nor
+    /// written down.
+    fn concerns(&self, _event: &Received) -> bool {
+        true
+    }
+
     /// Reads an event; an error says why it can never be applied, and makes it a dead letter.
     fn read(&self, event: &Received) -> Result<Self::Item, String>;
 

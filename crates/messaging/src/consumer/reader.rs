@@ -168,6 +168,10 @@ async fn deliver<E: Effect>(
     let from = core.client.offsets.take(message.topic(), message.partition(), message.offset());
     let key = String::from_utf8_lossy(message.key().unwrap_or_default()).into_owned();
     let event = Received::read(&message).map_err(|unreadable| unreadable.to_string());
+    if event.as_ref().is_ok_and(|event| !core.inbox.effect().concerns(event)) {
+        core.client.done([&from]);
+        return;
+    }
     let event = event.and_then(|event| Ok((event.clone(), core.inbox.effect().read(&event)?)));
     let place = event.as_ref().map_or(key.as_str(), |(_, item)| core.inbox.effect().place(item));
     let hash = rapidhash_v3(place.as_bytes());

@@ -33,7 +33,7 @@ const CONDITION: &str = "token_keys";
 /// The keys of the moment; one for all workers.
 #[derive(Debug)]
 pub(crate) struct Keys {
-    upstreams: Upstreams,
+    upstreams: Arc<Upstreams>,
     current: RwLock<Option<Arc<KeySet>>>,
     /// When an unknown key last caused a fetch. Holding the lock is the right to fetch.
     last_unknown: Mutex<Option<Instant>>,
@@ -98,7 +98,7 @@ enum FetchError {
 }
 
 impl Keys {
-    pub(crate) fn new(upstreams: Upstreams) -> Self {
+    pub(crate) fn new(upstreams: Arc<Upstreams>) -> Self {
         Self { upstreams, current: RwLock::new(None), last_unknown: Mutex::new(None) }
     }
 
@@ -114,10 +114,14 @@ impl Keys {
         if !keys.by_id.contains_key(&key_id) {
             keys = deadline.bound(self.current_with(&key_id, keys)).await?;
         }
-        let key = keys.by_id.get(&key_id).ok_or_else(token::refused)?;
-        let verified = token::verify(token, key)?;
-        keys.verified.insert(digest, verified);
-        Ok(verified.caller)
+        keys.verify(token, &key_id, digest)
+    }
+
+    /// The caller that a token stands for by the keys at hand; nothing for any other token.
+    pub(crate) fn recognise(&self, token: &str) -> Option<Caller> {
+        let keys = self.current()?;
+        let digest = TokenDigest::of(token);
+        keys.verified.get(&digest).or_else(|| keys.verify(token, &token::key_id(token).ok()?, digest).ok())
     }
 
     /// The keys as a document, when there are any.
@@ -166,8 +170,8 @@ impl Keys {
     }
 
     async fn fetch(&self) -> Result<(), FetchError> {
-        let request = RequestContext::internal(FETCH_BUDGET).request(GetJwksRequest {})?;
-        let response = self.upstreams.sessions().get_jwks(request).await.map_err(Error::from_status)?;
+        let services = self.upstreams.under(RequestContext::internal(FETCH_BUDGET));
+        let response = services.get_jwks(GetJwksRequest {}).await?;
         let keys = Arc::new(parse(&response.into_inner().jwks)?);
         tracing::debug!(?keys, "token keys fetched");
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(keys);
@@ -176,6 +180,15 @@ impl Keys {
 
     fn current(&self) -> Option<Arc<KeySet>> {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl KeySet {
+    fn verify(&self, token: &str, key_id: &str, digest: TokenDigest) -> Result<Caller, Error> {
+        let key = self.by_id.get(key_id).ok_or_else(token::refused)?;
+        let verified = token::verify(token, key)?;
+        self.verified.insert(digest, verified);
+        Ok(verified.caller)
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::future::{Ready, ready};
 use std::rc::Rc;
 use std::str::FromStr;
+use std::time::{Duration, Instant};
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
@@ -11,14 +12,17 @@ use actix_web::{FromRequest, HttpRequest, web};
 use envelope::{Error, Reason};
 use ids::IdempotencyKey;
 use serde::de::DeserializeOwned;
-use service::RequestContext;
 
 use crate::app::Gateway;
+use crate::catalogue::{Answer, Snapshot, Wish};
 use crate::exchange::Exchange;
 use crate::input::{Query, body, conditions};
 use crate::refusal::Refusal;
+use crate::upstreams::Services;
 
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
+/// A body that takes longer to arrive says more about the client's line than about us.
+const PROMPT: Duration = Duration::from_millis(5);
 
 /// A request, with what it takes to answer it.
 pub(crate) struct Call {
@@ -46,14 +50,36 @@ impl FromRequest for Call {
 }
 
 impl Call {
-    /// What travels along to the services.
-    pub(crate) fn context(&self) -> RequestContext {
-        self.exchange.context()
+    /// The services, asked for the sake of this request.
+    pub(crate) fn services(&self) -> Services {
+        self.gateway.upstreams.under(self.exchange.context())
     }
 
-    /// The message for a service, with all that travels along.
-    pub(crate) fn grpc<M>(&self, message: M) -> Result<tonic::Request<M>, Error> {
-        self.context().request(message)
+    /// What the catalogue says for a key: a copy, or what `ask` brings. Whatever is asked is the same for everybody.
+    pub(crate) async fn read_catalogue<F>(
+        &self,
+        key: String,
+        ask: impl FnOnce(Services) -> F,
+    ) -> Result<Answer, Error>
+    where
+        F: Future<Output = Result<Snapshot, Error>> + Send + 'static,
+    {
+        let services = self.gateway.upstreams.under(self.exchange.shared_context());
+        let (wish, deadline) = (self.wish(), self.exchange.deadline);
+        self.gateway.catalogue.read(key, wish, deadline, ask(services)).await
+    }
+
+    fn wish(&self) -> Wish {
+        let controls = self.request.headers().get_all(header::CACHE_CONTROL);
+        let mut controls =
+            controls.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+        if self.exchange.client().is_some_and(|caller| caller.is_admin()) {
+            Wish::Bypass
+        } else if controls.any(|control| control.trim().eq_ignore_ascii_case("no-cache")) {
+            Wish::Newest
+        } else {
+            Wish::Any
+        }
     }
 
     /// A parameter in the path.
@@ -75,8 +101,12 @@ impl Call {
     /// The body, as a JSON object.
     pub(crate) async fn body<T: DeserializeOwned>(&mut self) -> Result<T, Error> {
         let limit = self.gateway.http.body_limit_bytes;
-        let body = body::read(&self.request, self.payload.take(), limit, self.exchange.deadline).await?;
-        body::parse(&body)
+        let began = Instant::now();
+        let body = body::read(&self.request, self.payload.take(), limit, self.exchange.deadline).await;
+        if began.elapsed() > PROMPT {
+            self.exchange.leave_out_of_latency();
+        }
+        body::parse(&body?)
     }
 
     /// `Idempotency-Key`, or `IDEMPOTENCY_KEY_MISSING`.

@@ -3,6 +3,7 @@
 
 use actix_cors::Cors;
 use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
 
 use crate::config::CorsConfig;
 
@@ -19,7 +20,9 @@ const ALLOWED_HEADERS: [&str; 8] = [
     "traceparent",
     "x-request-id",
 ];
-const EXPOSED_HEADERS: [&str; 9] = [
+const EXPOSED_HEADERS: [&str; 11] = [
+    "age",
+    "cache-status",
     "etag",
     "idempotent-replayed",
     "location",
@@ -38,4 +41,15 @@ pub(crate) fn cors(config: &CorsConfig) -> Cors {
         .expose_headers(EXPOSED_HEADERS)
         .max_age(MAX_AGE_SECONDS);
     config.allowed_origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
+}
+
+/// Lets a page read an answer that is given without the layer: if its origin may call.
+pub(crate) fn allow_origin(config: &CorsConfig, request: &HeaderMap, answer: &mut HeaderMap) {
+    let Some(origin) = request.get(header::ORIGIN) else { return };
+    if config.allowed_origins.iter().any(|allowed| origin == allowed.as_str()) {
+        answer.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        if let Ok(exposed) = HeaderValue::try_from(EXPOSED_HEADERS.join(", ")) {
+            answer.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+        }
+    }
 }

@@ -1,14 +1,17 @@
-//! Every failure, whichever layer it comes from, becomes the one envelope here; a fault of ours is logged here, once.
+//! Every failure, whichever layer it comes from, becomes the one envelope here; a fault of ours is logged here, once. Every
+//! answer gets what browsers are told.
 
 use std::error::Error as _;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::StatusCode;
+use actix_web::http::{StatusCode, header};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpResponse};
+use actix_web::{Error, HttpResponse, web};
 
+use crate::app::Gateway;
 use crate::exchange::Exchange;
+use crate::middleware::{compression, set_security_headers};
 use crate::refusal::{self, Refusal};
 use crate::reply::Rendered;
 
@@ -17,10 +20,18 @@ pub(crate) async fn envelope(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let exchange = Exchange::of(&request);
+    let hsts = request.app_data::<web::Data<Gateway>>().and_then(|gateway| gateway.hsts.clone());
     match next.call(request).await {
-        Ok(response) => {
+        Ok(mut response) => {
             let status = response.status();
-            if !(status.is_client_error() || status.is_server_error()) {
+            let headers = response.headers_mut();
+            compression::unmark(headers);
+            let failed = status.is_client_error() || status.is_server_error();
+            if failed {
+                headers.remove(header::CACHE_CONTROL);
+            }
+            set_security_headers(headers, exchange.target, hsts.as_ref());
+            if !failed {
                 return Ok(response.map_into_boxed_body());
             }
             let rendered = render(response.response().error(), status, &exchange);
@@ -41,15 +52,20 @@ fn render(error: Option<&Error>, status: StatusCode, exchange: &Exchange) -> Ren
         if error.is_server_fault() && error.source().is_some() {
             tracing::warn!(reason = error.reason().name(), error = ?error, "a request failed");
         }
-        return Rendered::new(error, exchange);
+        return rendered(error, exchange);
     }
     if let Some(error) = error.and_then(|error| error.as_error::<actix_cors::CorsError>()) {
         tracing::debug!(%error, "a cross-origin request was refused");
-        return Rendered::new(&refusal::foreign(StatusCode::FORBIDDEN), exchange);
+        return rendered(&refusal::foreign(StatusCode::FORBIDDEN), exchange);
     }
     let foreign = refusal::foreign(status);
     if foreign.is_server_fault() {
         tracing::warn!(status = status.as_u16(), error = ?error, "a request failed");
     }
-    Rendered::new(&foreign, exchange)
+    rendered(&foreign, exchange)
+}
+
+fn rendered(error: &envelope::Error, exchange: &Exchange) -> Rendered {
+    exchange.set_failure(error.reason());
+    Rendered::new(error, exchange)
 }

@@ -1,28 +1,13 @@
 //! What the client takes: the API answers in JSON, so a client that takes none is told before anything is done.
 
-use actix_web::Error;
-use actix_web::body::{EitherBody, MessageBody};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap};
-use actix_web::middleware::Next;
-
-use crate::exchange::{Exchange, Target};
-use crate::refusal::{self, Refusal};
 
 const JSON: &str = "application/json";
 const PROBLEM: &str = "application/problem+json";
 
-pub(crate) async fn negotiate(
-    request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<EitherBody<impl MessageBody>>, Error> {
-    let is_json = matches!(Exchange::of(&request).target, Target::Endpoint(_));
-    let takes_json = quality(request.headers(), JSON).max(quality(request.headers(), PROBLEM)) > 0;
-    if is_json && !takes_json {
-        let refused = request.error_response(Refusal(refusal::not_acceptable()));
-        return Ok(refused.map_into_right_body());
-    }
-    Ok(next.call(request).await?.map_into_left_body())
+/// Whether an answer in JSON is taken.
+pub(crate) fn takes_json(headers: &HeaderMap) -> bool {
+    quality(headers, JSON).max(quality(headers, PROBLEM)) > 0
 }
 
 /// Whether problem details are asked for by name, and not liked less than plain JSON.
@@ -84,10 +69,6 @@ mod tests {
         headers
     }
 
-    fn takes_json(value: &'static str) -> bool {
-        quality(&accept(value), JSON).max(quality(&accept(value), PROBLEM)) > 0
-    }
-
     #[test]
     fn the_most_specific_range_decides() {
         for taken in [
@@ -99,7 +80,7 @@ mod tests {
             "application/json;q=0.001",
             "Application/JSON",
         ] {
-            assert!(takes_json(taken), "{taken}");
+            assert!(takes_json(&accept(taken)), "{taken}");
         }
         for not_taken in [
             "text/html",
@@ -109,7 +90,7 @@ mod tests {
             "",
             "application/json;q=0, application/problem+json;q=0, */*",
         ] {
-            assert!(!takes_json(not_taken), "{not_taken}");
+            assert!(!takes_json(&accept(not_taken)), "{not_taken}");
         }
         assert_eq!(quality(&HeaderMap::new(), JSON), 1_000);
     }

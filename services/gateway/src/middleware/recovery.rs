@@ -23,6 +23,7 @@ pub(crate) async fn recover(
         Ok(result) => result,
         Err(_) => {
             tracing::error!(route = exchange.target.route(), "a handler panicked");
+            exchange.set_failure(envelope::Reason::Internal);
             let rendered = Rendered::new(&envelope::Error::internal("a handler panicked"), &exchange);
             let response = rendered.replace(HttpResponse::new(StatusCode::INTERNAL_SERVER_ERROR));
             // The request itself is lost, and with it the way to answer other than by an error.
@@ -51,7 +52,7 @@ mod tests {
             },
         });
         let config = serde_json::from_value(config).unwrap();
-        let gateway = web::Data::new(Gateway::new(&Shell::without_admin(), &config));
+        let gateway = web::Data::new(Gateway::start(&Shell::without_admin(), &config));
         let panics = || async { if true { panic!("boom") } else { "" } };
         let app = test::init_service(app::build(gateway).route("/panic", web::get().to(panics))).await;
         let request =

@@ -21,7 +21,8 @@ const DESCRIPTION: &str = "An order platform that does not oversell. Every JSON 
     `code`, `message`, `data` and `requestId` when all went well; `code`, `reason`, `message`, `details` and `requestId` \
     when it did not. `reason` is stable, clients decide by it. With `Accept: application/problem+json` failures come as \
     RFC 9457 problem details. An id in a path that is not of the right form is a `VALIDATION_FAILED` for that \
-    parameter. `X-Request-Id` and `traceparent` are taken over when they are well-formed, and returned.";
+    parameter. `X-Request-Id` and `traceparent` are taken over when they are well-formed, and returned. How often a \
+    client may call is told by `RateLimit` and `RateLimit-Policy`.";
 
 /// The schema of a body, by the functions that make it.
 #[derive(Debug, Clone, Copy)]
@@ -133,6 +134,31 @@ mod tests {
         let started = &document["paths"]["/api/v1/reconciliations"]["post"];
         assert!(started["responses"]["202"]["headers"]["Location"].is_object());
         assert!(started.get("requestBody").is_none());
+    }
+
+    #[test]
+    fn a_limited_call_may_be_refused_for_its_rate_and_always_tells_it() {
+        let document = serde_json::to_value(document()).unwrap();
+        for endpoint in endpoints() {
+            let operation = &document["paths"][endpoint.path][endpoint.verb.as_str().to_lowercase()];
+            let responses = operation["responses"].as_object().unwrap();
+            assert_eq!(responses.contains_key("429"), endpoint.is_api(), "{}", endpoint.path);
+            for response in responses.values() {
+                for header in ["RateLimit", "RateLimit-Policy"] {
+                    assert_eq!(
+                        response["headers"].get(header).is_some(),
+                        endpoint.is_api(),
+                        "{}",
+                        endpoint.path
+                    );
+                }
+            }
+            if let Some(refusal) = responses.get("429") {
+                assert!(refusal["headers"]["Retry-After"].is_object(), "{}", endpoint.path);
+            }
+            let success = &responses[&endpoint.success.status.to_string()];
+            assert_eq!(success["headers"].get("Age").is_some(), endpoint.cached, "{}", endpoint.path);
+        }
     }
 
     #[test]

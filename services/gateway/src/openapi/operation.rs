@@ -28,11 +28,14 @@ pub(super) fn describe(endpoint: &Endpoint, components: &mut Components) -> Oper
         operation = operation.security(SecurityRequirement::new(BEARER, Vec::<String>::new()));
     }
     if endpoint.success.etag && endpoint.verb == Verb::Get {
-        let unchanged = with_common_headers(ResponseBuilder::new().description("Unchanged."));
+        let mut unchanged = with_common_headers(endpoint, ResponseBuilder::new().description("Unchanged."));
+        if endpoint.cached {
+            unchanged = with_cache_headers(unchanged);
+        }
         operation = operation.response("304", unchanged.header("ETag", header(schema::text())).build());
     }
     for (status, reasons) in refusals(endpoint) {
-        operation = operation.response(status.to_string(), failure(&reasons));
+        operation = operation.response(status.to_string(), failure(endpoint, &reasons));
     }
     operation.build()
 }
@@ -101,12 +104,18 @@ fn body(schema: RefOr<Schema>) -> RequestBody {
 
 fn success(endpoint: &Endpoint, components: &mut Components) -> Response {
     let Success { status, data, raw, location, etag } = endpoint.success;
-    let mut response = with_common_headers(ResponseBuilder::new().description(match status {
-        201 => "Made.",
-        202 => "Asked for; `Location` tells what becomes of it.",
-        204 => "Done; there is no body.",
-        _ => "Done.",
-    }));
+    let mut response = with_common_headers(
+        endpoint,
+        ResponseBuilder::new().description(match status {
+            201 => "Made.",
+            202 => "Asked for; `Location` tells what becomes of it.",
+            204 => "Done; there is no body.",
+            _ => "Done.",
+        }),
+    );
+    if endpoint.cached {
+        response = with_cache_headers(response);
+    }
     if let Some(data) = data.map(|shape| shape.refer(components)) {
         let schema = if raw { data.into() } else { answer::success(status, data) };
         response = response.content(JSON, ContentBuilder::new().schema(Some(schema)).build());
@@ -123,9 +132,9 @@ fn success(endpoint: &Endpoint, components: &mut Components) -> Response {
     response.build()
 }
 
-fn failure(reasons: &[Reason]) -> Response {
+fn failure(endpoint: &Endpoint, reasons: &[Reason]) -> Response {
     let names: Vec<_> = reasons.iter().map(|reason| reason.name()).collect();
-    let mut response = with_common_headers(ResponseBuilder::new().description(names.join(", ")))
+    let mut response = with_common_headers(endpoint, ResponseBuilder::new().description(names.join(", ")))
         .content(JSON, ContentBuilder::new().schema(Some(answer::failure_for(reasons))).build())
         .content(PROBLEM_JSON, ContentBuilder::new().schema(Some(answer::problem_for(reasons))).build());
     if reasons.iter().any(|reason| matches!(reason.http_status().as_u16(), 409 | 429 | 503)) {
@@ -137,8 +146,30 @@ fn failure(reasons: &[Reason]) -> Response {
     response.build()
 }
 
-fn with_common_headers(response: ResponseBuilder) -> ResponseBuilder {
-    response.header("X-Request-Id", header(schema::text())).header("traceparent", header(schema::text()))
+fn with_common_headers(endpoint: &Endpoint, response: ResponseBuilder) -> ResponseBuilder {
+    let mut response =
+        response.header("X-Request-Id", header(schema::text())).header("traceparent", header(schema::text()));
+    if endpoint.rate().is_some() {
+        let state = "What is left of the client's limit (`r`), and in how many seconds there is more (`t`).";
+        let policy = "The limit: so many requests (`q`) in so many seconds (`w`).";
+        response =
+            response.header("RateLimit", explained(state)).header("RateLimit-Policy", explained(policy));
+    }
+    response
+}
+
+fn with_cache_headers(response: ResponseBuilder) -> ResponseBuilder {
+    let status = "Whether this is a copy, after RFC 9211: `fournines; hit`, or `fournines; fwd=stale; detail=…` for an \
+        old one, when the catalogue can't be asked.";
+    response
+        .header("Cache-Status", explained(status))
+        .header("Age", explained("How old a copy is, in seconds."))
+}
+
+fn explained(what: &str) -> Header {
+    let mut header = header(schema::text());
+    header.description = Some(what.to_owned());
+    header
 }
 
 fn header(schema: RefOr<Schema>) -> Header {
@@ -150,8 +181,8 @@ fn refusals(endpoint: &Endpoint) -> BTreeMap<u16, Vec<Reason>> {
     use Reason::{
         BodyTooLarge, DeadlineExceeded, Forbidden, IdempotencyInFlight, IdempotencyKeyMissing,
         IdempotencyKeyReused, Internal, InvalidPageToken, MalformedBody, NotAcceptable, Overloaded,
-        TokenExpired, Unauthenticated, Unavailable, UnsupportedMediaType, ValidationFailed, VersionMismatch,
-        VersionRequired,
+        RateLimited, TokenExpired, Unauthenticated, Unavailable, UnsupportedMediaType, ValidationFailed,
+        VersionMismatch, VersionRequired,
     };
     let mut reasons = vec![ValidationFailed, NotAcceptable, Internal];
     let mut also = |applies: bool, more: &[Reason]| {
@@ -160,6 +191,7 @@ fn refusals(endpoint: &Endpoint) -> BTreeMap<u16, Vec<Reason>> {
         }
     };
     also(endpoint.is_api(), &[Unavailable, Overloaded, DeadlineExceeded]);
+    also(endpoint.rate().is_some(), &[RateLimited]);
     also(endpoint.access != Access::Public, &[Unauthenticated, TokenExpired]);
     also(endpoint.access == Access::Admin, &[Forbidden]);
     also(endpoint.body.is_some(), &[MalformedBody, BodyTooLarge, UnsupportedMediaType]);

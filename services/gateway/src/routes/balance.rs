@@ -19,7 +19,6 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 
 async fn get(call: Call) -> Result<Reply<Balance>, Refusal> {
     call.no_query()?;
-    let request = call.grpc(GetBalanceRequest {})?;
-    let response = call.gateway.upstreams.accounts().get_balance(request).await?.into_inner();
+    let response = call.services().get_balance(GetBalanceRequest {}).await?.into_inner();
     Ok(Reply::ok(Balance::try_from(response.balance)?))
 }

@@ -3,6 +3,7 @@
 
 mod balance;
 mod docs;
+mod map;
 mod meta;
 mod orders;
 mod payments;
@@ -13,7 +14,6 @@ mod statements;
 mod stock;
 mod users;
 
-use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use actix_web::dev::ServiceRequest;
@@ -52,28 +52,17 @@ pub fn endpoints() -> &'static [Endpoint] {
             reconciliations::endpoints(),
             meta::endpoints(),
         ];
-        parts.into_iter().flatten().collect()
+        let numbered = parts.into_iter().flatten().enumerate();
+        numbered.map(|(number, endpoint)| endpoint.numbered(number)).collect()
     });
     &TABLE
 }
 
-/// The calls by path.
-fn by_path() -> &'static BTreeMap<&'static str, Vec<&'static Endpoint>> {
-    static INDEX: LazyLock<BTreeMap<&'static str, Vec<&'static Endpoint>>> = LazyLock::new(|| {
-        let mut index: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for endpoint in endpoints() {
-            index.entry(endpoint.path).or_default().push(endpoint);
-        }
-        index
-    });
-    &INDEX
-}
-
 /// Makes the routes out of the table.
 pub(crate) fn register(config: &mut ServiceConfig) {
-    for (path, endpoints) in by_path() {
-        let resource = web::resource(*path).default_service(web::to(other_method));
-        config.service(endpoints.iter().fold(resource, |resource, endpoint| {
+    for place in map::places() {
+        let resource = web::resource(place.pattern).default_service(web::to(other_method));
+        config.service(place.calls.iter().fold(resource, |resource, endpoint| {
             resource.route((endpoint.handler)().guard(endpoint.verb.guard()))
         }));
     }
@@ -83,22 +72,23 @@ pub(crate) fn register(config: &mut ServiceConfig) {
 
 /// What a request leads to, before it is routed.
 pub(crate) fn target(request: &ServiceRequest) -> Target {
-    let Some(pattern) = request.match_pattern() else { return Target::Nothing };
-    if pattern.starts_with(docs::ROOT) {
+    // The path as the router takes it: `%6Frders` is `orders` to it.
+    let path = request.match_info().as_str();
+    if path == docs::ROOT || path.strip_prefix(docs::ROOT).is_some_and(|rest| rest.starts_with('/')) {
         return Target::Docs;
     }
-    let Some((path, endpoints)) = by_path().get_key_value(pattern.as_str()) else { return Target::Nothing };
+    let Some(place) = map::find(path) else { return Target::Nothing };
     let verb = Verb::answering(request.method().as_str());
-    match endpoints.iter().find(|endpoint| Some(endpoint.verb) == verb) {
+    match place.calls.iter().find(|endpoint| Some(endpoint.verb) == verb) {
         Some(endpoint) => Target::Endpoint(endpoint),
-        None => Target::OtherMethod(path),
+        None => Target::OtherMethod(place.pattern),
     }
 }
 
 /// `Allow` for a path that does not take the method asked for.
 pub(crate) fn allowed(target: Target) -> Option<HeaderValue> {
     let mut verbs: Vec<Verb> = match target {
-        Target::OtherMethod(path) => by_path().get(path)?.iter().map(|endpoint| endpoint.verb).collect(),
+        Target::OtherMethod(path) => map::find(path)?.calls.iter().map(|endpoint| endpoint.verb).collect(),
         Target::Docs => vec![Verb::Get],
         Target::Endpoint(_) | Target::Nothing => return None,
     };

@@ -23,6 +23,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::new(Verb::Post, "/api/v1/orders", Access::User, "placeOrder", || web::to(place))
             .summary("Place an order. Its stock is taken with it, or the order is refused.")
+            .orders()
             .idempotent()
             .takes::<PlaceOrder>()
             .creates::<Order>()
@@ -48,8 +49,9 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             web::to(cancel)
         })
         .summary("Cancel an order. Its stock comes back, and so does what was paid.")
+        .orders()
+        .awaits_provider()
         .idempotent()
-        .pays()
         .gives::<Order>()
         .with_etag()
         .refuses(&[Reason::OrderNotFound, Reason::InvalidState]),
@@ -60,7 +62,8 @@ async fn place(mut call: Call) -> Result<Reply<Order>, Refusal> {
     call.no_query()?;
     let key = call.idempotency_key()?;
     let request = call.body::<PlaceOrder>().await?.check(&key)?;
-    let response = call.gateway.placement.place(&call.context(), request).await?;
+    let key = call.gateway.placement.key(&request);
+    let response = call.services().place_order(request, key.as_deref()).await?;
     let (metadata, response, _) = response.into_parts();
     let order = Order::try_from(response.order)?;
     let location = format!("/api/v1/orders/{}", order.id);
@@ -72,16 +75,15 @@ async fn list(call: Call) -> Result<Reply<Page<Order>>, Refusal> {
     let page = Some(query.take_page());
     let status = query.take("status", OrderStatus::parse).unwrap_or_default().into();
     query.finish()?;
-    let request = call.grpc(ListOrdersRequest { page, status })?;
-    let response = call.gateway.upstreams.orders().list_orders(request).await?.into_inner();
+    let response = call.services().list_orders(ListOrdersRequest { page, status }).await?.into_inner();
     Ok(Reply::ok(Page::of(response.orders, response.next_page_token)?))
 }
 
 async fn get(call: Call) -> Result<Reply<Order>, Refusal> {
     call.no_query()?;
     let id: OrderId = call.path("id")?;
-    let request = call.grpc(GetOrderRequest { order_id: id.to_string() })?;
-    let response = call.gateway.upstreams.orders().get_order(request).await?.into_inner();
+    let request = GetOrderRequest { order_id: id.to_string() };
+    let response = call.services().get_order(request).await?.into_inner();
     Ok(Reply::ok(Order::try_from(response.order)?).tagged())
 }
 
@@ -89,8 +91,8 @@ async fn cancel(call: Call) -> Result<Reply<Order>, Refusal> {
     call.no_query()?;
     let id: OrderId = call.path("id")?;
     let idempotency_key = call.idempotency_key()?.as_str().to_owned();
-    let request = call.grpc(CancelOrderRequest { order_id: id.to_string(), idempotency_key })?;
-    let response = call.gateway.upstreams.orders().cancel_order(request).await?;
+    let request = CancelOrderRequest { order_id: id.to_string(), idempotency_key };
+    let response = call.services().cancel_order(request).await?;
     let (metadata, response, _) = response.into_parts();
     Ok(Reply::ok(Order::try_from(response.order)?).tagged().replayed(&metadata))
 }

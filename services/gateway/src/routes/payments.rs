@@ -17,8 +17,10 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::new(Verb::Post, PAYMENTS, Access::Owner, "payOrder", || web::to(pay))
             .summary("Pay an order, from the balance or by card. An order is paid once at most.")
-            .idempotent()
+            .orders()
             .pays()
+            .awaits_provider()
+            .idempotent()
             .takes::<PayOrder>()
             .creates::<Payment>()
             .refuses(&[
@@ -40,7 +42,7 @@ async fn pay(mut call: Call) -> Result<Reply<Payment>, Refusal> {
     let id: OrderId = call.path("id")?;
     let key = call.idempotency_key()?;
     let request = call.body::<PayOrder>().await?.check(id, &key)?;
-    let response = call.gateway.upstreams.orders().pay_order(call.grpc(request)?).await?;
+    let response = call.services().pay_order(request).await?;
     let (metadata, response, _) = response.into_parts();
     Ok(Reply::created(Payment::try_from(response.payment)?).replayed(&metadata))
 }
@@ -48,7 +50,7 @@ async fn pay(mut call: Call) -> Result<Reply<Payment>, Refusal> {
 async fn list(call: Call) -> Result<Reply<Items<Payment>>, Refusal> {
     call.no_query()?;
     let id: OrderId = call.path("id")?;
-    let request = call.grpc(ListOrderPaymentsRequest { order_id: id.to_string() })?;
-    let response = call.gateway.upstreams.orders().list_order_payments(request).await?.into_inner();
+    let request = ListOrderPaymentsRequest { order_id: id.to_string() };
+    let response = call.services().list_order_payments(request).await?.into_inner();
     Ok(Reply::ok(Items::of(response.payments)?))
 }

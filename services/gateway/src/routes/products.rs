@@ -1,10 +1,11 @@
 //! `/products`
 
 use actix_web::web;
-use envelope::Reason;
+use envelope::{Error, Reason};
 use ids::Sku;
 use proto::inventory::v1::{GetProductRequest, ListProductsRequest};
 
+use crate::catalogue::{self, Answer, Snapshot};
 use crate::dto::{ChangeProduct, NewProduct, Page, Product, limits, line};
 use crate::endpoint::{Access, Endpoint, QueryParameter, Verb};
 use crate::input::Call;
@@ -12,6 +13,7 @@ use crate::openapi::schema;
 use crate::refusal::Refusal;
 use crate::reply::Reply;
 use crate::routes::PAGE;
+use crate::upstreams::Services;
 
 const FILTER: [QueryParameter; 2] = [
     QueryParameter {
@@ -30,12 +32,16 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::new(Verb::Get, "/api/v1/products", Access::Public, "listProducts", || web::to(list))
             .summary("The catalogue.")
+            .browses()
+            .cached()
             .query(&PAGE)
             .query(&FILTER)
             .gives::<Page<Product>>()
             .with_etag(),
         Endpoint::new(Verb::Get, "/api/v1/products/{sku}", Access::Public, "getProduct", || web::to(get))
             .summary("A product.")
+            .browses()
+            .cached()
             .gives::<Product>()
             .with_etag()
             .refuses(&[Reason::SkuNotFound]),
@@ -58,30 +64,39 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     ]
 }
 
-async fn list(call: Call) -> Result<Reply<Page<Product>>, Refusal> {
+async fn list(call: Call) -> Result<Answer, Refusal> {
     let mut query = call.query()?;
     let page = Some(query.take_page());
     let category = query.take("category", |text| line(text, 1, limits::MAX_CATEGORY));
     let name_prefix = query.take("q", |text| line(text, 1, limits::MAX_PRODUCT_NAME));
     query.finish()?;
-    let request = call.grpc(ListProductsRequest { page, category, name_prefix })?;
-    let response = call.gateway.upstreams.catalogue().list_products(request).await?.into_inner();
-    Ok(Reply::ok(Page::of(response.products, response.next_page_token)?).digested().cacheable())
+    let request = ListProductsRequest { page, category, name_prefix };
+    let key = catalogue::list_key(&request);
+    let ask = |services: Services| async move {
+        let response = services.list_products(request).await?.into_inner();
+        let page = Page::<Product>::of(response.products, response.next_page_token);
+        Snapshot::digested(page.map_err(Error::internal)?)
+    };
+    Ok(call.read_catalogue(key, ask).await?)
 }
 
-async fn get(call: Call) -> Result<Reply<Product>, Refusal> {
+async fn get(call: Call) -> Result<Answer, Refusal> {
     call.no_query()?;
     let sku: Sku = call.path("sku")?;
-    let request = call.grpc(GetProductRequest { sku: sku.into() })?;
-    let response = call.gateway.upstreams.catalogue().get_product(request).await?.into_inner();
-    Ok(Reply::ok(Product::try_from(response.product)?).tagged().cacheable())
+    let key = catalogue::product_key(&sku);
+    let ask = |services: Services| async move {
+        let response = services.get_product(GetProductRequest { sku: sku.into() }).await?.into_inner();
+        Snapshot::versioned(Product::try_from(response.product).map_err(Error::internal)?)
+    };
+    Ok(call.read_catalogue(key, ask).await?)
 }
 
 async fn create(mut call: Call) -> Result<Reply<Product>, Refusal> {
     call.no_query()?;
     let request = call.body::<NewProduct>().await?.check()?;
-    let response = call.gateway.upstreams.catalogue().create_product(call.grpc(request)?).await?.into_inner();
-    let product = Product::try_from(response.product)?;
+    let response = call.services().create_product(request).await;
+    call.gateway.catalogue.changed();
+    let product = Product::try_from(response?.into_inner().product)?;
     let location = format!("/api/v1/products/{}", product.sku);
     Ok(Reply::created(product).tagged().location(location))
 }
@@ -91,6 +106,7 @@ async fn change(mut call: Call) -> Result<Reply<Product>, Refusal> {
     let sku: Sku = call.path("sku")?;
     let version = call.expected_version()?;
     let request = call.body::<ChangeProduct>().await?.check(&sku, version)?;
-    let response = call.gateway.upstreams.catalogue().update_product(call.grpc(request)?).await?.into_inner();
-    Ok(Reply::ok(Product::try_from(response.product)?).tagged())
+    let response = call.services().update_product(request).await;
+    call.gateway.catalogue.changed();
+    Ok(Reply::ok(Product::try_from(response?.into_inner().product)?).tagged())
 }

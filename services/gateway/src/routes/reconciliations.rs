@@ -22,20 +22,24 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::new(Verb::Get, RUNS, Access::Admin, "listReconciliations", || web::to(list))
             .summary("Runs of the reconciliation, newest first.")
+            .can_wait()
             .query(&PAGE)
             .gives::<Page<Reconciliation>>(),
         Endpoint::new(Verb::Post, RUNS, Access::Admin, "startReconciliation", || web::to(start))
             .summary("Ask for a run that compares everything. While one waits to begin, it is that one.")
+            .can_wait()
             .begins::<Reconciliation>()
             .with_location(),
         Endpoint::new(Verb::Get, RUN, Access::Admin, "getReconciliation", || web::to(get))
             .summary("A run of the reconciliation.")
+            .can_wait()
             .gives::<Reconciliation>()
             .refuses(&[Reason::NotFound]),
         Endpoint::new(Verb::Get, EXCEPTIONS, Access::Admin, "listReconciliationExceptions", || {
             web::to(list_exceptions)
         })
         .summary("What a run found, by kind and subject.")
+        .can_wait()
         .query(&PAGE)
         .gives::<Page<ReconciliationException>>()
         .refuses(&[Reason::NotFound]),
@@ -46,15 +50,14 @@ async fn list(call: Call) -> Result<Reply<Page<Reconciliation>>, Refusal> {
     let mut query = call.query()?;
     let page = Some(query.take_page());
     query.finish()?;
-    let request = call.grpc(ListReconciliationsRequest { page })?;
-    let response = call.gateway.upstreams.reconciliations().list_reconciliations(request).await?.into_inner();
+    let request = ListReconciliationsRequest { page };
+    let response = call.services().list_reconciliations(request).await?.into_inner();
     Ok(Reply::ok(Page::of(response.reconciliations, response.next_page_token)?))
 }
 
 async fn start(call: Call) -> Result<Reply<Reconciliation>, Refusal> {
     call.no_query()?;
-    let request = call.grpc(StartReconciliationRequest {})?;
-    let response = call.gateway.upstreams.reconciliations().start_reconciliation(request).await?.into_inner();
+    let response = call.services().start_reconciliation(StartReconciliationRequest {}).await?.into_inner();
     let run = Reconciliation::try_from(response.reconciliation)?;
     let location = format!("{RUNS}/{}", run.id);
     Ok(Reply::accepted(run).location(location))
@@ -63,8 +66,8 @@ async fn start(call: Call) -> Result<Reply<Reconciliation>, Refusal> {
 async fn get(call: Call) -> Result<Reply<Reconciliation>, Refusal> {
     call.no_query()?;
     let id: RunId = call.path("id")?;
-    let request = call.grpc(GetReconciliationRequest { reconciliation_id: id.to_string() })?;
-    let response = call.gateway.upstreams.reconciliations().get_reconciliation(request).await?.into_inner();
+    let request = GetReconciliationRequest { reconciliation_id: id.to_string() };
+    let response = call.services().get_reconciliation(request).await?.into_inner();
     Ok(Reply::ok(Reconciliation::try_from(response.reconciliation)?))
 }
 
@@ -73,7 +76,7 @@ async fn list_exceptions(call: Call) -> Result<Reply<Page<ReconciliationExceptio
     let mut query = call.query()?;
     let page = Some(query.take_page());
     query.finish()?;
-    let request = call.grpc(ListExceptionsRequest { reconciliation_id: id.to_string(), page })?;
-    let response = call.gateway.upstreams.reconciliations().list_exceptions(request).await?.into_inner();
+    let request = ListExceptionsRequest { reconciliation_id: id.to_string(), page };
+    let response = call.services().list_exceptions(request).await?.into_inner();
     Ok(Reply::ok(Page::of(response.exceptions, response.next_page_token)?))
 }

@@ -14,21 +14,17 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::new(Verb::Post, "/api/v1/sessions", Access::Public, "logIn", || web::to(create))
             .summary("Log in.")
+            .admits()
             .takes::<Login>()
             .creates::<Tokens>()
-            .refuses(&[Reason::BadCredentials, Reason::RateLimited]),
+            .refuses(&[Reason::BadCredentials]),
         Endpoint::new(Verb::Post, "/api/v1/sessions/refresh", Access::Public, "refreshSession", || {
             web::to(refresh)
         })
         .summary("Change a refresh token for new tokens. One that is used twice ends the session.")
         .takes::<RefreshToken>()
         .gives::<Tokens>()
-        .refuses(&[
-            Reason::Unauthenticated,
-            Reason::TokenExpired,
-            Reason::BadCredentials,
-            Reason::RateLimited,
-        ]),
+        .refuses(&[Reason::Unauthenticated, Reason::TokenExpired, Reason::BadCredentials]),
         Endpoint::new(Verb::Delete, "/api/v1/sessions/current", Access::User, "logOut", || web::to(end))
             .summary("Log out: no refresh token of this session is taken any more.")
             .gives_nothing(),
@@ -37,20 +33,19 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 
 async fn create(mut call: Call) -> Result<Reply<Tokens>, Refusal> {
     call.no_query()?;
-    let request = call.body::<Login>().await?.check()?;
-    let response = call.gateway.upstreams.sessions().create_session(call.grpc(request)?).await?.into_inner();
+    let response = call.services().create_session(call.body::<Login>().await?.check()?).await?.into_inner();
     Ok(Reply::created(Tokens::try_from(response.tokens)?))
 }
 
 async fn refresh(mut call: Call) -> Result<Reply<Tokens>, Refusal> {
     call.no_query()?;
     let request = call.body::<RefreshToken>().await?.check()?;
-    let response = call.gateway.upstreams.sessions().refresh_session(call.grpc(request)?).await?.into_inner();
+    let response = call.services().refresh_session(request).await?.into_inner();
     Ok(Reply::ok(Tokens::try_from(response.tokens)?))
 }
 
 async fn end(call: Call) -> Result<HttpResponse, Refusal> {
     call.no_query()?;
-    call.gateway.upstreams.sessions().end_session(call.grpc(EndSessionRequest {})?).await?;
+    call.services().end_session(EndSessionRequest {}).await?;
     Ok(HttpResponse::NoContent().finish())
 }

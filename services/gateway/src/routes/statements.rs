@@ -29,6 +29,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::new(Verb::Get, "/api/v1/statements", Access::User, "listStatements", || web::to(list))
             .summary("The own statements, newest day first. A day on which nothing happened has none.")
+            .can_wait()
             .query(&PAGE)
             .query(&DAYS)
             .gives::<Page<Statement>>(),
@@ -40,8 +41,8 @@ async fn list(call: Call) -> Result<Reply<Page<Statement>>, Refusal> {
     let page = Some(query.take_page());
     let days = Days { from: text(query.take("from", day)), to: text(query.take("to", day)) };
     query.finish()?;
-    let request = call.grpc(ListStatementsRequest { days: Some(days), page })?;
-    let response = call.gateway.upstreams.statements().list_statements(request).await?.into_inner();
+    let request = ListStatementsRequest { days: Some(days), page };
+    let response = call.services().list_statements(request).await?.into_inner();
     Ok(Reply::ok(Page::of(response.statements, response.next_page_token)?))
 }
 

@@ -20,6 +20,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::new(Verb::Get, STOCK, Access::Public, "getStock", || web::to(get))
             .summary("How many pieces can be ordered.")
+            .browses()
             .gives::<Stock>()
             .refuses(&[Reason::SkuNotFound]),
         Endpoint::new(Verb::Post, ADJUSTMENTS, Access::Admin, "adjustStock", || web::to(adjust))
@@ -30,6 +31,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .refuses(&[Reason::SkuNotFound, Reason::InsufficientStock, Reason::InvalidState]),
         Endpoint::new(Verb::Get, MOVEMENTS, Access::Admin, "listStockMovements", || web::to(list_movements))
             .summary("The ledger of a product, newest first.")
+            .can_wait()
             .query(&PAGE)
             .gives::<Page<StockMovement>>()
             .refuses(&[Reason::SkuNotFound]),
@@ -39,8 +41,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 async fn get(call: Call) -> Result<Reply<Stock>, Refusal> {
     call.no_query()?;
     let sku: Sku = call.path("sku")?;
-    let request = call.grpc(GetStockRequest { sku: sku.into() })?;
-    let response = call.gateway.upstreams.stock().get_stock(request).await?.into_inner();
+    let response = call.services().get_stock(GetStockRequest { sku: sku.into() }).await?.into_inner();
     Ok(Reply::ok(Stock::try_from(response)?))
 }
 
@@ -49,7 +50,7 @@ async fn adjust(mut call: Call) -> Result<Reply<StockMovement>, Refusal> {
     let sku: Sku = call.path("sku")?;
     let key = call.idempotency_key()?;
     let request = call.body::<AdjustStock>().await?.check(&sku, &key)?;
-    let response = call.gateway.upstreams.stock().adjust_stock(call.grpc(request)?).await?;
+    let response = call.services().adjust_stock(request).await?;
     let (metadata, response, _) = response.into_parts();
     Ok(Reply::created(StockMovement::try_from(response.movement)?).replayed(&metadata))
 }
@@ -59,7 +60,7 @@ async fn list_movements(call: Call) -> Result<Reply<Page<StockMovement>>, Refusa
     let mut query = call.query()?;
     let page = Some(query.take_page());
     query.finish()?;
-    let request = call.grpc(ListStockMovementsRequest { sku: sku.into(), page })?;
-    let response = call.gateway.upstreams.stock().list_stock_movements(request).await?.into_inner();
+    let request = ListStockMovementsRequest { sku: sku.into(), page };
+    let response = call.services().list_stock_movements(request).await?.into_inner();
     Ok(Reply::ok(Page::of(response.movements, response.next_page_token)?))
 }

@@ -17,12 +17,14 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::new(Verb::Post, "/api/v1/users", Access::Public, "registerUser", || web::to(register))
             .summary("Become a customer. An email is taken once, whatever the case of its letters.")
+            .admits()
             .takes::<RegisterUser>()
             .creates::<User>()
             .with_etag()
-            .refuses(&[Reason::AlreadyExists, Reason::RateLimited]),
+            .refuses(&[Reason::AlreadyExists]),
         Endpoint::new(Verb::Get, "/api/v1/users", Access::Admin, "listUsers", || web::to(list))
             .summary("All users, oldest first.")
+            .can_wait()
             .query(&PAGE)
             .gives::<Page<User>>(),
         Endpoint::new(Verb::Get, "/api/v1/users/me", Access::User, "getMe", || web::to(get_me))
@@ -41,6 +43,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             web::to(deposit)
         })
         .summary("Put money on a user's account. Gives the new balance.")
+        .pays()
         .idempotent()
         .takes::<PositiveMoney>()
         .creates::<Balance>()
@@ -51,7 +54,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 async fn register(mut call: Call) -> Result<Reply<User>, Refusal> {
     call.no_query()?;
     let request = call.body::<RegisterUser>().await?.check()?;
-    let response = call.gateway.upstreams.users().register_user(call.grpc(request)?).await?.into_inner();
+    let response = call.services().register_user(request).await?.into_inner();
     Ok(Reply::created(User::try_from(response.user)?).tagged())
 }
 
@@ -59,15 +62,14 @@ async fn list(call: Call) -> Result<Reply<Page<User>>, Refusal> {
     let mut query = call.query()?;
     let page = Some(query.take_page());
     query.finish()?;
-    let request = call.grpc(ListUsersRequest { page })?;
-    let response = call.gateway.upstreams.users().list_users(request).await?.into_inner();
+    let response = call.services().list_users(ListUsersRequest { page }).await?.into_inner();
     Ok(Reply::ok(Page::of(response.users, response.next_page_token)?))
 }
 
 async fn get_me(call: Call) -> Result<Reply<User>, Refusal> {
     call.no_query()?;
-    let request = call.grpc(GetUserRequest::default())?; // nobody named: the caller
-    let response = call.gateway.upstreams.users().get_user(request).await?.into_inner();
+    // Nobody named: the caller.
+    let response = call.services().get_user(GetUserRequest::default()).await?.into_inner();
     Ok(Reply::ok(User::try_from(response.user)?).tagged())
 }
 
@@ -75,7 +77,7 @@ async fn change_me(mut call: Call) -> Result<Reply<User>, Refusal> {
     call.no_query()?;
     let version = call.expected_version()?;
     let request = call.body::<ChangeUser>().await?.check(version)?;
-    let response = call.gateway.upstreams.users().update_user(call.grpc(request)?).await?.into_inner();
+    let response = call.services().update_user(request).await?.into_inner();
     Ok(Reply::ok(User::try_from(response.user)?).tagged())
 }
 
@@ -87,14 +89,13 @@ async fn deposit(mut call: Call) -> Result<Reply<Balance>, Refusal> {
     let amount = call.body::<PositiveMoney>().await?.check("", &mut wrong);
     wrong.finish()?;
     // The payment service knows accounts, not users: it would open one for anybody.
-    let known = call.grpc(GetUserRequest { user_id: user.to_string() })?;
-    call.gateway.upstreams.users().get_user(known).await?;
+    call.services().get_user(GetUserRequest { user_id: user.to_string() }).await?;
     let request = DepositRequest {
         user_id: user.to_string(),
         amount: amount.map(proto::from_money),
         idempotency_key: key.as_str().to_owned(),
     };
-    let response = call.gateway.upstreams.accounts().deposit(call.grpc(request)?).await?;
+    let response = call.services().deposit(request).await?;
     let (metadata, response, _) = response.into_parts();
     Ok(Reply::created(Balance::try_from(response.balance)?).replayed(&metadata))
 }

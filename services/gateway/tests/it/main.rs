@@ -6,12 +6,16 @@
 mod authentication;
 mod bodies;
 mod browser;
+mod cache;
 mod conditions;
 mod envelope;
 mod idempotency;
 mod lifecycle;
+mod limits;
+mod overload;
 mod placement;
 mod reconciliations;
+mod retries;
 mod statements;
 mod support;
 mod upstream;

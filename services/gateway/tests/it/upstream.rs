@@ -9,6 +9,12 @@ use tonic::{Code, Status};
 use crate::support::fake::{Answer, ORDER_ID};
 use crate::support::{Gateway, failure, tokens};
 
+/// So that each answer of the order service is seen.
+fn asked_once() -> Value {
+    let order = json!({ "retry": { "max_attempts": 1 }, "breaker": { "enabled": false } });
+    json!({ "upstreams": { "order": order } })
+}
+
 async fn get_order(gateway: &Gateway) -> reqwest::Response {
     gateway.get(&format!("/api/v1/orders/{ORDER_ID}")).bearer_auth(tokens::customer()).send().await.unwrap()
 }
@@ -43,7 +49,7 @@ async fn an_order_has_the_form_of_the_contract() {
 
 #[tokio::test]
 async fn every_refusal_of_a_service_passes_through() {
-    let gateway = Gateway::start().await;
+    let gateway = Gateway::start_with(asked_once()).await;
     for &reason in Reason::ALL {
         let stock = Detail::Stock { sku: "tea".into(), requested: 2, available: 1 };
         let error =
@@ -59,7 +65,7 @@ async fn every_refusal_of_a_service_passes_through() {
 
 #[tokio::test]
 async fn nothing_internal_leaves() {
-    let gateway = Gateway::start().await;
+    let gateway = Gateway::start_with(asked_once()).await;
     for (code, reason) in [
         (Code::Unknown, Reason::Internal),
         (Code::InvalidArgument, Reason::Internal),
@@ -86,6 +92,15 @@ async fn a_service_that_is_silent_does_not_hold_the_request() {
         gateway.request("POST", &format!("/api/v1/orders/{ORDER_ID}/cancel")).bearer_auth(tokens::customer());
     failure(cancel.header("Idempotency-Key", "k").send().await.unwrap(), Reason::DeadlineExceeded).await;
     assert!(budget_left(0) < budget_left(1));
+}
+
+#[tokio::test]
+async fn a_call_may_have_a_deadline_of_its_own() {
+    let gateway = Gateway::start_with(json!({ "deadlines": { "routes": { "getOrder": 200 } } })).await;
+    *gateway.fake.answer.lock().unwrap() = Answer::Hang;
+    let started = std::time::Instant::now();
+    failure(get_order(&gateway).await, Reason::DeadlineExceeded).await;
+    assert!(started.elapsed() < Duration::from_secs(3));
 }
 
 #[tokio::test]

@@ -149,6 +149,10 @@ fn a_product(number: usize) -> Product {
     }
 }
 
+fn tokens() -> TokenPair {
+    TokenPair { access_token: "access".into(), refresh_token: "refresh".into(), expires_in: 900 }
+}
+
 #[tonic::async_trait]
 impl SessionService for Fake {
     async fn create_session(
@@ -156,16 +160,15 @@ impl SessionService for Fake {
         request: Request<user::CreateSessionRequest>,
     ) -> Result<Response<user::CreateSessionResponse>, Status> {
         self.record(request);
-        let tokens =
-            TokenPair { access_token: "access".into(), refresh_token: "refresh".into(), expires_in: 900 };
-        Ok(Response::new(user::CreateSessionResponse { tokens: Some(tokens) }))
+        self.good_answer(user::CreateSessionResponse { tokens: Some(tokens()) }).await
     }
 
     async fn refresh_session(
         &self,
-        _: Request<user::RefreshSessionRequest>,
+        request: Request<user::RefreshSessionRequest>,
     ) -> Result<Response<user::RefreshSessionResponse>, Status> {
-        Err(Status::unimplemented(""))
+        self.record(request);
+        self.good_answer(user::RefreshSessionResponse { tokens: Some(tokens()) }).await
     }
 
     async fn end_session(
@@ -195,7 +198,7 @@ impl CatalogueService for Fake {
     ) -> Result<Response<inventory::ListProductsResponse>, Status> {
         self.record(request);
         let products = (0..*self.products.lock().unwrap()).map(a_product).collect();
-        Ok(Response::new(inventory::ListProductsResponse { products, next_page_token: String::new() }))
+        self.good_answer(inventory::ListProductsResponse { products, next_page_token: String::new() }).await
     }
 
     async fn get_product(
@@ -203,7 +206,7 @@ impl CatalogueService for Fake {
         request: Request<inventory::GetProductRequest>,
     ) -> Result<Response<inventory::GetProductResponse>, Status> {
         self.record(request);
-        Ok(Response::new(inventory::GetProductResponse { product: Some(a_product(0)) }))
+        self.good_answer(inventory::GetProductResponse { product: Some(a_product(0)) }).await
     }
 
     async fn batch_get_products(
@@ -235,7 +238,7 @@ impl CatalogueService for Fake {
         request: Request<inventory::UpdateProductRequest>,
     ) -> Result<Response<inventory::UpdateProductResponse>, Status> {
         self.record(request);
-        Ok(Response::new(inventory::UpdateProductResponse { product: Some(a_product(0)) }))
+        self.good_answer(inventory::UpdateProductResponse { product: Some(a_product(0)) }).await
     }
 
     async fn import_products(
@@ -295,6 +298,7 @@ impl OrderService for Fake {
         request: Request<order::PayOrderRequest>,
     ) -> Result<Response<order::PayOrderResponse>, Status> {
         self.record(request);
+        self.order().await?;
         Err(Status::unimplemented(""))
     }
 

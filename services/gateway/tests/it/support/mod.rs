@@ -44,6 +44,8 @@ impl Gateway {
         let mut config = json!({
             "http": { "listen": "127.0.0.1:0", "workers": 1 },
             "admin": { "listen": "127.0.0.1:0" },
+            // What a test changes behind the gateway is to be seen at once.
+            "cache": { "fresh_ms": 0 },
             "upstreams": {
                 "user": upstream, "inventory": upstream, "order": upstream, "payment": upstream,
                 "reconciliation": upstream,
@@ -53,6 +55,12 @@ impl Gateway {
             for (key, value) in values.as_object().unwrap() {
                 config[section][key] = value.clone();
             }
+        }
+        // How a service is called can be changed without telling where it is.
+        for table in
+            config["upstreams"].as_object_mut().unwrap().values_mut().filter_map(Value::as_object_mut)
+        {
+            table.entry("endpoints").or_insert_with(|| upstream.as_str().into());
         }
         let config: gateway::Config = serde_json::from_value(config).unwrap();
         let listener = TcpListener::bind(config.http.listen).await.unwrap();

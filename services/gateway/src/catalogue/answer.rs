@@ -1,0 +1,119 @@
+//! A copy on its way out, with what HTTP says about caches (RFC 9111, RFC 9211).
+
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, Responder};
+
+use crate::catalogue::Snapshot;
+use crate::exchange::Exchange;
+use crate::input::is_match;
+use crate::reply::{JSON, REVALIDATE};
+
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+
+/// A copy, and how it came to be given.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    copy: Arc<Snapshot>,
+    how: How,
+}
+
+/// How a copy came to be given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum How {
+    /// It was fresh.
+    Hit,
+    /// There was none.
+    Missed,
+    /// There was an older one.
+    Refreshed,
+    /// The client wanted the newest.
+    Requested,
+    /// It is for an administrator.
+    Bypassed,
+    /// It is old, and inventory can't be asked.
+    Unavailable,
+    /// It is old, and inventory takes long.
+    Slow,
+}
+
+impl How {
+    /// Whether it was given without an answer of inventory.
+    fn is_kept(self) -> bool {
+        matches!(self, Self::Hit | Self::Unavailable | Self::Slow)
+    }
+
+    /// The value of `Cache-Status`.
+    fn status(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::Hit => "fournines; hit",
+            Self::Missed => "fournines; fwd=miss; stored",
+            Self::Refreshed => "fournines; fwd=stale; fwd-status=200; stored",
+            Self::Requested => "fournines; fwd=request; stored",
+            Self::Bypassed => "fournines; fwd=bypass; stored",
+            Self::Unavailable => "fournines; fwd=stale; detail=inventory-unavailable",
+            Self::Slow => "fournines; fwd=stale; detail=inventory-slow",
+        })
+    }
+
+    /// The label of the counter.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Missed => "miss",
+            Self::Refreshed => "refresh",
+            Self::Requested => "request",
+            Self::Bypassed => "bypass",
+            Self::Unavailable => "stale_unavailable",
+            Self::Slow => "stale_slow",
+        }
+    }
+}
+
+impl Answer {
+    pub(super) fn new(copy: Arc<Snapshot>, how: How) -> Self {
+        Self { copy, how }
+    }
+
+    /// A copy that is fresh.
+    pub(crate) fn hit(copy: Arc<Snapshot>) -> Self {
+        Self::new(copy, How::Hit)
+    }
+
+    /// The answer to a request with these headers and this id: 200, or 304 when the client has it already.
+    pub(crate) fn render(&self, headers: &HeaderMap, request_id: &str) -> HttpResponse {
+        let Self { copy, how } = self;
+        let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+        let tag = copy.etag.to_str().unwrap_or_default();
+        let mut response = if known.is_some_and(|known| is_match(known, tag)) {
+            HttpResponse::new(StatusCode::NOT_MODIFIED)
+        } else {
+            let mut response = HttpResponse::new(StatusCode::OK).set_body(copy.json.with(request_id));
+            response.headers_mut().insert(header::CONTENT_TYPE, JSON);
+            response.map_into_boxed_body()
+        };
+        let out = response.headers_mut();
+        out.insert(header::ETAG, copy.etag.clone());
+        out.insert(header::CACHE_CONTROL, REVALIDATE);
+        out.insert(CACHE_STATUS, how.status());
+        if how.is_kept() {
+            out.insert(header::AGE, HeaderValue::from(copy.age().as_secs()));
+        }
+        response
+    }
+}
+
+impl Responder for Answer {
+    type Body = actix_web::body::BoxBody;
+
+    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
+        let exchange = Exchange::of(request);
+        metrics::counter!("gateway_catalogue_reads_total", "by" => self.how.name()).increment(1);
+        if self.how.is_kept() {
+            exchange.leave_out_of_latency();
+        }
+        self.render(request.headers(), &exchange.request_id)
+    }
+}

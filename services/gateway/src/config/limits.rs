@@ -1,0 +1,172 @@
+//! `[limits]`
+
+use balance::discovery::{DnsConfig, Targets};
+use resilience::AdaptiveLimitConfig;
+use resilience::rate::KeyedConfig;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+
+const SECOND_MS: u64 = 1_000;
+const MINUTE_MS: u64 = 60_000;
+
+/// `[limits]`: how much is served at once, and how much of it to one client.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitsConfig {
+    /// How many requests are served at once, in all; the limit follows their latency. From 16 to 2,000 by default, of
+    /// which browsing may fill 75 %; payments have 2,000 places of their own.
+    pub concurrency: AdaptiveLimitConfig,
+    /// How many requests of one connection may be under way; 32, from 1 to 10,000. HTTP/1.1 has one at a time.
+    #[serde(deserialize_with = "within::<1, 10_000, _>")]
+    pub max_in_flight_per_connection: u32,
+    /// How many requests of one client, on all gateways together.
+    pub rates: RatesConfig,
+    /// How many gateways there are, as each lets its part of the rates through; 1, from 1 to 1,024. Where there are
+    /// `peers`, it holds until they are found.
+    #[serde(deserialize_with = "within::<1, 1_024, _>")]
+    pub replicas: u32,
+    /// Where all gateways are, this one among them: `"dns://gateway-headless:8080"`, or what else names the replicas of
+    /// an upstream. None by default. They are counted, never called.
+    pub peers: Option<Targets>,
+    /// How the names of `peers` are looked up.
+    pub dns: DnsConfig,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            concurrency: AdaptiveLimitConfig::default(),
+            max_in_flight_per_connection: 32,
+            rates: RatesConfig::default(),
+            replicas: 1,
+            peers: None,
+            dns: DnsConfig::default(),
+        }
+    }
+}
+
+/// `[limits.rates]`: how many requests of one client are let through, by what they do. The client is the user whose access
+/// token comes along, or else the address, of IPv6 its /64. Each is a table such as `{ requests = 50, period_ms = 1000 }`;
+/// what it does not say stays as it is here: `requests` from 1 to 1,000,000, `period_ms` from 1 to a day, `burst`, which is
+/// `requests` unless it is set, and `max_keys`, the clients that are told apart, from 16 to 16,777,216.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RatesConfig {
+    /// Logging in and registering, by address: 60 a minute, which is no more than a few seconds of hashing passwords and
+    /// still lets a whole office in. Guesses are limited by the user service, which knows which of them were wrong.
+    #[serde(deserialize_with = "sessions")]
+    pub sessions: KeyedConfig,
+    /// Placing, cancelling and paying orders: 50 a second, far beyond a person, for shops that order for many.
+    #[serde(deserialize_with = "orders")]
+    pub orders: KeyedConfig,
+    /// Products and stock: 200 a second, for all who sit behind one address.
+    #[serde(deserialize_with = "browse")]
+    pub browse: KeyedConfig,
+    /// Every other call: 100 a second.
+    #[serde(rename = "default", deserialize_with = "other")]
+    pub other: KeyedConfig,
+}
+
+impl Default for RatesConfig {
+    fn default() -> Self {
+        let rate = |requests, period_ms| KeyedConfig { requests, period_ms, ..KeyedConfig::default() };
+        Self {
+            sessions: rate(60, MINUTE_MS),
+            orders: rate(50, SECOND_MS),
+            browse: rate(200, SECOND_MS),
+            other: rate(100, SECOND_MS),
+        }
+    }
+}
+
+fn sessions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<KeyedConfig, D::Error> {
+    changed(RatesConfig::default().sessions, deserializer)
+}
+
+fn orders<'de, D: Deserializer<'de>>(deserializer: D) -> Result<KeyedConfig, D::Error> {
+    changed(RatesConfig::default().orders, deserializer)
+}
+
+fn browse<'de, D: Deserializer<'de>>(deserializer: D) -> Result<KeyedConfig, D::Error> {
+    changed(RatesConfig::default().browse, deserializer)
+}
+
+fn other<'de, D: Deserializer<'de>>(deserializer: D) -> Result<KeyedConfig, D::Error> {
+    changed(RatesConfig::default().other, deserializer)
+}
+
+/// The default, changed where something is said. Otherwise `{ requests = 5 }` would change the period too, to that of any
+/// limit.
+fn changed<'de, D: Deserializer<'de>>(
+    default: KeyedConfig,
+    deserializer: D,
+) -> Result<KeyedConfig, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Changes {
+        requests: Option<u64>,
+        period_ms: Option<u64>,
+        burst: Option<u64>,
+        max_keys: Option<u64>,
+    }
+    let changes = Changes::deserialize(deserializer)?;
+    let changed = serde_json::json!({
+        "requests": changes.requests.unwrap_or(default.requests.into()),
+        "period_ms": changes.period_ms.unwrap_or(default.period_ms),
+        "burst": changes.burst,
+        "max_keys": changes.max_keys.unwrap_or(default.max_keys.into()),
+    });
+    // Checked there.
+    serde_json::from_value(changed).map_err(D::Error::custom)
+}
+
+fn within<'de, const LEAST: u32, const MOST: u32, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<u32, D::Error> {
+    let value = u32::deserialize(deserializer)?;
+    if (LEAST..=MOST).contains(&value) {
+        Ok(value)
+    } else {
+        Err(D::Error::custom(format_args!("must be from {LEAST} to {MOST}, not {value}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn load(value: serde_json::Value) -> Result<LimitsConfig, serde_json::Error> {
+        serde_json::from_value(value)
+    }
+
+    #[test]
+    fn what_is_not_said_stays_as_it_is() {
+        let rates = load(json!({ "rates": { "sessions": { "requests": 5 } } })).unwrap().rates;
+        assert_eq!((rates.sessions.requests, rates.sessions.period_ms), (5, MINUTE_MS));
+        assert_eq!(rates.sessions.rate().burst(), 5);
+        assert_eq!(rates.browse, RatesConfig::default().browse);
+        let rates = load(json!({ "rates": { "default": { "burst": 7 } } })).unwrap().rates;
+        assert_eq!((rates.other.requests, rates.other.rate().burst()), (100, 7));
+    }
+
+    #[test]
+    fn what_is_out_of_bounds_is_not_loaded() {
+        assert!(load(json!({ "peers": "dns://gateway-headless:8080", "replicas": 3 })).is_ok());
+        for bad in [
+            json!({ "replicas": 0 }),
+            json!({ "replicas": 1_025 }),
+            json!({ "peers": "gateway" }),
+            json!({ "max_in_flight_per_connection": 0 }),
+            json!({ "rates": { "orders": { "requests": 0 } } }),
+            json!({ "rates": { "orders": { "requests": 1, "period_ms": 86_400_000, "burst": 2 } } }),
+            json!({ "rates": { "orders": { "rate": 5 } } }),
+            json!({ "rates": { "payments": { "requests": 5 } } }),
+            json!({ "concurrency": { "min": 0 } }),
+            json!({ "global": {} }),
+        ] {
+            assert!(load(bad.clone()).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! `[upstreams]`
+
+use balance::UpstreamConfig;
+use serde::Deserialize;
+
+/// `[upstreams]`: where the replicas of each service are, and how they are called. Each is a text such as
+/// `"http://a:1,http://b:2"` or `"dns://order-headless:7003"`, a list of such texts, or a table with everything that can
+/// be set.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UpstreamsConfig {
+    /// Users, sessions, keys.
+    pub user: UpstreamConfig,
+    /// Catalogue and stock.
+    pub inventory: UpstreamConfig,
+    /// Orders and their payments.
+    pub order: UpstreamConfig,
+    /// Accounts.
+    pub payment: UpstreamConfig,
+    /// Statements, and runs of the reconciliation.
+    pub reconciliation: UpstreamConfig,
+}

@@ -1,0 +1,30 @@
+//! The headers that the layers within would have added to an answer that is given here.
+
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use service::telemetry;
+
+use super::identity;
+use crate::app::Gateway;
+use crate::exchange::Target;
+use crate::middleware::{allow_origin, set_security_headers};
+
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static(telemetry::TRACEPARENT);
+
+/// What else the answer might have depended on.
+const VARY: HeaderValue = HeaderValue::from_static(
+    "accept-encoding, Origin, Access-Control-Request-Method, Access-Control-Request-Headers",
+);
+
+/// Adds them to the answer of an API call.
+pub(super) fn complete(answer: &mut HeaderMap, gateway: &Gateway, request: &HeaderMap, request_id: &str) {
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        answer.insert(X_REQUEST_ID, id);
+    }
+    if let Some(traceparent) = identity::traceparent(request) {
+        answer.insert(TRACEPARENT, traceparent);
+    }
+    answer.insert(header::VARY, VARY);
+    allow_origin(&gateway.cors, request, answer);
+    set_security_headers(answer, Target::Nothing, gateway.hsts.as_ref());
+}

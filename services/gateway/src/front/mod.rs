@@ -1,0 +1,153 @@
+//! The outermost layer. It answers at once what needs no more: a fresh copy of the catalogue, and a refusal when there is too
+//! much to do; both cost a fraction of a request that goes on. Every other request it names, counts in, times and logs.
+
+mod access;
+mod headers;
+mod identity;
+mod quick;
+mod refuse;
+mod ticket;
+
+use std::future::{Ready, ready};
+use std::rc::Rc;
+use std::time::Instant;
+
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::{Error, HttpResponse, web};
+use futures::future::{Either, LocalBoxFuture};
+use tracing::Instrument as _;
+
+use crate::app::Gateway;
+use crate::exchange::{Exchange, client_address};
+use crate::{middleware, routes};
+use headers::{TRACEPARENT, X_REQUEST_ID};
+use quick::Quick;
+use ticket::Ticket;
+
+/// Makes the layer, once for each worker.
+#[derive(Debug, Clone)]
+pub(crate) struct Front(web::Data<Gateway>);
+
+/// The layer.
+#[derive(Debug)]
+pub(crate) struct FrontService<S> {
+    gateway: web::Data<Gateway>,
+    quick: Quick,
+    inner: S,
+}
+
+impl Front {
+    pub(crate) fn new(gateway: web::Data<Gateway>) -> Self {
+        Self(gateway)
+    }
+}
+
+impl<S, B> Transform<S, ServiceRequest> for Front
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = Error;
+    type InitError = ();
+    type Transform = FrontService<S>;
+    type Future = Ready<Result<Self::Transform, ()>>;
+
+    fn new_transform(&self, inner: S) -> Self::Future {
+        let gateway = self.0.clone();
+        ready(Ok(FrontService { quick: Quick::new(gateway.clone()), gateway, inner }))
+    }
+}
+
+type Served<B> = Result<ServiceResponse<EitherBody<B>>, Error>;
+
+impl<S, B> Service<ServiceRequest> for FrontService<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = Error;
+    type Future = Either<Ready<Served<B>>, LocalBoxFuture<'static, Served<B>>>;
+
+    forward_ready!(inner);
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        let arrived = Instant::now();
+        match self.quick.answer(&request, arrived) {
+            Some(answer) => at_once(request, answer),
+            None => self.go_on(request, arrived),
+        }
+    }
+}
+
+impl<S, B> FrontService<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody + 'static,
+{
+    fn go_on(&self, request: ServiceRequest, arrived: Instant) -> <Self as Service<ServiceRequest>>::Future {
+        let exchange = Rc::new(self.exchange(&request));
+        let ticket = match Ticket::take(&self.gateway.limits, &request, exchange.target) {
+            Ok(ticket) => ticket,
+            Err(error) => {
+                let answer = refuse::answer(&error, &self.gateway, request.headers(), &exchange.request_id);
+                access::refused(&exchange, request.method(), error.reason(), arrived);
+                return at_once(request, answer);
+            }
+        };
+        exchange.attach(&request);
+        let method = access::label(request.method());
+        let (span, trace) = identity::span(&exchange, method, request.headers());
+        let serving = self.inner.call(request);
+        let served = async move {
+            let mut result = serving.await;
+            let status = match &result {
+                Ok(response) => response.status(),
+                Err(error) => error.as_response_error().status_code(),
+            };
+            ticket.settle(status, &exchange);
+            access::served(&exchange, method, status, arrived, trace.id.as_deref());
+            let own = [
+                (X_REQUEST_ID, HeaderValue::from_str(&exchange.request_id).ok()),
+                (TRACEPARENT, trace.parent),
+            ];
+            match &mut result {
+                Ok(response) => add(response.headers_mut(), &own),
+                Err(error) => error.add_response_mapper(move |mut response| {
+                    add(response.headers_mut(), &own);
+                    response
+                }),
+            }
+            result.map(ServiceResponse::map_into_left_body)
+        };
+        Either::Right(Box::pin(served.instrument(span)))
+    }
+
+    fn exchange(&self, request: &ServiceRequest) -> Exchange {
+        let target = routes::target(request);
+        let headers = request.headers();
+        let peer = request.peer_addr().map(|peer| peer.ip());
+        Exchange::new(
+            identity::request_id(headers),
+            target,
+            self.gateway.deadlines.budget(target.endpoint()),
+            client_address(peer, headers, self.gateway.http.trusted_proxy_hops),
+            middleware::wants_problem(headers),
+        )
+    }
+}
+
+fn at_once<B, F>(request: ServiceRequest, answer: HttpResponse) -> Either<Ready<Served<B>>, F> {
+    Either::Left(ready(Ok(request.into_response(answer).map_into_right_body())))
+}
+
+fn add(headers: &mut HeaderMap, own: &[(HeaderName, Option<HeaderValue>)]) {
+    for (name, value) in own {
+        if let Some(value) = value {
+            headers.insert(name.clone(), value.clone());
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Whom a rate limit holds for.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use ids::UserId;
+use service::Caller;
+
+/// A client, as rate limits tell them apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Client {
+    /// Wherever it comes from.
+    User(UserId),
+    /// Whoever sits there. Of IPv6 the first 64 bits: whoever has one address of those has all of them.
+    Address(IpAddr),
+    /// All whose address is not known; over a real socket there are none.
+    Unknown,
+}
+
+impl Client {
+    /// The user, or else whoever calls from this address.
+    pub(crate) fn of(caller: Option<Caller>, address: Option<IpAddr>) -> Self {
+        caller.map_or_else(|| Self::at(address), |caller| Self::User(caller.user_id))
+    }
+
+    /// Whoever calls from this address.
+    pub(crate) fn at(address: Option<IpAddr>) -> Self {
+        let Some(address) = address else { return Self::Unknown };
+        Self::Address(match address.to_canonical() {
+            IpAddr::V4(address) => address.into(),
+            IpAddr::V6(address) => {
+                let [a, b, c, d, ..] = address.segments();
+                Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_ipv6_stands_for_its_network() {
+        let at = |text: &str| Client::at(Some(text.parse().unwrap()));
+        assert_eq!(at("2001:db8:1:2::1"), at("2001:db8:1:2:ffff:ffff:ffff:ffff"));
+        assert_ne!(at("2001:db8:1:2::1"), at("2001:db8:1:3::1"));
+        assert_ne!(at("192.0.2.1"), at("192.0.2.2"));
+        assert_eq!(at("::ffff:192.0.2.1"), at("192.0.2.1"));
+    }
+}

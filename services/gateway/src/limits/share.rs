@@ -1,0 +1,40 @@
+//! How many gateways share the rate limits.
+
+use std::convert::Infallible;
+
+use balance::discovery::Discovery;
+use resilience::rate::Share;
+use service::{OnFailure, Tasks};
+
+use crate::config::LimitsConfig;
+
+/// The number of gateways, which follows their discovery where there is one.
+pub(super) fn follow(config: &LimitsConfig, tasks: &Tasks) -> Share {
+    let share = Share::alone();
+    share.set_replicas(config.replicas);
+    if let Some(peers) = &config.peers {
+        let discovery = Discovery::start("gateway", peers, &config.dns, tasks);
+        let (followed, stop) = (share.clone(), tasks.stop_signal());
+        tasks.spawn("limits-share", OnFailure::Stop, async move {
+            let _stopped = stop.run_until_cancelled(count(&discovery, &followed)).await;
+            Ok::<(), Infallible>(())
+        });
+    }
+    share
+}
+
+/// Ends when nobody looks for gateways any more.
+async fn count(discovery: &Discovery, share: &Share) {
+    let mut gateways = discovery.addresses();
+    loop {
+        let found = u32::try_from(gateways.borrow_and_update().len()).unwrap_or(u32::MAX);
+        // Before the first answer the set is empty.
+        if found > 0 && found != share.replicas() {
+            share.set_replicas(found);
+            tracing::info!(gateways = found, "the rate limits are shared by another number of gateways");
+        }
+        if gateways.changed().await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! The innermost layer: whether the call may be made, decided by the table of endpoints before any handler runs. What costs
+//! least is looked at first.
+
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header;
+use actix_web::middleware::Next;
+use actix_web::{Error, web};
+use envelope::Reason;
+
+use crate::app::Gateway;
+use crate::auth::bearer_token;
+use crate::endpoint::{Access, Endpoint, Rate};
+use crate::exchange::Exchange;
+use crate::input::too_large;
+use crate::limits::Client;
+use crate::middleware::{compression, takes_json};
+use crate::refusal::{self, Refusal};
+
+pub(crate) async fn admit(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<EitherBody<impl MessageBody>>, Error> {
+    let exchange = Exchange::of(&request);
+    let mut response = match check(&request, &exchange).await {
+        Ok(()) => next.call(request).await?.map_into_left_body(),
+        Err(error) => request.error_response(Refusal(error)).map_into_right_body(),
+    };
+    if let Some(taken) = exchange.take_taken() {
+        taken.tell(response.headers_mut());
+    }
+    compression::mark_small(&mut response);
+    Ok(response)
+}
+
+async fn check(request: &ServiceRequest, exchange: &Exchange) -> Result<(), envelope::Error> {
+    let Some(gateway) = request.app_data::<web::Data<Gateway>>() else {
+        return Err(envelope::Error::internal("the gateway's state is not attached"));
+    };
+    // What is not in the table gives nothing away: routing answers that there is no such call.
+    let endpoint = exchange.target.endpoint();
+    if endpoint.is_some() && !takes_json(request.headers()) {
+        return Err(refusal::not_acceptable());
+    }
+    let limit = gateway.http.body_limit_bytes;
+    if announced_length(request) > limit {
+        return Err(too_large(limit));
+    }
+    let Some(endpoint) = endpoint else { return Ok(()) };
+    let authenticated = authenticate(gateway, endpoint, request, exchange).await;
+    // A bad token is counted too, to whoever sent it.
+    count(gateway, endpoint, exchange)?;
+    authenticated
+}
+
+/// A body that announces itself as too large is refused before a byte of it is read. One that announces nothing is counted
+/// where it is read.
+fn announced_length(request: &ServiceRequest) -> usize {
+    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    // A length that is no number never gets here.
+    announced.and_then(|length| length.parse().ok()).unwrap_or(0)
+}
+
+/// Finds out who calls, where the call needs to know. Where it does not, a good token still tells whose limit it is.
+async fn authenticate(
+    gateway: &Gateway,
+    endpoint: &Endpoint,
+    request: &ServiceRequest,
+    exchange: &Exchange,
+) -> Result<(), envelope::Error> {
+    let token = bearer_token(request.headers());
+    if endpoint.access == Access::Public {
+        if let Some(caller) = token.ok().and_then(|token| gateway.keys.recognise(token)) {
+            exchange.recognise(caller);
+        }
+        return Ok(());
+    }
+    let caller = gateway.keys.verify(token?, exchange.deadline).await?;
+    if endpoint.access == Access::Admin && !caller.is_admin() {
+        exchange.recognise(caller);
+        return Err(envelope::Error::new(Reason::Forbidden, "this call is for administrators"));
+    }
+    exchange.set_caller(caller);
+    Ok(())
+}
+
+/// Counts the request to its client.
+fn count(gateway: &Gateway, endpoint: &Endpoint, exchange: &Exchange) -> Result<(), envelope::Error> {
+    let Some(rate) = endpoint.rate() else { return Ok(()) };
+    let client = match rate {
+        // Nobody has logged in yet; a token at hand must not lend another limit.
+        Rate::Sessions => Client::at(exchange.client_address),
+        Rate::Orders | Rate::Browse | Rate::Other => Client::of(exchange.client(), exchange.client_address),
+    };
+    let taken = gateway.limits.rates.take(rate, &client);
+    let refusal = taken.refusal();
+    exchange.set_taken(taken);
+    refusal.map_or(Ok(()), Err)
+}
