@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use prost::Message as _;
 
-const CONTRACTS: [&str; 13] = [
+const CONTRACTS: [&str; 14] = [
     "fournines/common/v1/common.proto",
     "fournines/user/v1/user.proto",
     "fournines/inventory/v1/inventory.proto",
@@ -18,6 +18,7 @@ const CONTRACTS: [&str; 13] = [
     "fournines/events/v1/stock.proto",
     "fournines/messaging/v1/outbox.proto",
     "fournines/reconciliation/v1/reconciliation.proto",
+    "fournines/risk/v1/risk.proto",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

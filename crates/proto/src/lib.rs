@@ -6,7 +6,9 @@ mod convert;
 pub use convert::{ConvertError, from_money, from_timestamp, to_cut, to_money, to_timestamp};
 pub use prost_types::Timestamp;
 
-pub use generated::fournines::{common, events, inventory, messaging, order, payment, reconciliation, user};
+pub use generated::fournines::{
+    common, events, inventory, messaging, order, payment, reconciliation, risk, user,
+};
 
 /// All contracts as an encoded `FileDescriptorSet`, for server reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
@@ -53,6 +55,11 @@ mod generated {
         pub mod reconciliation {
             pub mod v1 {
                 tonic::include_proto!("fournines.reconciliation.v1");
+            }
+        }
+        pub mod risk {
+            pub mod v1 {
+                tonic::include_proto!("fournines.risk.v1");
             }
         }
     }

@@ -3,11 +3,13 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use balance::UpstreamConfig;
 use messaging::{KafkaConfig, OutboxConfig};
 use mongo::MongoConfig;
-use serde::Deserialize;
+use resilience::{BreakerConfig, BulkheadConfig, PolicyConfig, RetryConfig, WindowConfig};
+use serde::{Deserialize, Deserializer};
 use service::ServiceConfig;
-use service::config::{AdminConfig, Endpoints, LogConfig, ServerConfig};
+use service::config::{AdminConfig, LogConfig, ServerConfig};
 use service::page::PageTokensConfig;
 
 use crate::domain::LaneLimits;
@@ -47,9 +49,44 @@ pub struct Config {
 #[serde(deny_unknown_fields)]
 pub struct UpstreamsConfig {
     /// The replicas of inventory.
-    pub inventory: Endpoints,
+    pub inventory: UpstreamConfig,
     /// The replicas of payment.
-    pub payment: Endpoints,
+    pub payment: UpstreamConfig,
+    /// The replicas of risk. A customer waits for its verdict: unless time-out, retries, breaker, bulkhead or hedge are
+    /// given, it has 200 ms and one attempt, and when half of the last 50 verdicts, of 20 at least, have failed or took
+    /// that long, it is not asked for 5 s; then a single order tries whether it is well again.
+    #[serde(deserialize_with = "risk_upstream")]
+    pub risk: UpstreamConfig,
+}
+
+/// How long a customer waits for a verdict, in ms.
+const VERDICT_MS: u64 = 200;
+
+fn risk_upstream<'de, D: Deserializer<'de>>(from: D) -> Result<UpstreamConfig, D::Error> {
+    let upstream = UpstreamConfig::deserialize(from)?;
+    let is_given = upstream.policy != PolicyConfig::default();
+    Ok(if is_given { upstream } else { UpstreamConfig { policy: verdict_policy(), ..upstream } })
+}
+
+/// Each probe may cost an order the whole time-out, so there is one.
+fn verdict_policy() -> PolicyConfig {
+    PolicyConfig {
+        attempt_timeout_ms: VERDICT_MS,
+        retry: RetryConfig { max_attempts: 1, ..RetryConfig::default() },
+        breaker: BreakerConfig {
+            window: WindowConfig::Calls(50),
+            min_calls: 20,
+            failure_percent: 50,
+            slow_percent: 50,
+            slow_ms: VERDICT_MS,
+            open_ms: 5_000,
+            probes: 1,
+            ..BreakerConfig::default()
+        },
+        // Whoever would have to wait for a place is better served by the rules at hand.
+        bulkhead: BulkheadConfig { max_waiting: 0, ..BulkheadConfig::default() },
+        ..PolicyConfig::default()
+    }
 }
 
 /// `[orders]`: rules for orders, and the pace of what happens to them without a request.
@@ -66,7 +103,7 @@ pub struct OrdersConfig {
     pub payment_lease_ms: u64,
     /// How long a price may be sold after it has changed, in ms; 2,000.
     pub price_cache_ms: u64,
-    /// The largest order that the local risk rules accept, in minor units; none by default.
+    /// The largest order that is accepted, whatever the risk service says, in minor units; none by default.
     pub max_order_amount: Option<i64>,
 }
 
@@ -152,5 +189,26 @@ impl LanesConfig {
 impl ServiceConfig for Config {
     fn log(&self) -> &LogConfig {
         &self.log
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn upstreams(risk: &str) -> UpstreamsConfig {
+        let text = format!("inventory = 'http://a:1'\npayment = 'http://b:1'\nrisk = {risk}");
+        toml::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn verdicts_have_a_policy_of_their_own_until_one_is_given() {
+        let usual = upstreams("['http://c:1', 'http://d:1']");
+        assert_eq!(usual.risk.policy, verdict_policy());
+        assert_eq!(usual.payment.policy, PolicyConfig::default());
+        let table = upstreams("{ endpoints = 'http://c:1', strategy = 'rendezvous' }");
+        assert_eq!(table.risk.policy, verdict_policy());
+        let given = upstreams("{ endpoints = 'http://c:1', attempt_timeout_ms = 300 }");
+        assert_eq!(given.risk.policy, PolicyConfig { attempt_timeout_ms: 300, ..PolicyConfig::default() });
     }
 }

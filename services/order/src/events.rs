@@ -4,15 +4,21 @@ use ids::PaymentId;
 use jiff::Timestamp;
 use messaging::{Event, Payload};
 use proto::events::v1::order_event::Change;
-use proto::events::v1::{OrderCancelled, OrderEvent, OrderExpired, OrderPaid, OrderPlaced, OrderedLine};
+use proto::events::v1::{
+    OrderCancelled, OrderEvent, OrderExpired, OrderPaid, OrderPlaced, OrderedLine, RiskReview,
+};
 use proto::{from_money, from_timestamp};
 
-use crate::domain::{Line, Order};
+use crate::domain::{Line, Order, ReviewRequest};
 
-/// A new order.
-pub(crate) fn placed(order: &Order) -> Event {
+/// A new order, and whether the risk service is to look at it.
+pub(crate) fn placed(order: &Order, review: Option<&ReviewRequest>) -> Event {
     let lines = order.lines.iter().map(line).collect();
-    let placed = OrderPlaced { lines, expires_at: Some(from_timestamp(order.expires_at)) };
+    let risk_review = review.map(|review| RiskReview {
+        attempt: review.attempt.to_vec(),
+        client_address: review.from.map(|from| from.to_string()).unwrap_or_default(),
+    });
+    let placed = OrderPlaced { lines, expires_at: Some(from_timestamp(order.expires_at)), risk_review };
     of(order, order.created_at, Change::Placed(placed))
 }
 
@@ -21,9 +27,9 @@ pub(crate) fn paid(order: &Order, at: Timestamp, payment: PaymentId) -> Event {
     of(order, at, Change::Paid(OrderPaid { payment_id: payment.to_string() }))
 }
 
-/// An order was cancelled.
-pub(crate) fn cancelled(order: &Order, at: Timestamp) -> Event {
-    of(order, at, Change::Cancelled(OrderCancelled { was_paid: order.paid_at.is_some() }))
+/// An order was cancelled: because the risk service has refused it, or because somebody asked for it.
+pub(crate) fn cancelled(order: &Order, at: Timestamp, risk_rejected: bool) -> Event {
+    of(order, at, Change::Cancelled(OrderCancelled { was_paid: order.paid_at.is_some(), risk_rejected }))
 }
 
 /// An order has expired.

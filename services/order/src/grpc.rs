@@ -4,9 +4,11 @@ mod audit;
 mod catalogue;
 mod convert;
 mod payments;
+mod risk;
 mod server;
 
 pub(crate) use audit::AuditGrpc;
 pub(crate) use catalogue::Catalogue;
 pub(crate) use payments::Payments;
+pub(crate) use risk::RiskService;
 pub(crate) use server::OrderGrpc;

@@ -11,24 +11,27 @@ mod store;
 
 use std::time::Duration;
 
+use balance::Upstream;
 use messaging::{Outbox, OutboxGrpc};
 use mongo::Lease;
 use proto::messaging::v1::outbox_service_server::OutboxServiceServer;
 use proto::order::v1::order_audit_service_server::OrderAuditServiceServer;
 use proto::order::v1::order_service_server::OrderServiceServer;
 use service::page::PageTokens;
-use service::{OnFailure, Shell, Upstream};
+use service::{OnFailure, Shell};
 use tokio::net::TcpListener;
 use tonic::service::RoutesBuilder;
 
 pub use config::{Config, LanesConfig, OrdersConfig, UpstreamsConfig};
 
 use crate::app::App;
-use crate::grpc::{AuditGrpc, Catalogue, OrderGrpc, Payments};
+use crate::grpc::{AuditGrpc, Catalogue, OrderGrpc, Payments, RiskService};
 use crate::store::Store;
 
 /// How long the replica that expires orders may be silent before another takes over.
 const EXPIRY_LEASE: Duration = Duration::from_secs(3);
+/// The same for the one that asks what the risk service has found.
+const REVIEW_LEASE: Duration = Duration::from_secs(10);
 
 /// Serves until SIGTERM.
 pub async fn run(config: Config) -> anyhow::Result<()> {
@@ -42,9 +45,10 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> anyhow::Result<()> {
     let db = mongo::Db::connect(&config.mongo, &shell.tasks).await?;
     mongo::migration::watch(shell, &db, store::migrations());
-    let inventory = Upstream::new(&config.upstreams.inventory);
+    let inventory = Upstream::start("inventory", &config.upstreams.inventory, &shell.tasks);
     let catalogue = Catalogue::new(inventory, config.orders.price_cache());
-    let payments = Payments::new(Upstream::new(&config.upstreams.payment));
+    let payments = Payments::new(Upstream::start("payment", &config.upstreams.payment, &shell.tasks));
+    let risk = RiskService::new(Upstream::start("risk", &config.upstreams.risk, &shell.tasks));
     let tokens = PageTokens::from_config(&config.page_tokens)?;
     let outbox = Outbox::new(&db, "order", &config.outbox);
     outbox.relay(&config.kafka, &shell.tasks);
@@ -56,6 +60,7 @@ pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> any
         config.lanes.limits(),
         catalogue.clone(),
         payments,
+        risk.clone(),
         tokens,
         shell.tasks.clone(),
     );
@@ -64,6 +69,9 @@ pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> any
     shell.tasks.spawn("prices", OnFailure::Stop, catalogue.follow(shell.tasks.stop_signal()));
     shell.tasks.spawn("shortages", OnFailure::Stop, app.lanes().clone().watch_shortages());
     shell.tasks.spawn("follow-up", OnFailure::Stop, app.clone().follow_up());
+    shell.tasks.spawn("risk-rules", OnFailure::Stop, risk.follow_rules(shell.tasks.stop_signal()));
+    let review = Lease::new(&db, "order-reviews", REVIEW_LEASE);
+    shell.tasks.spawn("reviews", OnFailure::Stop, app.clone().review_orders(review));
     let mut routes = RoutesBuilder::default();
     routes.add_service(OrderServiceServer::new(OrderGrpc::new(app)));
     routes.add_service(OrderAuditServiceServer::new(audit));

@@ -6,6 +6,7 @@ mod document;
 mod keys;
 mod payments;
 mod plan;
+mod reviews;
 mod schema;
 mod transitions;
 

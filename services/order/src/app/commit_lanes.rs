@@ -265,7 +265,7 @@ fn claims(work: &Work) -> Vec<(Claim, Option<Fingerprint>)> {
         Work::Release(release) => {
             let ending = (Claim::Ending(release.order.id), None);
             match &release.cause {
-                Cause::Expired => vec![ending],
+                Cause::Expired | Cause::RiskRejected => vec![ending],
                 Cause::Cancelled { key, .. } => {
                     let (id, fingerprint) = key.to_parts();
                     vec![ending, (Claim::Cancellation(id), fingerprint.bytes.try_into().ok())]

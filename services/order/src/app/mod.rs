@@ -4,9 +4,11 @@ mod cancel_order;
 mod commit_lanes;
 mod expire_orders;
 mod follow_up;
+mod judge_risk;
 mod pay_order;
 mod place_order;
 mod read_orders;
+mod review_orders;
 
 use std::time::Duration;
 
@@ -14,8 +16,8 @@ use service::Tasks;
 use service::page::PageTokens;
 
 use crate::config::OrdersConfig;
-use crate::domain::{LaneLimits, LocalRules};
-use crate::grpc::{Catalogue, Payments};
+use crate::domain::LaneLimits;
+use crate::grpc::{Catalogue, Payments, RiskService};
 use crate::store::Store;
 
 pub(crate) use cancel_order::Cancellation;
@@ -33,25 +35,26 @@ pub(crate) struct App {
     lanes: CommitLanes,
     catalogue: Catalogue,
     payments: Payments,
-    rules: LocalRules,
+    risk: RiskService,
     config: OrdersConfig,
     tokens: PageTokens,
     tasks: Tasks,
 }
 
 impl App {
+    #[allow(clippy::too_many_arguments)] // one for each part that the use cases share
     pub(crate) fn new(
         store: Store,
         config: OrdersConfig,
         lane_limits: LaneLimits,
         catalogue: Catalogue,
         payments: Payments,
+        risk: RiskService,
         tokens: PageTokens,
         tasks: Tasks,
     ) -> Self {
-        let rules = LocalRules { max_order_amount: config.max_order_amount };
         let lanes = CommitLanes::new(store.clone(), tasks.clone(), lane_limits);
-        Self { store, lanes, catalogue, payments, rules, config, tokens, tasks }
+        Self { store, lanes, catalogue, payments, risk, config, tokens, tasks }
     }
 
     /// The commit lanes.

@@ -1,11 +1,12 @@
 //! Places an order: prices, risk, then the commit lanes.
 
-use ids::IdempotencyKey;
+use futures::FutureExt as _;
+use ids::{IdempotencyKey, OrderId};
 use mongo::idempotency::{Answer, fingerprint};
 use service::RequestContext;
 
 use super::App;
-use crate::domain::{Line, Lines, Order};
+use crate::domain::{Line, Lines, Order, ReviewRequest, RiskSource};
 use crate::error::OrderError;
 use crate::store::{PlacedBy, Placement, Work};
 
@@ -46,12 +47,16 @@ impl App {
         placed_by: PlacedBy,
     ) -> Result<Answer<Order>, OrderError> {
         self.lanes.turn_away(&lines, context.deadline)?;
-        let lines = self.priced(context, lines).await?;
-        let risk = self.rules.assess(Order::total_of(&lines)?).ok_or(OrderError::RiskRejected)?;
+        let lines = self.priced(context, lines).boxed().await?;
+        let (id, user, total) = (OrderId::new(), placed_by.user_id, Order::total_of(&lines)?);
+        let review = ReviewRequest { attempt: placed_by.attempt()?, from: context.client_address };
+        // Boxed, as a call through the policy is too large for the stack of whoever calls this.
+        let risk = self.judge_risk(context, id, user, total, review).boxed().await?;
         let now = ids::now();
         let expires_at = now + self.config.payment_window();
-        let order = Order::place(placed_by.user_id, lines, risk, now, expires_at)?;
-        let work = Work::Place(Placement { order, placed_by });
+        let order = Order::place(id, user, lines, risk, now, expires_at)?;
+        let review = (risk.source == RiskSource::LocalRules).then_some(review);
+        let work = Work::Place(Placement { order, placed_by, review });
         self.lanes.commit(work, context.deadline).await
     }
 

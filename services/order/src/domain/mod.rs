@@ -13,5 +13,5 @@ pub(crate) use lanes::{BatchId, Demand, LaneLimits, Refused, Scheduler, Step};
 pub(crate) use order::{InvalidState, Line, Lines, Order, Status, TooExpensive};
 pub(crate) use payment::{Method, MethodName, Payment, PaymentStatus};
 pub(crate) use prices::Prices;
-pub(crate) use risk::{LocalRules, Risk, RiskSource};
+pub(crate) use risk::{Attempt, LocalRule, LocalRules, ReviewRequest, Risk, RiskSource, Verdict};
 pub(crate) use shortages::Shortages;

@@ -101,6 +101,7 @@ impl Line {
 impl Order {
     /// A new order, waiting to be paid until `expires_at`. There is at least one line.
     pub(crate) fn place(
+        id: OrderId,
         user_id: UserId,
         lines: Vec<Line>,
         risk: Risk,
@@ -109,7 +110,7 @@ impl Order {
     ) -> Result<Self, TooExpensive> {
         let total = Self::total_of(&lines)?;
         Ok(Self {
-            id: OrderId::new(),
+            id,
             user_id,
             status: Status::PendingPayment,
             lines,
@@ -203,7 +204,7 @@ mod tests {
             Line::new(sku.parse().unwrap(), Quantity::try_from(quantity).unwrap(), price).unwrap()
         });
         let risk = Risk { source: RiskSource::LocalRules };
-        Order::place(UserId::new(), lines.to_vec(), risk, ids::now(), ids::now()).unwrap()
+        Order::place(OrderId::new(), UserId::new(), lines.to_vec(), risk, ids::now(), ids::now()).unwrap()
     }
 
     #[test]

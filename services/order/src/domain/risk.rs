@@ -1,6 +1,10 @@
 //! Who decided about the risk of an order, and the rules that the order service can apply by itself.
 
-use ids::Money;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use ids::{Money, UserId};
+use jiff::Timestamp;
 
 /// An order that exists was accepted; what is kept is by whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,18 +21,82 @@ pub(crate) enum RiskSource {
     LocalRules,
 }
 
-/// The rules that need nobody else.
-#[derive(Debug, Clone, Copy)]
+impl RiskSource {
+    /// The stored name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Service => "service",
+            Self::LocalRules => "local_rules",
+        }
+    }
+
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        [Self::Service, Self::LocalRules].into_iter().find(|source| source.name() == name)
+    }
+}
+
+/// What becomes of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Accept,
+    Reject,
+}
+
+/// Names an attempt to place an order: the same for each try of one request.
+pub(crate) type Attempt = [u8; 16];
+
+/// What the risk service needs to know in order to look at an order again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ReviewRequest {
+    pub(crate) attempt: Attempt,
+    /// Where the order came from, when that is known.
+    pub(crate) from: Option<IpAddr>,
+}
+
+/// The rules of the risk service that need nothing but the order. Those that count orders are left to it: a replica sees
+/// only some of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LocalRules {
-    /// The largest total, in minor units.
-    pub(crate) max_order_amount: Option<i64>,
+    /// The version that they are of; 0 before any were read.
+    pub(crate) version: u64,
+    /// From how many points on an order is refused.
+    pub(crate) reject_at: u32,
+    /// Each with its points.
+    pub(crate) list: Vec<(u32, LocalRule)>,
+}
+
+/// What an order has to be to meet a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LocalRule {
+    /// The total is above this, in minor units.
+    AmountAbove(i64),
+    /// The user registered less than this before.
+    AccountYoungerThan(Duration),
+}
+
+/// Refuses nothing: what no rule has looked at is looked at again.
+impl Default for LocalRules {
+    fn default() -> Self {
+        Self { version: 0, reject_at: u32::MAX, list: Vec::new() }
+    }
 }
 
 impl LocalRules {
-    /// The verdict; `None` refuses the order.
-    pub(crate) fn assess(self, total: Money) -> Option<Risk> {
-        let accepted = self.max_order_amount.is_none_or(|max| total.amount() <= max);
-        accepted.then_some(Risk { source: RiskSource::LocalRules })
+    /// The verdict about an order of a user at a time.
+    pub(crate) fn judge(&self, total: Money, user: UserId, at: Timestamp) -> Verdict {
+        let met = self.list.iter().filter(|(_, rule)| rule.is_met(total, user, at));
+        let score = met.fold(0_u32, |sum, (points, _)| sum.saturating_add(*points));
+        if score >= self.reject_at { Verdict::Reject } else { Verdict::Accept }
+    }
+}
+
+impl LocalRule {
+    fn is_met(self, total: Money, user: UserId, at: Timestamp) -> bool {
+        match self {
+            Self::AmountAbove(amount) => total.amount() > amount,
+            // The id of a user is made at the registration and carries its time.
+            Self::AccountYoungerThan(age) => user.as_uuid() >= ids::lowest_at(at - age),
+        }
     }
 }
 
@@ -38,11 +106,26 @@ mod tests {
 
     use super::*;
 
+    fn judge(rules: &LocalRules, amount: i64, age_seconds: u64) -> Verdict {
+        let now = ids::now();
+        let user = UserId::from(ids::lowest_at(now - Duration::from_secs(age_seconds)));
+        rules.judge(Money::new(amount, Currency::USD), user, now)
+    }
+
     #[test]
-    fn an_order_above_the_limit_is_refused() {
-        let total = |amount| Money::new(amount, Currency::USD);
-        assert!(LocalRules { max_order_amount: None }.assess(total(i64::MAX)).is_some());
-        assert!(LocalRules { max_order_amount: Some(100) }.assess(total(100)).is_some());
-        assert!(LocalRules { max_order_amount: Some(100) }.assess(total(101)).is_none());
+    fn points_add_up_and_the_order_is_refused_from_the_limit_on() {
+        let list = vec![
+            (60, LocalRule::AmountAbove(100)),
+            (40, LocalRule::AccountYoungerThan(Duration::from_secs(60))),
+        ];
+        let rules = LocalRules { version: 1, reject_at: 100, list };
+        assert_eq!(judge(&rules, 101, 30), Verdict::Reject);
+        assert_eq!(judge(&rules, 100, 30), Verdict::Accept);
+        assert_eq!(judge(&rules, 101, 61), Verdict::Accept);
+    }
+
+    #[test]
+    fn before_any_rules_were_read_nothing_is_refused() {
+        assert_eq!(judge(&LocalRules::default(), i64::MAX, 0), Verdict::Accept);
     }
 }

@@ -5,11 +5,12 @@ use std::convert::Infallible;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use balance::{Ask, Upstream};
 use envelope::Error;
 use ids::{Money, ParseError, Sku};
 use proto::inventory::v1::catalogue_service_client::CatalogueServiceClient;
 use proto::inventory::v1::{BatchGetProductsRequest, WatchPricesRequest};
-use service::{Deadline, RequestContext, Upstream};
+use service::{Deadline, RequestContext};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -62,8 +63,11 @@ impl Catalogue {
 
     async fn ask(&self, context: &RequestContext, skus: Vec<String>) -> Result<Vec<(Sku, Money)>, Error> {
         let at = Instant::now();
-        let request = context.request(BatchGetProductsRequest { skus })?;
-        let response = self.client().batch_get_products(request).await.map_err(Error::from_status)?;
+        let message = BatchGetProductsRequest { skus };
+        let answered = self.inventory.ask(context, message, Ask::read(), |channel, request| async move {
+            CatalogueServiceClient::new(channel).batch_get_products(request).await
+        });
+        let response = answered.await?;
         let mut prices = Vec::new();
         for product in response.into_inner().products {
             let (sku, price) = parse(&product.sku, product.price)?;
@@ -90,7 +94,8 @@ impl Catalogue {
 
     async fn watch(&self) -> Result<(), Error> {
         let request = RequestContext::internal(SILENCE).request(WatchPricesRequest {})?;
-        let mut pages = self.client().watch_prices(request).await.map_err(Error::from_status)?.into_inner();
+        let mut client = CatalogueServiceClient::new(self.inventory.channel());
+        let mut pages = client.watch_prices(request).await.map_err(Error::from_status)?.into_inner();
         loop {
             let page = Deadline::after(SILENCE).bound(pages.message()).await?;
             let Some(page) = page.map_err(Error::from_status)? else { return Ok(()) };
@@ -109,10 +114,6 @@ impl Catalogue {
     fn change(&self, change: impl FnOnce(&mut Prices)) {
         // Nothing panics while it is held.
         change(&mut self.prices.write().unwrap_or_else(PoisonError::into_inner));
-    }
-
-    fn client(&self) -> CatalogueServiceClient<tonic::transport::Channel> {
-        CatalogueServiceClient::new(self.inventory.channel())
     }
 }
 

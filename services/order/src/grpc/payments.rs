@@ -1,5 +1,8 @@
 //! The payment service: charges and refunds.
 
+use std::time::Duration;
+
+use balance::{Ask, Upstream};
 use envelope::Error;
 use ids::OrderId;
 use proto::payment::v1::payment_service_client::PaymentServiceClient;
@@ -7,10 +10,13 @@ use proto::payment::v1::{
     BalanceMethod, CardMethod, ChargeRequest, ListPaymentsRequest, RefundRequest, ResolvePaymentRequest,
     charge_request,
 };
-use service::{RequestContext, Upstream};
+use service::RequestContext;
 
 use super::convert::to_payment;
 use crate::domain::{Method, Order, Payment};
+
+/// How long an attempt may take behind which a card provider may be, which takes its time; the deadline bounds it too.
+const PROVIDER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The payment service. Cheap to clone.
 #[derive(Clone)]
@@ -34,21 +40,25 @@ impl Payments {
             Method::Balance => charge_request::Method::Balance(BalanceMethod {}),
             Method::Card { token } => charge_request::Method::Card(CardMethod { token }),
         };
-        let request = context.request(ChargeRequest {
+        let message = ChargeRequest {
             order_id: order.id.to_string(),
             user_id: order.user_id.to_string(),
             amount: Some(proto::from_money(order.total)),
             method: Some(method),
-        })?;
-        let response = self.client().charge(request).await.map_err(Error::from_status)?;
-        to_payment(response.into_inner().payment.ok_or_else(missing)?)
+        };
+        let answered = self.payment.ask(context, message, patiently(), |channel, request| async move {
+            PaymentServiceClient::new(channel).charge(request).await
+        });
+        to_payment(answered.await?.into_inner().payment.ok_or_else(missing)?)
     }
 
     /// Gives back what was paid for an order, once whatever happens.
     pub(crate) async fn refund(&self, context: &RequestContext, order_id: OrderId) -> Result<(), Error> {
-        let request = context.request(RefundRequest { order_id: order_id.to_string() })?;
-        self.client().refund(request).await.map_err(Error::from_status)?;
-        Ok(())
+        let message = RefundRequest { order_id: order_id.to_string() };
+        let answered = self.payment.ask(context, message, patiently(), |channel, request| async move {
+            PaymentServiceClient::new(channel).refund(request).await
+        });
+        answered.await.map(drop)
     }
 
     /// What has become of the payment of an order; `None` when it was never charged.
@@ -57,21 +67,26 @@ impl Payments {
         context: &RequestContext,
         id: OrderId,
     ) -> Result<Option<Payment>, Error> {
-        let request = context.request(ResolvePaymentRequest { order_id: id.to_string() })?;
-        let response = self.client().resolve_payment(request).await.map_err(Error::from_status)?;
-        response.into_inner().payment.map(to_payment).transpose()
+        let message = ResolvePaymentRequest { order_id: id.to_string() };
+        let answered = self.payment.ask(context, message, patiently(), |channel, request| async move {
+            PaymentServiceClient::new(channel).resolve_payment(request).await
+        });
+        answered.await?.into_inner().payment.map(to_payment).transpose()
     }
 
     /// All attempts to pay an order, newest first.
     pub(crate) async fn list(&self, context: &RequestContext, id: OrderId) -> Result<Vec<Payment>, Error> {
-        let request = context.request(ListPaymentsRequest { order_id: id.to_string() })?;
-        let response = self.client().list_payments(request).await.map_err(Error::from_status)?;
-        response.into_inner().payments.into_iter().map(to_payment).collect()
+        let message = ListPaymentsRequest { order_id: id.to_string() };
+        let answered = self.payment.ask(context, message, Ask::read(), |channel, request| async move {
+            PaymentServiceClient::new(channel).list_payments(request).await
+        });
+        answered.await?.into_inner().payments.into_iter().map(to_payment).collect()
     }
+}
 
-    fn client(&self) -> PaymentServiceClient<tonic::transport::Channel> {
-        PaymentServiceClient::new(self.payment.channel())
-    }
+/// Each of these is done once whatever happens, so the same may be asked again.
+fn patiently() -> Ask<'static> {
+    Ask::idempotent().attempt_timeout(PROVIDER_TIMEOUT)
 }
 
 fn missing() -> Error {

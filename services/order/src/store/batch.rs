@@ -19,7 +19,7 @@ use stock::Levels;
 use super::document::OrderDocument;
 use super::plan::{Facts, Known, Plan};
 use super::{ORDERS, PlacedBy, Store};
-use crate::domain::Order;
+use crate::domain::{Order, ReviewRequest};
 use crate::error::OrderError;
 
 /// How long finding out about a commit whose outcome is unknown may take; the callers' deadlines have passed by then.
@@ -39,6 +39,8 @@ pub(crate) enum Work {
 pub(crate) struct Placement {
     pub(crate) order: Order,
     pub(crate) placed_by: PlacedBy,
+    /// When the risk service has not judged it, what it needs to know to do so later.
+    pub(crate) review: Option<ReviewRequest>,
 }
 
 /// An order that is to give its stock back.
@@ -53,7 +55,12 @@ pub(crate) struct Release {
 #[derive(Debug)]
 pub(crate) enum Cause {
     Expired,
-    Cancelled { key: ScopedKey, request_id: String },
+    /// The risk service has looked at it and refuses it.
+    RiskRejected,
+    Cancelled {
+        key: ScopedKey,
+        request_id: String,
+    },
 }
 
 /// What has become of a batch.
@@ -148,7 +155,7 @@ impl Store {
             if keys.is_empty() { Vec::new() } else { self.read(session, doc! { "$or": keys }).await? };
         let answered = releases(batch).filter_map(|release| match &release.cause {
             Cause::Cancelled { key, .. } => Some(key),
-            Cause::Expired => None,
+            Cause::Expired | Cause::RiskRejected => None,
         });
         let answered = self.cancellations.existing(session, answered).await?;
         let levels = self.ledger.levels(session, batch.iter().flat_map(|work| work.skus())).await?;
@@ -201,7 +208,7 @@ impl Store {
         deadline: Deadline,
     ) -> Result<Answer<Order>, OrderError> {
         match work {
-            Work::Place(Placement { order, placed_by }) => {
+            Work::Place(Placement { order, placed_by, .. }) => {
                 let found = self.placed_earlier(placed_by, deadline).await?;
                 let answer = found.ok_or_else(|| OrderError::Store(unknown.clone()))?;
                 let ours = answer.value.id == order.id;
@@ -213,7 +220,9 @@ impl Store {
                 Ok(Answer::first(answer.value))
             }
             // The next round sees what has become of it.
-            Work::Release(Release { cause: Cause::Expired, .. }) => Err(OrderError::Store(unknown.clone())),
+            Work::Release(Release { cause: Cause::Expired | Cause::RiskRejected, .. }) => {
+                Err(OrderError::Store(unknown.clone()))
+            }
         }
     }
 }

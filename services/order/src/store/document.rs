@@ -1,5 +1,7 @@
 //! Orders and payments as they are stored.
 
+use std::time::Duration;
+
 use ids::{Currency, Money, MovementId, Quantity};
 use mongo::idempotency::{ScopedKey, to_binary};
 use mongo::{ConvertError, from_bson_time, from_bson_uuid, to_bson_time, to_bson_uuid, to_u64};
@@ -7,7 +9,7 @@ use mongodb::bson::{Binary, DateTime, Uuid};
 use serde::{Deserialize, Serialize};
 
 use super::keys::PlacedBy;
-use crate::domain::{Line, MethodName, Order, Payment, PaymentStatus, Risk, RiskSource, Status};
+use crate::domain::{Line, MethodName, Order, Payment, PaymentStatus, Risk, RiskSource, Status, Verdict};
 
 /// An order, and what is known about the request that placed it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -41,6 +43,9 @@ pub(crate) struct OrderDocument {
     /// When somebody has to look after the attempt or the refund.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     follow_up_at: Option<DateTime>,
+    /// When somebody has to ask what the risk service has found; gone once that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    review_at: Option<DateTime>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -61,6 +66,9 @@ struct LineDocument {
 struct RiskDocument {
     decision: String,
     source: String,
+    /// What the risk service found when it looked later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    review: Option<String>,
 }
 
 /// The request that is paying the order: enough to give its twin the answer, whoever finishes it.
@@ -85,11 +93,14 @@ pub(crate) struct PaymentDocument {
 }
 
 const ACCEPTED: &str = "accept";
+/// How long the risk service is given to look at an order before it is asked what it has found.
+const FIRST_REVIEW: Duration = Duration::from_secs(1);
 
-fn risk_source_name(source: RiskSource) -> &'static str {
-    match source {
-        RiskSource::Service => "service",
-        RiskSource::LocalRules => "local_rules",
+/// The stored name of what was found in a review.
+pub(super) fn review_name(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Accept => ACCEPTED,
+        Verdict::Reject => "reject",
     }
 }
 
@@ -125,7 +136,8 @@ impl OrderDocument {
             currency: order.total.currency().code().to_owned(),
             risk: RiskDocument {
                 decision: ACCEPTED.to_owned(),
-                source: risk_source_name(order.risk.source).to_owned(),
+                source: order.risk.source.name().to_owned(),
+                review: None,
             },
             version: i64::try_from(order.version).unwrap_or(i64::MAX),
             created_at: to_bson_time(order.created_at),
@@ -138,6 +150,10 @@ impl OrderDocument {
             payment: None,
             refund_due: None,
             follow_up_at: None,
+            review_at: match order.risk.source {
+                RiskSource::Service => None,
+                RiskSource::LocalRules => Some(to_bson_time(order.created_at + FIRST_REVIEW)),
+            },
         }
     }
 
@@ -151,6 +167,7 @@ impl OrderDocument {
             payment: None,
             refund_due: None,
             follow_up_at: None,
+            review_at: None,
             ..self
         }
     }
@@ -187,11 +204,7 @@ impl TryFrom<OrderDocument> for Order {
                 .map(|line| line.into_line(currency))
                 .collect::<Result<_, _>>()?,
             total: Money::new(document.total, currency),
-            risk: match document.risk.source.as_str() {
-                "service" => Risk { source: RiskSource::Service },
-                "local_rules" => Risk { source: RiskSource::LocalRules },
-                _ => return Err(invalid()),
-            },
+            risk: Risk { source: RiskSource::from_name(&document.risk.source).ok_or_else(invalid)? },
             version: to_u64("version", document.version)?,
             created_at: from_bson_time(document.created_at)?,
             expires_at: from_bson_time(document.expires_at)?,

@@ -1,15 +1,16 @@
 //! What an idempotency key has placed before. An order is its own idempotency record: its unique key is what a twin
 //! runs into, here or on another replica.
 
+use envelope::Error;
 use ids::{IdempotencyKey, UserId};
-use mongo::idempotency::{Answer, Fingerprint, key_reused};
+use mongo::idempotency::{Answer, Fingerprint, fingerprint, key_reused};
 use mongo::{bounded, to_bson_uuid};
 use mongodb::bson::{Document, doc};
 use service::Deadline;
 
 use super::Store;
 use super::document::OrderDocument;
-use crate::domain::Order;
+use crate::domain::{Attempt, Order};
 use crate::error::OrderError;
 
 /// The request that places an order.
@@ -38,6 +39,13 @@ impl Store {
 }
 
 impl PlacedBy {
+    /// Names the attempt: the same whenever this key is sent, and nothing that a customer could choose.
+    pub(crate) fn attempt(&self) -> Result<Attempt, Error> {
+        let [first @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] =
+            fingerprint(&(self.user_id, self.key.as_str()))?;
+        Ok(first)
+    }
+
     pub(super) fn filter(&self) -> Document {
         doc! { "userId": to_bson_uuid(self.user_id.as_uuid()), "idempotencyKey": self.key.as_str() }
     }

@@ -11,9 +11,9 @@ use mongodb::bson::{Document, Uuid, doc};
 use stock::{Levels, Posting, Reason};
 
 use super::batch::{Cause, Committed, Placement, Release, Work};
-use super::document::OrderDocument;
+use super::document::{OrderDocument, review_name};
 use super::transitions;
-use crate::domain::{Order, Status};
+use crate::domain::{Order, Status, Verdict};
 use crate::error::OrderError;
 use crate::events;
 
@@ -87,7 +87,7 @@ impl Plan {
     }
 
     fn place(&mut self, placement: &Placement) -> Result<Answer<Order>, OrderError> {
-        let Placement { order, placed_by } = placement;
+        let Placement { order, placed_by, review } = placement;
         // What is written together has one time.
         let order = order.clone().placed_at(self.at);
         let lines = order.quantities();
@@ -100,7 +100,7 @@ impl Plan {
         }
         let taken_by = self.posting.take(order.id, &lines);
         self.orders.push(OrderDocument::new(&order, placed_by, &taken_by));
-        self.events.push(events::placed(&order));
+        self.events.push(events::placed(&order, review.as_ref()));
         Ok(Answer::first(order))
     }
 
@@ -114,7 +114,9 @@ impl Plan {
         let at = before.changed_at(self.at);
         let (after, reason) = match &release.cause {
             Cause::Expired => (before.clone().expire()?, Reason::OrderExpired),
-            Cause::Cancelled { .. } => (before.clone().cancel(at)?, Reason::OrderCancelled),
+            Cause::Cancelled { .. } | Cause::RiskRejected => {
+                (before.clone().cancel(at)?, Reason::OrderCancelled)
+            }
         };
         let lines = after.quantities();
         if let Some(known) = &mut self.facts.known {
@@ -130,23 +132,32 @@ impl Plan {
             (format!("lines.{line}.returnedBy"), to_bson_uuid(movement.as_uuid()).into())
         });
         let mut set: Document = returned_by.collect();
-        if let Cause::Cancelled { key, request_id } = &release.cause {
+        if after.status == Status::Cancelled {
             set.insert("cancelledAt", mongo::to_bson_time(at));
             if before.status == Status::Paid {
                 set.extend(doc! { "refundDue": true, "followUpAt": mongo::to_bson_time(self.at) });
             }
-            self.answers.push(KeyedAnswer {
-                key: key.clone(),
-                request_id: request_id.clone(),
-                answer: document.into_answer(&after),
-            });
         }
-        let (filter, update) = transitions::step(&before, &after, set, Document::new())?;
-        self.steps.push(doc! { "q": filter, "u": update });
-        self.events.push(match release.cause {
+        let mut unset = Document::new();
+        let event = match &release.cause {
             Cause::Expired => events::expired(&after, at),
-            Cause::Cancelled { .. } => events::cancelled(&after, at),
-        });
+            Cause::RiskRejected => {
+                set.insert("risk.review", review_name(Verdict::Reject));
+                unset.insert("reviewAt", "");
+                events::cancelled(&after, at, true)
+            }
+            Cause::Cancelled { key, request_id } => {
+                self.answers.push(KeyedAnswer {
+                    key: key.clone(),
+                    request_id: request_id.clone(),
+                    answer: document.into_answer(&after),
+                });
+                events::cancelled(&after, at, false)
+            }
+        };
+        let (filter, update) = transitions::step(&before, &after, set, unset)?;
+        self.steps.push(doc! { "q": filter, "u": update });
+        self.events.push(event);
         Ok(Answer::first(after))
     }
 }

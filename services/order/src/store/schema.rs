@@ -12,7 +12,25 @@ use super::ORDERS;
 /// The unique index that keeps a key from placing two orders.
 pub(super) const BY_KEY: &str = "by_idempotency_key";
 
-const ORDER: &[Migration] = &[Migration {
+const ORDER: &[Migration] = &[ORDERS_AND_INDEXES, REVIEWS];
+
+/// For orders that the risk service has yet to look at.
+const REVIEWS: Migration = Migration {
+    component: "order",
+    version: 2,
+    name: "reviews of risk",
+    up: |database| {
+        async move {
+            schema::collection(database, ORDERS, order_schema()).await?;
+            let to_review = doc! { "reviewAt": { "$exists": true } };
+            let by_review = schema::partial("by_review", doc! { "reviewAt": 1 }, to_review);
+            schema::indexes(database, ORDERS, [by_review]).await
+        }
+        .boxed()
+    },
+};
+
+const ORDERS_AND_INDEXES: Migration = Migration {
     component: "order",
     version: 1,
     name: "orders",
@@ -32,7 +50,7 @@ const ORDER: &[Migration] = &[Migration {
         }
         .boxed()
     },
-}];
+};
 
 fn order_schema() -> Document {
     let line = doc! {
@@ -75,7 +93,11 @@ fn order_schema() -> Document {
             "risk": {
                 "bsonType": "object",
                 "required": ["decision", "source"],
-                "properties": { "decision": { "enum": ["accept"] }, "source": { "enum": ["service", "local_rules"] } },
+                "properties": {
+                    "decision": { "enum": ["accept"] },
+                    "source": { "enum": ["service", "local_rules"] },
+                    "review": { "enum": ["accept", "reject"] },
+                },
             },
             "version": { "bsonType": "long", "minimum": 1 },
             "createdAt": { "bsonType": "date" },
@@ -88,6 +110,7 @@ fn order_schema() -> Document {
             "payment": attempt,
             "refundDue": { "enum": [true] },
             "followUpAt": { "bsonType": "date" },
+            "reviewAt": { "bsonType": "date" },
         },
     }
 }

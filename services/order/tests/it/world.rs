@@ -15,10 +15,12 @@ use mongo::{Db, MongoConfig, Policy, to_bson_uuid};
 use mongodb::bson::{Document, doc};
 use order::{Config, LanesConfig, OrdersConfig, UpstreamsConfig};
 use proto::order::v1::order_service_client::OrderServiceClient;
-use proto::order::v1::{CancelOrderRequest, OrderStatus, PlaceOrderRequest, RequestedLine};
-use serde::Deserialize as _;
-use serde::de::IntoDeserializer as _;
-use service::config::{AdminConfig, Endpoints, LogConfig, ServerConfig};
+use proto::order::v1::pay_order_request::Method;
+use proto::order::v1::{
+    CancelOrderRequest, OrderStatus, PayOrderRequest, PlaceOrderRequest, RequestedLine, RiskSource,
+};
+use proto::payment::v1::BalanceMethod;
+use service::config::{AdminConfig, LogConfig, ServerConfig};
 use service::page::PageTokensConfig;
 use service::{Caller, Deadline, OnFailure, RequestContext, Role, Shell};
 use stock::{Ledger, Posting};
@@ -28,14 +30,14 @@ use tonic::Response;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::meters::Meters;
+use crate::payment_service::FakePayment;
 use crate::prices;
+use crate::risk_service::FakeRisk;
 
 /// How long a test waits for something to become true.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// The time of a request; ample, so that a busy machine fails no test.
 const BUDGET: Duration = Duration::from_secs(20);
-/// Nobody listens here.
-const NOWHERE: &str = "http://127.0.0.1:9";
 /// The pause between two looks at what is waited for.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -46,6 +48,8 @@ pub(crate) struct World {
     pub(crate) db: Db,
     pub(crate) ledger: Ledger,
     pub(crate) meters: &'static Meters,
+    pub(crate) risk: FakeRisk,
+    pub(crate) payment: FakePayment,
     replicas: Vec<Channel>,
     user: UserId,
     initial: HashMap<String, u32>,
@@ -67,6 +71,8 @@ pub(crate) struct Buyer {
 pub(crate) struct Told {
     pub(crate) id: OrderId,
     pub(crate) status: OrderStatus,
+    /// Who decided about its risk.
+    pub(crate) source: RiskSource,
     /// When it expires, in ms since 1970.
     pub(crate) expires_at_ms: i64,
     /// The id that the request carried.
@@ -104,16 +110,18 @@ impl World {
         let database = devstack::testing::database_name(test);
         let page_key = NamedTempFile::new().unwrap();
         std::fs::write(page_key.path(), "k".repeat(32)).unwrap();
+        let (risk, payment) = (FakeRisk::default(), FakePayment::default());
         let mut config = Config {
-            server: ServerConfig { listen: any_port(), drain_timeout_ms: 0, max_concurrent_streams: 8_192 },
+            server: ServerConfig { drain_timeout_ms: 0, ..ServerConfig::new(any_port()) },
             admin: AdminConfig { listen: any_port() },
             log: LogConfig::default(),
             mongo: mongo_config(&database, &format!("&appName={database}")).await,
             page_tokens: PageTokensConfig { key_file: page_key.path().to_owned() },
-            upstreams: UpstreamsConfig {
-                inventory: endpoint(&prices::serve(&shell).await),
-                payment: endpoint(NOWHERE),
-            },
+            upstreams: upstreams([
+                ("inventory", prices::serve(&shell).await),
+                ("payment", payment.serve(&shell).await),
+                ("risk", risk.serve(&shell).await),
+            ]),
             orders: OrdersConfig::default(),
             lanes: LanesConfig::default(),
             outbox: OutboxConfig::default(),
@@ -134,6 +142,8 @@ impl World {
             ledger: Ledger::new(&db),
             db,
             meters,
+            risk,
+            payment,
             replicas: channels,
             user: UserId::new(),
             initial: stock.iter().map(|(sku, pieces)| ((*sku).to_owned(), *pieces)).collect(),
@@ -293,6 +303,14 @@ impl Buyer {
         surely(|| self.cancel(key, id)).await
     }
 
+    /// Pays from the balance.
+    pub(crate) async fn pay(&self, key: &str, id: OrderId) -> Result<(), Error> {
+        let method = Some(Method::Balance(BalanceMethod {}));
+        let message = PayOrderRequest { order_id: id.to_string(), idempotency_key: key.to_owned(), method };
+        let request = self.context().request(message)?;
+        self.client.clone().pay_order(request).await.map(drop).map_err(Error::from_status)
+    }
+
     fn context(&self) -> RequestContext {
         let caller = Caller { user_id: self.user, role: Role::Customer, session_id: SessionId::new() };
         RequestContext { caller: Some(caller), ..RequestContext::internal(self.budget) }
@@ -330,6 +348,7 @@ fn told<M>(
     Told {
         id: order.id.parse().unwrap(),
         status: order.status(),
+        source: order.risk.unwrap_or_default().source(),
         expires_at_ms: expires_at.as_millisecond(),
         request_id: context.request_id,
         replay_of,
@@ -371,9 +390,8 @@ fn any_port() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 0))
 }
 
-fn endpoint(url: &str) -> Endpoints {
-    let text: serde::de::value::StrDeserializer<'_, serde::de::value::Error> = url.into_deserializer();
-    Endpoints::deserialize(text).unwrap()
+fn upstreams(addresses: [(&str, String); 3]) -> UpstreamsConfig {
+    toml::Table::from_iter(addresses.map(|(name, url)| (name.to_owned(), url.into()))).try_into().unwrap()
 }
 
 pub(crate) fn reason<T: std::fmt::Debug>(result: Result<T, Error>) -> Reason {

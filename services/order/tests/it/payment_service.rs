@@ -1,0 +1,93 @@
+//! Stands in for the payment service: every charge is captured, when it is let to.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use ids::{OrderId, PaymentId};
+use proto::payment::v1::payment_service_server::{PaymentService, PaymentServiceServer};
+use proto::payment::v1::{
+    ChargeRequest, ChargeResponse, ListPaymentsRequest, ListPaymentsResponse, Payment, PaymentMethod,
+    PaymentStatus, RefundRequest, RefundResponse, ResolvePaymentRequest, ResolvePaymentResponse,
+};
+use service::{OnFailure, Shell};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic::{Request, Response, Status};
+
+/// What it was asked for. Cheap to clone; clones are one.
+#[derive(Clone)]
+pub(crate) struct FakePayment {
+    state: Arc<Mutex<State>>,
+    /// A charge ends once it gets a place here.
+    pub(crate) gate: Arc<Semaphore>,
+}
+
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) charged: Vec<OrderId>,
+    pub(crate) refunded: Vec<OrderId>,
+}
+
+impl Default for FakePayment {
+    fn default() -> Self {
+        Self { state: Arc::default(), gate: Arc::new(Semaphore::new(1_000)) }
+    }
+}
+
+impl FakePayment {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    /// Serves on any free port and gives its address.
+    pub(crate) async fn serve(&self, shell: &Shell) -> String {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let serving = Server::builder()
+            .add_service(PaymentServiceServer::new(self.clone()))
+            .serve_with_incoming(TcpIncoming::from(listener));
+        shell.tasks.spawn("payment", OnFailure::Log, serving);
+        address
+    }
+}
+
+fn captured(request: ChargeRequest) -> Payment {
+    Payment {
+        id: PaymentId::new().to_string(),
+        order_id: request.order_id,
+        method: PaymentMethod::Balance.into(),
+        status: PaymentStatus::Captured.into(),
+        amount: request.amount,
+        created_at: Some(proto::from_timestamp(ids::now())),
+    }
+}
+
+#[tonic::async_trait]
+impl PaymentService for FakePayment {
+    async fn charge(&self, request: Request<ChargeRequest>) -> Result<Response<ChargeResponse>, Status> {
+        let request = request.into_inner();
+        self.state().charged.push(request.order_id.parse().unwrap());
+        let _place = self.gate.acquire().await.unwrap();
+        Ok(Response::new(ChargeResponse { payment: Some(captured(request)) }))
+    }
+
+    async fn refund(&self, request: Request<RefundRequest>) -> Result<Response<RefundResponse>, Status> {
+        self.state().refunded.push(request.get_ref().order_id.parse().unwrap());
+        Ok(Response::new(RefundResponse { payment: None }))
+    }
+
+    async fn resolve_payment(
+        &self,
+        _: Request<ResolvePaymentRequest>,
+    ) -> Result<Response<ResolvePaymentResponse>, Status> {
+        Err(Status::unavailable("a test"))
+    }
+
+    async fn list_payments(
+        &self,
+        _: Request<ListPaymentsRequest>,
+    ) -> Result<Response<ListPaymentsResponse>, Status> {
+        Err(Status::unavailable("a test"))
+    }
+}

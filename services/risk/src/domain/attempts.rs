@@ -1,0 +1,97 @@
+//! Which attempts have been counted, so that one that is sent again is not counted again.
+
+use std::collections::{HashSet, VecDeque};
+
+use super::Bucket;
+
+/// The name of an attempt.
+pub(crate) type Attempt = [u8; 16];
+
+/// The attempts of late, bounded in number. A process that starts remembers none: what it is sent again counts again.
+#[derive(Debug)]
+pub(crate) struct Attempts {
+    most: usize,
+    seen: HashSet<Attempt>,
+    by_time: VecDeque<(Bucket, Vec<Attempt>)>,
+}
+
+impl Attempts {
+    /// Remembers `most` at most: the oldest go first.
+    pub(crate) fn new(most: usize) -> Self {
+        Self { most, seen: HashSet::new(), by_time: VecDeque::new() }
+    }
+
+    pub(crate) fn has(&self, attempt: &Attempt) -> bool {
+        self.seen.contains(attempt)
+    }
+
+    /// Remembers an attempt; whether it is new.
+    pub(crate) fn add(&mut self, attempt: Attempt, now: Bucket) -> bool {
+        if !self.seen.insert(attempt) {
+            return false;
+        }
+        match self.by_time.back_mut() {
+            // A clock that was set back is no reason to start a bucket behind the last.
+            Some((bucket, attempts)) if *bucket >= now => attempts.push(attempt),
+            _ => self.by_time.push_back((now, vec![attempt])),
+        }
+        while self.seen.len() > self.most && self.by_time.len() > 1 {
+            self.forget_oldest();
+        }
+        // All in one bucket: the newest is not remembered, and counts again when it comes again.
+        if self.seen.len() > self.most {
+            self.seen.remove(&attempt);
+            if let Some((_, attempts)) = self.by_time.back_mut() {
+                attempts.pop();
+            }
+        }
+        true
+    }
+
+    /// Forgets those from before a time.
+    pub(crate) fn forget_before(&mut self, first: Bucket) {
+        while self.by_time.front().is_some_and(|(bucket, _)| *bucket < first) {
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        for attempt in self.by_time.pop_front().into_iter().flat_map(|(_, attempts)| attempts) {
+            self.seen.remove(&attempt);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attempt(number: u8) -> Attempt {
+        [number; 16]
+    }
+
+    #[test]
+    fn an_attempt_is_new_once_until_it_is_forgotten() {
+        let mut attempts = Attempts::new(100);
+        assert!(attempts.add(attempt(1), 10));
+        assert!(!attempts.add(attempt(1), 11));
+        attempts.forget_before(10);
+        assert!(attempts.has(&attempt(1)));
+        attempts.forget_before(11);
+        assert!(attempts.add(attempt(1), 12));
+    }
+
+    #[test]
+    fn the_oldest_make_room_and_the_bound_holds() {
+        let mut attempts = Attempts::new(3);
+        for number in 0..3 {
+            assert!(attempts.add(attempt(number), i64::from(number)));
+        }
+        assert!(attempts.add(attempt(3), 3));
+        assert!(!attempts.has(&attempt(0)) && attempts.has(&attempt(3)));
+        for number in 4..100 {
+            attempts.add(attempt(number), 4);
+            assert!(attempts.seen.len() <= 3);
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Counts of orders: a document for each subject, step of time and counter.
+
+use std::collections::HashMap;
+
+use futures::TryStreamExt as _;
+use jiff::Timestamp;
+use mongo::{ConvertError, bounded, from_bson_time, to_bson_time};
+use mongodb::ClientSession;
+use mongodb::bson::{Document, doc};
+use mongodb::error::Error as DriverError;
+use service::Deadline;
+
+use super::documents::{CountDocument, CountId};
+use super::{COUNTS, Store};
+use crate::domain::{Bucket, Counter, Entry, Subject, bucket_end};
+
+/// The most counts that are read at once.
+const PAGE: usize = 5_000;
+/// How long a count is kept after its step has ended and it was last changed: twice the longest window.
+const KEPT: std::time::Duration = std::time::Duration::from_secs(7_200);
+
+/// What was read.
+#[derive(Debug)]
+pub(crate) struct CountPage {
+    pub(crate) entries: Vec<Entry>,
+    /// The database's time of the last.
+    pub(crate) last: Option<Timestamp>,
+    pub(crate) is_full: bool,
+}
+
+impl Store {
+    /// What others than `ours` have written since a time of the database, by time.
+    pub(crate) async fn counts_since(
+        &self,
+        since: Timestamp,
+        ours: Counter,
+        deadline: Deadline,
+    ) -> Result<CountPage, mongo::Error> {
+        let filter = doc! { "at": { "$gte": to_bson_time(since) }, "_id.counter": { "$ne": ours.0 } };
+        let limit = i64::try_from(PAGE).unwrap_or(i64::MAX);
+        let find = |left| self.counts.find(filter).sort(doc! { "at": 1 }).limit(limit).max_time(left);
+        let cursor = bounded(deadline, find).await?;
+        let found: Vec<CountDocument> = bounded(deadline, |_| cursor.try_collect()).await?;
+        let last = found.last().map(|last| from_bson_time(last.at)).transpose()?;
+        let is_full = found.len() >= PAGE;
+        let entries = found.into_iter().map(Entry::try_from).collect::<Result<_, ConvertError>>()?;
+        Ok(CountPage { entries, last, is_full })
+    }
+
+    /// Writes what this process has counted. Writing it again, or an older count later, changes nothing.
+    pub(crate) async fn write_counts(
+        &self,
+        entries: &[Entry],
+        deadline: Deadline,
+    ) -> Result<(), mongo::Error> {
+        let updates: Vec<_> = entries.iter().map(|entry| update(entry, "$max")).collect();
+        let command = doc! { "update": COUNTS, "updates": updates, "ordered": false };
+        let reply = bounded(deadline, |_| self.db.database().run_command(command)).await?;
+        check(&reply).map_err(mongo::Error::from)
+    }
+
+    /// What all have counted of subjects in spans of time, both ends included.
+    pub(crate) async fn counts_of(
+        &self,
+        session: &mut ClientSession,
+        spans: &HashMap<Subject, (Bucket, Bucket)>,
+    ) -> Result<Vec<Entry>, DriverError> {
+        let ranges: Vec<_> = spans
+            .iter()
+            .map(|(subject, (first, last))| {
+                let (subject, end) = (subject.to_string(), last.saturating_add(1));
+                let first = doc! { "subject": &subject, "bucket": *first };
+                doc! { "_id": { "$gte": first, "$lt": { "subject": subject, "bucket": end } } }
+            })
+            .collect();
+        let mut cursor = self.counts.find(doc! { "$or": ranges }).session(&mut *session).await?;
+        let found: Vec<CountDocument> = cursor.stream(session).try_collect().await?;
+        found.into_iter().map(Entry::try_from).collect::<Result<_, _>>().map_err(DriverError::custom)
+    }
+
+    /// Adds to counts.
+    pub(crate) async fn add_counts(
+        &self,
+        session: &mut ClientSession,
+        entries: &[Entry],
+    ) -> Result<(), DriverError> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let updates: Vec<_> = entries.iter().map(|entry| update(entry, "$inc")).collect();
+        let command = doc! { "update": COUNTS, "updates": updates };
+        let reply = self.db.database().run_command(command).session(session).await?;
+        check(&reply)
+    }
+}
+
+fn update(entry: &Entry, operator: &str) -> Document {
+    let forget_at = ids::now().max(bucket_end(entry.bucket)) + KEPT;
+    let id = CountId::from(entry);
+    doc! {
+        "q": { "_id": { "subject": id.subject, "bucket": id.bucket, "counter": id.counter } },
+        "u": {
+            operator: { "count": i64::from(entry.count) },
+            "$set": { "forgetAt": to_bson_time(forget_at) },
+            "$currentDate": { "at": true },
+        },
+        "upsert": true,
+    }
+}
+
+/// A command says in its answer what was not written.
+pub(super) fn check(reply: &Document) -> Result<(), DriverError> {
+    match reply.get_array("writeErrors").ok().and_then(|errors| errors.first()) {
+        Some(first) => Err(DriverError::custom(format!("not all was written: {first}"))),
+        None => Ok(()),
+    }
+}

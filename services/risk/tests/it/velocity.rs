@@ -1,0 +1,74 @@
+//! Orders are counted once, over all replicas and across restarts.
+
+use ids::UserId;
+use mongodb::bson::doc;
+use proto::risk::v1::Decision::{Accept, Reject};
+use proto::risk::v1::{AssessRequest, Decision};
+use risk::When;
+
+use crate::world::{Replica, World, eventually, order, rules};
+
+const HOUR: u32 = 3_600;
+
+fn of_user(most: u32) -> When {
+    When::OrdersOfUser { most, within_seconds: HOUR }
+}
+
+async fn decide(replica: &Replica, order: &AssessRequest) -> Decision {
+    replica.assess(order).await.unwrap().decision()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_and_an_address_are_counted_and_an_attempt_once() {
+    let of_address = When::OrdersOfAddress { most: 5, within_seconds: HOUR };
+    let world = World::start("velocity", rules(&[of_user(3), of_address])).await;
+    let replica = world.replica().await;
+    let (ann, bob) = (UserId::new(), UserId::new());
+    for _ in 0..3 {
+        let order = order(ann, 5);
+        // Sent again as when an answer was lost, for an order with another id.
+        let again = AssessRequest { order_id: ids::OrderId::new().to_string(), ..order.clone() };
+        for attempt in [&order, &again, &order] {
+            assert_eq!(decide(&replica, attempt).await, Accept);
+        }
+    }
+    let refused = replica.assess(&order(ann, 5)).await.unwrap();
+    assert_eq!(refused.reasons, ["orders_of_user"]);
+    // The fifth of the address, and the sixth.
+    assert_eq!(decide(&replica, &order(bob, 5)).await, Accept);
+    assert_eq!(replica.assess(&order(bob, 5)).await.unwrap().reasons, ["orders_of_address"]);
+    let elsewhere = AssessRequest { client_address: "192.0.2.2".into(), ..order(bob, 5) };
+    assert_eq!(decide(&replica, &elsewhere).await, Accept);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_tell_each_other_what_they_have_counted() {
+    let world = World::start("told", rules(&[of_user(4)])).await;
+    let (one, two) = (world.replica().await, world.replica().await);
+    let ann = UserId::new();
+    for replica in [&one, &two, &one, &two] {
+        assert_eq!(decide(replica, &order(ann, 5)).await, Accept);
+    }
+    // A look at the counts must not change them: an attempt that was counted is judged again, and not counted again.
+    let last = order(ann, 5);
+    eventually("both have heard of all", async || {
+        decide(&one, &last).await == Reject && decide(&two, &last).await == Reject
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn counts_outlive_the_process() {
+    let world = World::start("restart", rules(&[of_user(3)])).await;
+    let ann = UserId::new();
+    let first = world.replica().await;
+    for _ in 0..3 {
+        assert_eq!(decide(&first, &order(ann, 5)).await, Accept);
+    }
+    first.stop().await;
+    let told = world.all("risk_counts", doc! { "_id.subject": format!("user {ann}") }).await;
+    assert_eq!(told.iter().map(|count| count.get_i64("count").unwrap()).sum::<i64>(), 3);
+    let second = world.replica().await;
+    assert_eq!(decide(&second, &order(ann, 5)).await, Reject);
+    assert_eq!(decide(&second, &order(UserId::new(), 5)).await, Accept);
+}

@@ -1,0 +1,60 @@
+//! What is answered about an order, and what is kept of it.
+
+use envelope::Reason;
+use ids::UserId;
+use mongodb::bson::doc;
+use proto::risk::v1::Decision;
+use risk::{Rules, When};
+
+use crate::world::{Replica, World, eventually, order, rules};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_is_judged_and_only_its_refusal_is_kept() {
+    let world = World::start("verdict", rules(&[When::AmountAbove { amount: 1_000 }])).await;
+    let replica = world.replica().await;
+    let accepted = replica.assess(&order(UserId::new(), 1_000)).await.unwrap();
+    assert_eq!((accepted.decision(), accepted.score, accepted.rules_version), (Decision::Accept, 0, 1));
+    let expensive = order(UserId::new(), 1_001);
+    let refused = replica.assess(&expensive).await.unwrap();
+    assert_eq!((refused.decision(), refused.score), (Decision::Reject, 100));
+    assert_eq!(
+        (&refused.order_id, &refused.reasons[..]),
+        (&expensive.order_id, &["amount_above".into()][..])
+    );
+    let id = expensive.order_id.parse().unwrap();
+    eventually("the refusal is kept", async || replica.reviews(&[id]).await == [refused.clone()]).await;
+    assert_eq!(world.count("risk_assessments", doc! {}).await, 1);
+    // Nothing is counted that no rule asks for.
+    assert_eq!(world.count("risk_counts", doc! {}).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_order_is_refused_with_its_field() {
+    let world = World::start("no_order", Rules::default()).await;
+    let replica = world.replica().await;
+    let good = order(UserId::new(), 5);
+    let wrong = [
+        proto::risk::v1::AssessRequest { order_id: "x".into(), ..good.clone() },
+        proto::risk::v1::AssessRequest { user_id: String::new(), ..good.clone() },
+        proto::risk::v1::AssessRequest { attempt: vec![1; 15], ..good.clone() },
+        proto::risk::v1::AssessRequest { total: None, ..good.clone() },
+        proto::risk::v1::AssessRequest { client_address: "localhost".into(), ..good.clone() },
+    ];
+    for request in wrong {
+        let error = replica.assess(&request).await.unwrap_err();
+        assert_eq!(error.reason(), Reason::ValidationFailed, "{request:?}");
+    }
+    let unknown = proto::risk::v1::AssessRequest { client_address: String::new(), ..good };
+    assert_eq!(replica.assess(&unknown).await.unwrap().decision(), Decision::Accept);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_judged_before_the_rules_are_known() {
+    let mut world = World::start("no_rules", Rules::default()).await;
+    // Nobody listens there.
+    world.config.mongo.uri = "mongodb://127.0.0.1:1/?directConnection=true".into();
+    let replica = Replica::start(&world.config).await;
+    let error = replica.assess(&order(UserId::new(), 5)).await.unwrap_err();
+    assert_eq!(error.reason(), Reason::Unavailable);
+    assert_eq!(replica.rules(0).await.unwrap_err().reason(), Reason::Unavailable);
+}
