@@ -8,7 +8,7 @@ BIN := target/debug
 KAFKA_TESTS := --workspace --exclude gateway --exclude mongo --exclude user \
 	--test stack --test it --test e2e
 
-.PHONY: help build run down test test-kafka test-api lint lint-proto proto-baseline fmt bench bench-orders bench-gateway bench-events deny
+.PHONY: help build run down test test-kafka test-nginx test-api lint lint-proto proto-baseline fmt bench bench-orders bench-gateway bench-events deny
 
 help: ## List what can be done
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 16
@@ -29,6 +29,11 @@ test: ## Run all tests on a real replica set and a real broker
 test-kafka: build ## Run the tests that use the broker on Apache Kafka (needs Java 17 and Maven)
 	cargo test $(KAFKA_TESTS) --locked --no-run
 	$(BIN)/nines with-stack --broker kafka -- cargo test $(KAFKA_TESTS) --locked
+
+test-nginx: build ## Run the tests of nginx in front of real gateways (fetches Debian's nginx where there is none)
+	deploy/nginx/fetch
+	cargo test --workspace --test nginx --locked --no-run
+	$(BIN)/nines with-stack -- cargo test --workspace --test nginx --locked -- --test-threads=1
 
 test-api: build ## Generate requests from the OpenAPI document and check every answer (fetches schemathesis)
 	deploy/test-api/run

@@ -3,6 +3,7 @@
 
 mod access;
 mod bad_input;
+mod degradation;
 mod events;
 mod expiry;
 mod flash_sale;

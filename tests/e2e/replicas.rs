@@ -65,7 +65,9 @@ async fn replicas_killed_in_mid_batch_leave_one_order_for_each_key() {
 #[tokio::test]
 async fn services_stop_in_good_order_when_asked_to() {
     let shop = Shop::open("stop").await;
-    for name in ["gateway", "order-1", "inventory", "user", "payment", "card-sandbox", "reconciliation"] {
+    let names =
+        ["gateway", "order-1", "inventory", "user", "payment", "card-sandbox", "reconciliation", "risk"];
+    for name in names {
         let process = shop.platform.process(name).unwrap();
         let status = process.terminate(Duration::from_secs(15)).await.unwrap();
         assert!(status.success(), "{name} ended with {status}");

@@ -8,25 +8,28 @@ use std::time::Duration;
 
 use hyper::body::{Frame, Incoming, SizeHint};
 use tokio::time::{Instant, timeout_at};
+use tonic::TimeoutExpired;
 use tonic::body::Body;
-use tonic::{Code, Status, TimeoutExpired};
 use tower::BoxError;
 
-use crate::endpoint::{Buffered, Endpoint, InFlight, Unanswered, Verdict, verdict_of};
+use crate::call::Call;
+use crate::endpoint::{Buffered, Endpoint, Unanswered, Verdict};
 use crate::hint::Hint;
-use crate::pick::Pick;
-use crate::pool::{Pool, buffer, is_ill};
+use crate::pool::{Pool, buffer};
 
 /// The largest request: tonic's servers read no larger ones.
 const REQUEST_BYTES: usize = 4 << 20;
 /// How long a request without a deadline waits for a first connection.
 const CONNECTED_WITHIN: Duration = Duration::from_secs(5);
+/// A request waits for a connection for this part of its time at most: then its caller hears that it was never sent,
+/// and can do something else, instead of that time is up.
+const PATIENCE: f64 = 0.9;
 
 /// Calls the replicas of an upstream. Cheap to clone.
 ///
 /// A request that is known not to have reached a replica, since there is no connection or the replica goes away, is
-/// handed to another one, to each at most once, within its deadline. What may have reached one is not sent again: that is
-/// for the caller's policy to decide.
+/// handed to another one, over each connection at most once, within its deadline. What may have reached one is not sent
+/// again: that is for the caller's policy to decide.
 #[derive(Debug, Clone)]
 pub struct Channel {
     pool: Arc<Pool>,
@@ -35,6 +38,11 @@ pub struct Channel {
 impl Channel {
     pub(crate) fn new(pool: Arc<Pool>) -> Self {
         Self { pool }
+    }
+
+    /// Whether there is a replica that no attempt of this call has asked, and that has room as far as is known.
+    pub(crate) fn has_room(&self, hint: &Hint) -> bool {
+        self.pool.picker.has_room(&self.pool.endpoints(), hint)
     }
 
     async fn answer(self, request: http::Request<Body>) -> Result<http::Response<Body>, BoxError> {
@@ -54,51 +62,52 @@ impl Channel {
         hint: &Hint,
         deadline: Option<Instant>,
     ) -> Result<http::Response<Body>, BoxError> {
-        let patience = deadline.unwrap_or_else(|| Instant::now() + CONNECTED_WITHIN);
+        let now = Instant::now();
+        let patience = deadline.map_or(CONNECTED_WITHIN, |deadline| (deadline - now).mul_f64(PATIENCE));
         let (mut passed, mut last) = (Vec::new(), None);
         loop {
             let mut changes = self.pool.changes();
             let endpoints = self.pool.endpoints();
-            let endpoint = match self.pool.picker.pick(&endpoints, hint, &passed) {
-                Pick::Endpoint(endpoint) => endpoint,
-                Pick::Overloaded => return Err(overloaded().into()),
-                Pick::NotConnected => {
-                    self.pool.lost();
-                    if !may_connect(&endpoints) {
-                        return Err(last.unwrap_or_else(|| no_connection(&endpoints)));
-                    }
-                    // A connection was lost or not made yet, and the attempt to make it is under way.
-                    let changed = timeout_at(patience, changes.changed()).await;
-                    if changed.is_err() {
-                        return Err(last.unwrap_or_else(|| no_connection(&endpoints)));
-                    }
-                    passed.clear();
-                    continue;
+            let Some(endpoint) = self.pool.picker.pick(&endpoints, hint, &passed) else {
+                let until = self.pool.waits_until(&endpoints).unwrap_or(now).min(now + patience);
+                if timeout_at(until, changes.changed()).await.is_err() {
+                    return Err(last.unwrap_or_else(|| no_connection(&endpoints)));
                 }
+                continue;
             };
-            let call = Call {
-                in_flight: InFlight::new(Arc::clone(&endpoint), deadline),
-                pool: Arc::clone(&self.pool),
-            };
-            match endpoint.send(request.clone()).await {
-                Ok(response) => {
-                    hint.attempts().asked.push(endpoint.id);
-                    return Ok(call.answered(response, hint));
-                }
+            let line = endpoint.line();
+            match self.try_at(endpoint, request.clone(), hint, deadline).await {
+                Ok(response) => return Ok(response),
+                Err(Unanswered::Broken(error)) => return Err(error),
                 Err(Unanswered::NeverSent(error)) => {
-                    passed.push(endpoint.id);
+                    passed.push(line);
                     last = Some(error);
-                    metrics::counter!("balance_passed_on_total", "upstream" => self.pool.upstream)
-                        .increment(1);
-                }
-                Err(Unanswered::Broken(error)) => {
-                    hint.attempts().asked.push(endpoint.id);
-                    call.settled(Verdict::Failed);
-                    self.pool.lost();
-                    return Err(error);
                 }
             }
         }
+    }
+
+    /// Sends a request to one replica. Another attempt of the same call that begins meanwhile sees that it was asked.
+    async fn try_at(
+        &self,
+        endpoint: Arc<Endpoint>,
+        request: Buffered,
+        hint: &Hint,
+        deadline: Option<Instant>,
+    ) -> Result<http::Response<Body>, Unanswered> {
+        let id = endpoint.id;
+        hint.asked().push(id);
+        let mut call = Call::begin(&self.pool, Arc::clone(&endpoint), deadline);
+        let result = endpoint.send(request).await;
+        match &result {
+            Ok(response) => call.answered(response),
+            Err(Unanswered::Broken(_)) => call.settle(Verdict::Failed),
+            Err(Unanswered::NeverSent(_)) => {
+                hint.asked().retain(|asked| *asked != id);
+                call.never_sent();
+            }
+        }
+        result.map(|response| response.map(|body| Body::new(Answer { body, _call: call })))
     }
 }
 
@@ -113,43 +122,6 @@ impl tower::Service<http::Request<Body>> for Channel {
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         Box::pin(self.clone().answer(request))
-    }
-}
-
-/// A call under way, whose end tells of its replica.
-struct Call {
-    in_flight: InFlight,
-    pool: Arc<Pool>,
-}
-
-impl Call {
-    /// An answer has begun. One that is nothing but a status has it in its head.
-    fn answered(self, response: http::Response<Incoming>, hint: &Hint) -> http::Response<Body> {
-        let code = Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code());
-        let verdict = verdict_of(code);
-        if verdict == Verdict::Overloaded {
-            self.in_flight.endpoint.standing.overloaded();
-            hint.attempts().met_overload = true;
-        }
-        let call = self.settled(verdict);
-        response.map(|body| Body::new(Answer { body, _call: call }))
-    }
-
-    fn settled(mut self, verdict: Verdict) -> Self {
-        self.in_flight.settle(verdict);
-        if is_ill(verdict) {
-            self.pool.judge(&self.in_flight.endpoint);
-        }
-        self
-    }
-}
-
-impl Drop for Call {
-    fn drop(&mut self) {
-        if !self.in_flight.is_settled() && self.in_flight.is_late() {
-            self.in_flight.settle(Verdict::Failed);
-            self.pool.judge(&self.in_flight.endpoint);
-        }
     }
 }
 
@@ -179,21 +151,12 @@ impl hyper::body::Body for Answer {
     }
 }
 
-/// Whether a connection may come soon: an attempt is under way whose outcome is not known, or nobody was found yet.
-fn may_connect(endpoints: &[Arc<Endpoint>]) -> bool {
-    endpoints.is_empty() || endpoints.iter().any(|endpoint| endpoint.connection.failure().is_none())
-}
-
 fn no_connection(endpoints: &[Arc<Endpoint>]) -> BoxError {
     let found = endpoints.first().map(|endpoint| endpoint.no_connection());
     found.unwrap_or_else(|| {
         let nobody = std::io::Error::new(std::io::ErrorKind::NotFound, "no replica is known");
         Box::new(tonic::ConnectError(Box::new(nobody)))
     })
-}
-
-fn overloaded() -> Status {
-    Status::resource_exhausted("all replicas are overloaded")
 }
 
 /// What `grpc-timeout` says; see the gRPC specification, "Requests".

@@ -10,24 +10,16 @@ pub(crate) struct Hint {
     pub(crate) key: Option<Arc<str>>,
     /// Where the client connects from.
     pub(crate) client: Option<IpAddr>,
-    attempts: Arc<Mutex<Attempts>>,
-}
-
-/// The earlier attempts of the same call.
-#[derive(Debug, Default)]
-pub(crate) struct Attempts {
-    /// The endpoints that were asked; as many as there are attempts.
-    pub(crate) asked: Vec<u64>,
-    /// Whether one of them was overloaded.
-    pub(crate) met_overload: bool,
+    /// The endpoints that attempts of the same call have asked, or ask now; as many as there are attempts.
+    asked: Arc<Mutex<Vec<u64>>>,
 }
 
 impl Hint {
     pub(crate) fn new(key: Option<Arc<str>>, client: Option<IpAddr>) -> Self {
-        Self { key, client, attempts: Arc::default() }
+        Self { key, client, asked: Arc::default() }
     }
 
-    pub(crate) fn attempts(&self) -> MutexGuard<'_, Attempts> {
-        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn asked(&self) -> MutexGuard<'_, Vec<u64>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,10 +1,12 @@
 //! A gRPC channel over many replicas: finds them, keeps connected to them, chooses one for each request, and leaves alone
 //! those that are not well.
 
+mod call;
 mod channel;
 mod config;
 pub mod discovery;
 mod endpoint;
+mod health;
 mod hint;
 mod pick;
 mod pool;

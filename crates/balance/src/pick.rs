@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::config::{Strategy, UpstreamConfig};
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Line};
 use crate::hint::Hint;
 
 /// A replica whose peak latency is so many times that of the best, and longer by [`LAG_SECONDS`], is called when no other
@@ -30,18 +30,6 @@ pub(crate) struct Picker {
     owed: Mutex<HashMap<u64, f64>>,
 }
 
-/// What came of looking for a replica.
-#[derive(Debug)]
-pub(crate) enum Pick {
-    /// This one.
-    Endpoint(Arc<Endpoint>),
-    /// All that are left are overloaded, as was one that was asked already: the service has too much to do, and asking
-    /// again would make it worse.
-    Overloaded,
-    /// There is a connection to none.
-    NotConnected,
-}
-
 type Candidates<'a> = Vec<&'a Arc<Endpoint>>;
 
 impl Picker {
@@ -55,30 +43,43 @@ impl Picker {
         }
     }
 
-    /// A replica of `all` that is none of `passed`: those that could not be reached for this very request. Not one that
-    /// an earlier attempt asked, as long as there is another.
-    pub(crate) fn pick(&self, all: &[Arc<Endpoint>], hint: &Hint, passed: &[u64]) -> Pick {
-        let mut open: Candidates<'_> = all.iter().filter(|endpoint| endpoint.connection.is_open()).collect();
-        open.retain(|endpoint| !passed.contains(&endpoint.id));
-        if open.is_empty() {
-            return Pick::NotConnected;
-        }
-        let available = all.iter().filter(|endpoint| endpoint.standing.is_available()).count();
-        if available * 100 >= all.len() * self.panic_percent {
-            prefer(&mut open, |endpoint| endpoint.standing.is_available());
-        }
+    /// A replica of `all` that is connected, and not over one of the lines `passed`, which could not take this very request.
+    /// Not one that another attempt asked, as long as there is another.
+    pub(crate) fn pick(&self, all: &[Arc<Endpoint>], hint: &Hint, passed: &[Line]) -> Option<Arc<Endpoint>> {
+        let mut open = self.candidates(all);
+        open.retain(|endpoint| !passed.contains(&endpoint.line()));
         {
-            let attempts = hint.attempts();
-            prefer(&mut open, |endpoint| !attempts.asked.contains(&endpoint.id));
-            if attempts.met_overload && open.iter().all(|endpoint| endpoint.standing.is_overloaded()) {
-                return Pick::Overloaded;
-            }
+            let asked = hint.asked();
+            prefer(&mut open, |endpoint| !asked.contains(&endpoint.id));
         }
         self.prefer_own_zone(&mut open, all);
         prefer(&mut open, |endpoint| !endpoint.load.is_stuck());
         prefer(&mut open, |endpoint| !endpoint.standing.is_overloaded());
         prefer_prompt(&mut open);
-        self.choose(&open, hint).map_or(Pick::NotConnected, |endpoint| Pick::Endpoint(Arc::clone(endpoint)))
+        self.choose(&open, hint).cloned()
+    }
+
+    /// Whether there is a replica that no attempt of this call has asked and that is not overloaded.
+    pub(crate) fn has_room(&self, all: &[Arc<Endpoint>], hint: &Hint) -> bool {
+        let asked = hint.asked();
+        let is_free =
+            |endpoint: &Endpoint| !asked.contains(&endpoint.id) && !endpoint.standing.is_overloaded();
+        self.candidates(all).iter().any(|endpoint| is_free(endpoint))
+    }
+
+    /// Whether so few are available that all are called, whatever is known of them.
+    pub(crate) fn panics(&self, all: &[Arc<Endpoint>]) -> bool {
+        let available = all.iter().filter(|endpoint| endpoint.is_available()).count();
+        available * 100 < all.len() * self.panic_percent
+    }
+
+    /// Those that are connected and available.
+    fn candidates<'a>(&self, all: &'a [Arc<Endpoint>]) -> Candidates<'a> {
+        let mut open: Candidates<'_> = all.iter().filter(|endpoint| endpoint.connection.is_open()).collect();
+        if !self.panics(all) {
+            prefer(&mut open, |endpoint| endpoint.standing.is_available());
+        }
+        open
     }
 
     /// Forgets endpoints that are gone.
@@ -95,15 +96,15 @@ impl Picker {
         let (mut there, mut well) = (0.0, 0.0);
         for endpoint in own {
             there += 1.0;
-            well += f64::from(u8::from(endpoint.standing.is_available() && endpoint.connection.is_open()));
+            well += f64::from(u8::from(endpoint.is_available()));
         }
         let stays = there > 0.0 && rand::random::<f64>() < well / there * OVERPROVISIONING;
         prefer(open, |endpoint| is_own(endpoint) == stays);
     }
 
     fn choose<'a>(&self, open: &Candidates<'a>, hint: &Hint) -> Option<&'a Arc<Endpoint>> {
-        if let [only] = open.as_slice() {
-            return Some(only);
+        if let [] | [_] = open.as_slice() {
+            return open.first().copied();
         }
         if let Some(key) = &hint.key {
             return ranked(open, key);
@@ -146,10 +147,12 @@ impl Picker {
     }
 }
 
-/// Keeps those that are wished for, unless there are none.
-fn prefer(open: &mut Candidates<'_>, is_wished: impl Fn(&Endpoint) -> bool) {
-    if open.iter().any(|endpoint| is_wished(endpoint)) {
-        open.retain(|endpoint| is_wished(endpoint));
+/// Keeps those that are wished for, unless there are none. Each is asked once: the answer may change from one moment to
+/// the next.
+fn prefer(open: &mut Candidates<'_>, mut is_wished: impl FnMut(&Endpoint) -> bool) {
+    let wished: Candidates<'_> = open.iter().copied().filter(|endpoint| is_wished(endpoint)).collect();
+    if !wished.is_empty() {
+        *open = wished;
     }
 }
 
@@ -158,7 +161,7 @@ fn prefer_prompt(open: &mut Candidates<'_>) {
         return;
     }
     let best = open.iter().map(|endpoint| endpoint.load.latency()).fold(f64::INFINITY, f64::min);
-    open.retain(|endpoint| endpoint.load.latency() <= best * LAG_TIMES + LAG_SECONDS);
+    prefer(open, |endpoint| endpoint.load.latency() <= best * LAG_TIMES + LAG_SECONDS);
 }
 
 /// Rendezvous hashing: Thaler and Ravishankar, "Using name-based mappings to increase hit rates", IEEE/ACM

@@ -1,38 +1,43 @@
 //! The endpoints of an upstream, with what keeps them connected, asks after their health, and ejects those that fail.
 
 use std::convert::Infallible;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use hyper::body::Incoming;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
-use tonic_health::pb::HealthCheckRequest;
-use tonic_health::pb::health_check_response::ServingStatus;
-use tonic_health::pb::health_client::HealthClient;
 
+use crate::call::Outcomes;
 use crate::config::{EjectionConfig, HealthConfig, UpstreamConfig};
 use crate::discovery::{Address, Discovery};
-use crate::endpoint::{Buffered, Endpoint, Unanswered, Verdict};
+use crate::endpoint::{Buffered, Endpoint};
+use crate::health::ask_health;
 use crate::pick::Picker;
 
-/// The largest health check that is read.
-const HEALTH_BODY: usize = 4_096;
+/// How long requests wait, after the last connection is lost, for replicas that have moved: a lookup in DNS, as often as
+/// it is allowed, and a connection.
+const FOUND_WITHIN: Duration = Duration::from_secs(2);
+/// How often it is looked whether an ejection is over or there is panic.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What all clones of a channel share.
 #[derive(Debug)]
 pub(crate) struct Pool {
     pub(crate) upstream: &'static str,
     pub(crate) picker: Picker,
+    pub(crate) outcomes: Outcomes,
     discovery: Discovery,
     endpoints: ArcSwap<Vec<Arc<Endpoint>>>,
     ejection: EjectionConfig,
     health: HealthConfig,
     slow_start: Duration,
+    /// Whether replicas can be found elsewhere than they were.
+    can_move: bool,
+    /// Since when there has been no connection.
+    dark_since: Mutex<Option<Instant>>,
     /// Counts changes of what can be called: a connection that opens or fails, a set that changes.
     changes: watch::Sender<u64>,
 }
@@ -54,6 +59,9 @@ impl Pool {
         let pool = Self {
             upstream,
             picker: Picker::new(config),
+            outcomes: Outcomes::new(upstream),
+            can_move: !config.endpoints.are_fixed(),
+            dark_since: Mutex::new(Some(Instant::now())),
             endpoints: ArcSwap::default(),
             ejection: config.ejection,
             health: config.health,
@@ -76,6 +84,34 @@ impl Pool {
         self.changes.subscribe()
     }
 
+    pub(crate) fn health(&self) -> HealthConfig {
+        self.health
+    }
+
+    /// Until when a request that none of these can take may wait for another connection; none when there is no hope.
+    pub(crate) fn waits_until(&self, endpoints: &[Arc<Endpoint>]) -> Option<Instant> {
+        let now = Instant::now();
+        if endpoints.is_empty() || endpoints.iter().any(|endpoint| endpoint.connection.is_pending()) {
+            // Whoever asks has less patience than that.
+            return Some(now + Duration::from_secs(60));
+        }
+        self.lost();
+        let is_dark = !endpoints.iter().any(|endpoint| endpoint.connection.is_open());
+        let since = self.dark_since.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or(now);
+        (self.can_move && is_dark).then(|| since + FOUND_WITHIN)
+    }
+
+    /// What can be called has changed.
+    pub(crate) fn changed(&self) {
+        let is_lit = self.endpoints().iter().any(|endpoint| endpoint.connection.is_open());
+        {
+            let mut dark_since = self.dark_since.lock().unwrap_or_else(PoisonError::into_inner);
+            *dark_since = if is_lit { None } else { dark_since.or_else(|| Some(Instant::now())) };
+        }
+        self.count();
+        self.changes.send_modify(|changes| *changes += 1);
+    }
+
     /// A call could not be sent or broke off: the replica may have moved.
     pub(crate) fn lost(&self) {
         self.discovery.refresh_now();
@@ -89,12 +125,19 @@ impl Pool {
         for endpoint in self.endpoints().iter() {
             members.push(self.join(Arc::clone(endpoint), &mut tasks));
         }
+        let mut looks = interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut known = Known::default();
         loop {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 changed = addresses.changed() => if changed.is_err() { return Ok(()) },
                 // Only endpoints that have left end their tasks.
                 Some(_ended) = tasks.join_next() => continue,
+                _ = looks.tick() => {
+                    known.look(&self);
+                    continue;
+                }
             }
             let wanted = addresses.borrow_and_update().clone();
             let (before, gone) =
@@ -169,8 +212,7 @@ impl Pool {
     fn publish(&self, endpoints: Vec<Arc<Endpoint>>) {
         self.picker.set_changed(&endpoints);
         self.endpoints.store(Arc::new(endpoints));
-        self.count();
-        self.changes.send_modify(|changes| *changes += 1);
+        self.changed();
     }
 
     /// Starts the tasks of an endpoint.
@@ -181,12 +223,9 @@ impl Pool {
     }
 
     /// How many endpoints can be called, and how many there are.
-    fn count(&self) {
+    pub(crate) fn count(&self) {
         let all = self.endpoints();
-        let available = all
-            .iter()
-            .filter(|endpoint| endpoint.standing.is_available() && endpoint.connection.is_open())
-            .count();
+        let available = all.iter().filter(|endpoint| endpoint.is_available()).count();
         let gauge =
             |state| metrics::gauge!("balance_endpoints", "upstream" => self.upstream, "state" => state);
         #[allow(clippy::cast_precision_loss)] // some thousands
@@ -194,6 +233,33 @@ impl Pool {
             gauge("available").set(available as f64);
             gauge("known").set(all.len() as f64);
         }
+    }
+}
+
+/// What has been said of the states that end by themselves.
+#[derive(Debug, Default)]
+struct Known {
+    ejected: Vec<u64>,
+    panics: bool,
+}
+
+impl Known {
+    fn look(&mut self, pool: &Pool) {
+        let (all, upstream) = (pool.endpoints(), pool.upstream);
+        for endpoint in all.iter() {
+            let was_ejected = self.ejected.contains(&endpoint.id);
+            if was_ejected && !endpoint.standing.is_ejected() {
+                tracing::info!(upstream, replica = %endpoint.address.uri, "an ejected replica is tried again");
+            }
+        }
+        let ejected = all.iter().filter(|endpoint| endpoint.standing.is_ejected());
+        self.ejected = ejected.map(|endpoint| endpoint.id).collect();
+        let panics = !all.is_empty() && pool.picker.panics(&all);
+        if std::mem::replace(&mut self.panics, panics) != panics {
+            tracing::warn!(upstream, panics, "whether too few replicas are available to choose among");
+        }
+        metrics::gauge!("balance_panic", "upstream" => upstream).set(if panics { 1.0 } else { 0.0 });
+        pool.count();
     }
 }
 
@@ -205,11 +271,14 @@ async fn keep_connected(pool: Arc<Pool>, endpoint: Arc<Endpoint>) {
         while states.changed().await.is_ok() {
             let failure = endpoint.connection.failure();
             states.mark_unchanged();
+            if failure.is_some() {
+                pool.lost();
+            }
             match failure {
                 Some(error) if !away => {
                     away = true;
-                    tracing::warn!(upstream, %replica, error = &*error as &dyn std::error::Error, "a replica can't be reached");
-                    pool.lost();
+                    let error = &*error as &dyn std::error::Error;
+                    tracing::warn!(upstream, %replica, error, "a replica can't be reached");
                 }
                 None if away && endpoint.connection.is_open() => {
                     away = false;
@@ -218,67 +287,12 @@ async fn keep_connected(pool: Arc<Pool>, endpoint: Arc<Endpoint>) {
                 }
                 _ => {}
             }
-            pool.count();
-            pool.changes.send_modify(|changes| *changes += 1);
+            pool.changed();
         }
     };
     tokio::select! {
         () = endpoint.connection.keep(&endpoint.address.uri) => {}
         () = noting => {}
-    }
-}
-
-/// Asks an endpoint after its health, again and again.
-async fn ask_health(pool: Arc<Pool>, endpoint: Arc<Endpoint>) {
-    let config = pool.health;
-    let (mut good, mut bad) = (0, 0);
-    let mut pause = config.interval().mul_f64(rand::random());
-    loop {
-        tokio::time::sleep(pause).await;
-        pause = config.interval();
-        if !endpoint.connection.is_open() {
-            // Nothing to ask: whoever can't be reached is not called.
-            continue;
-        }
-        let answer = tokio::time::timeout(config.timeout(), check(Arc::clone(&endpoint))).await;
-        let is_well = answer.unwrap_or(false);
-        (good, bad) = if is_well { (good + 1, 0) } else { (0, bad + 1) };
-        let news = (bad == config.failures && endpoint.standing.set_healthy(false))
-            || (good == config.successes && endpoint.standing.set_healthy(true));
-        if news {
-            let (upstream, replica) = (pool.upstream, &endpoint.address.uri);
-            tracing::warn!(upstream, %replica, healthy = is_well, "the health of a replica changed");
-            pool.count();
-        }
-    }
-}
-
-/// Whether an endpoint says that it serves. One that does not know the question is taken for well.
-async fn check(endpoint: Arc<Endpoint>) -> bool {
-    match HealthClient::new(Direct(endpoint)).check(HealthCheckRequest::default()).await {
-        Ok(response) => response.into_inner().status == i32::from(ServingStatus::Serving),
-        Err(status) => status.code() == tonic::Code::Unimplemented,
-    }
-}
-
-/// The way to one endpoint and no other.
-struct Direct(Arc<Endpoint>);
-
-impl tower::Service<http::Request<tonic::body::Body>> for Direct {
-    type Response = http::Response<Incoming>;
-    type Error = tower::BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
-
-    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: http::Request<tonic::body::Body>) -> Self::Future {
-        let endpoint = Arc::clone(&self.0);
-        Box::pin(async move {
-            let request = buffer(request, HEALTH_BODY).await?;
-            endpoint.send(request).await.map_err(Unanswered::into_error)
-        })
     }
 }
 
@@ -291,9 +305,4 @@ pub(crate) async fn buffer(
     let (head, body) = request.into_parts();
     let body = Limited::new(body, most).collect().await?.to_bytes();
     Ok(Buffered { head, body })
-}
-
-/// Whether a verdict asks for a judgement.
-pub(crate) fn is_ill(verdict: Verdict) -> bool {
-    verdict == Verdict::Failed
 }

@@ -4,8 +4,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use envelope::Error;
-use resilience::{Attempt, Policy, Safety};
+use envelope::{Error, Reason};
+use resilience::{Attempt, Failure, Policy, Safety};
 use service::{OnFailure, RequestContext, Tasks};
 use tonic::{Request, Response, Status};
 
@@ -43,8 +43,8 @@ impl Upstream {
     }
 
     /// Makes a unary call under the upstream's policy. `call` is made once an attempt, with a message and metadata of its
-    /// own and what is left of the time; each attempt goes to a replica that the ones before have not asked, as long as
-    /// there is one.
+    /// own and what is left of the time; each attempt goes to a replica that the others have not asked, as long as there
+    /// is one. When one is overloaded, and so are all others, that is the answer, and no other attempt is made.
     ///
     /// # Errors
     /// As [`resilience::Call::run`].
@@ -73,11 +73,19 @@ impl Upstream {
             let (hint, call, channel) = (hint.clone(), &call, self.channel());
             async move {
                 let mut request = request?;
-                request.extensions_mut().insert(hint);
-                Ok(call(channel, request).await?)
+                request.extensions_mut().insert(hint.clone());
+                let failure = match call(channel.clone(), request).await {
+                    Ok(response) => return Ok(Ok(response)),
+                    Err(status) => Failure::from(status),
+                };
+                // Where all have too much to do, each further question is one more.
+                if failure.error().reason() == Reason::Overloaded && !channel.has_room(&hint) {
+                    return Ok(Err(failure.into_error()));
+                }
+                Err(failure)
             }
         };
-        policed.run(attempt).await
+        policed.run(attempt).await?
     }
 }
 

@@ -2,7 +2,9 @@
 //! elsewhere.
 
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,11 +19,13 @@ use tokio::time::{Instant, sleep, timeout};
 pub(crate) type Body = Full<Bytes>;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long the first answer over a new connection is waited for.
+const PROVEN_WITHIN: Duration = Duration::from_secs(2);
 /// The pauses between attempts to connect: a process that restarts is found within moments, one that is gone is tried
 /// once a second.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// A connection that lasted as long begins again with the first pause.
+/// After a connection that lasted as long, or was ended in good order, the pauses begin again with the first.
 const STEADY: Duration = Duration::from_secs(5);
 /// Pings find a peer that is gone without a word.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(5);
@@ -44,11 +48,13 @@ pub(crate) enum State {
 #[derive(Debug)]
 pub(crate) struct Connection {
     state: watch::Sender<State>,
+    /// How many there were.
+    number: AtomicU64,
 }
 
 impl Connection {
     pub(crate) fn new() -> Self {
-        Self { state: watch::Sender::new(State::Connecting) }
+        Self { state: watch::Sender::new(State::Connecting), number: AtomicU64::new(0) }
     }
 
     /// The way to send requests, when there is one.
@@ -62,6 +68,20 @@ impl Connection {
     /// Whether requests can be sent.
     pub(crate) fn is_open(&self) -> bool {
         matches!(&*self.state.borrow(), State::Open(sender) if !sender.is_closed())
+    }
+
+    /// Which one it is; each has another number than those before.
+    pub(crate) fn number(&self) -> u64 {
+        self.number.load(Ordering::Relaxed)
+    }
+
+    /// Whether there is none and an attempt to make one is under way whose outcome is not known.
+    pub(crate) fn is_pending(&self) -> bool {
+        match &*self.state.borrow() {
+            State::Connecting => true,
+            State::Open(sender) => sender.is_closed(),
+            State::Down(_) => false,
+        }
     }
 
     /// Why there is none, once an attempt has failed.
@@ -78,6 +98,9 @@ impl Connection {
     }
 
     fn set(&self, state: State) {
+        if matches!(state, State::Open(_)) {
+            self.number.fetch_add(1, Ordering::Relaxed);
+        }
         self.state.send_replace(state);
     }
 
@@ -86,18 +109,16 @@ impl Connection {
     pub(crate) async fn keep(&self, uri: &http::Uri) {
         let mut pause = FIRST_PAUSE;
         loop {
-            let began = Instant::now();
             match connect(uri).await {
-                Ok((sender, connection)) => {
-                    self.set(State::Open(sender));
-                    // Ends when the peer says that it goes, or the connection breaks; requests learn that themselves.
-                    if let Err(error) = connection.await {
+                Ok(opened) => {
+                    let began = Instant::now();
+                    let ended = self.keep_open(uri, opened).await;
+                    let was_good = ended.is_ok() || began.elapsed() >= STEADY;
+                    if let Err(error) = ended {
                         tracing::debug!(%uri, error = &error as &dyn std::error::Error, "a connection broke");
                     }
-                    self.set(State::Connecting);
-                    if began.elapsed() >= STEADY {
+                    if was_good {
                         pause = FIRST_PAUSE;
-                        continue;
                     }
                 }
                 Err(error) => self.set(State::Down(Arc::new(error))),
@@ -106,11 +127,47 @@ impl Connection {
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
+
+    /// Ends when the peer says that it goes, or the connection breaks; requests learn that themselves. A connection is
+    /// used once the peer has answered something over it: a kernel accepts connections for a process that hangs or stops.
+    async fn keep_open(&self, uri: &http::Uri, (mut sender, driven): Opened) -> io::Result<()> {
+        let mut driven = pin!(driven);
+        let proven = tokio::select! {
+            ended = &mut driven => ended.map_err(io::Error::other).and(Err(io::ErrorKind::ConnectionAborted.into())),
+            proven = prove(uri, &mut sender) => proven,
+        };
+        if let Err(error) = proven {
+            let text = error.to_string();
+            self.set(State::Down(Arc::new(error)));
+            return Err(io::Error::other(text));
+        }
+        self.set(State::Open(sender));
+        let ended = driven.await.map_err(io::Error::other);
+        self.set(State::Connecting);
+        ended
+    }
 }
 
 type Driven = http2::Connection<TokioIo<TcpStream>, Body, TokioExecutor>;
+type Opened = (SendRequest<Body>, Driven);
 
-async fn connect(uri: &http::Uri) -> io::Result<(SendRequest<Body>, Driven)> {
+/// Asks the peer after its health, as whatever speaks gRPC can be asked. What it answers is not the question here.
+async fn prove(uri: &http::Uri, sender: &mut SendRequest<Body>) -> io::Result<()> {
+    // No compression, no bytes: a message whose fields are their defaults.
+    const EMPTY: &[u8] = &[0; 5];
+    let request = http::Request::post(format!("{uri}grpc.health.v1.Health/Check"))
+        .version(http::Version::HTTP_2)
+        .header(http::header::CONTENT_TYPE, "application/grpc")
+        .header(http::header::TE, "trailers")
+        .body(Full::new(Bytes::from_static(EMPTY)))
+        .map_err(io::Error::other)?;
+    match timeout(PROVEN_WITHIN, sender.send_request(request)).await {
+        Ok(answer) => answer.map(drop).map_err(io::Error::other),
+        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the peer answers nothing")),
+    }
+}
+
+async fn connect(uri: &http::Uri) -> io::Result<Opened> {
     let bad = || io::Error::new(io::ErrorKind::InvalidInput, "an endpoint needs a host and a port");
     let host = uri.host().ok_or_else(bad)?.trim_matches(['[', ']']);
     let port = uri.port_u16().ok_or_else(bad)?;

@@ -10,8 +10,17 @@ use tokio::time::Instant;
 const MEMORY: Duration = Duration::from_secs(10);
 /// What a replica is taken to need before it has answered anything.
 const UNKNOWN: Duration = Duration::from_millis(1);
-/// A replica that owes answers and has given none for so long is stuck, as far as anybody can tell.
+/// A replica that owes answers, and has given none for so many times its latency, within these bounds, is stuck as far
+/// as anybody can tell.
+const STUCK_TIMES: f64 = 5.0;
+const STUCK_SOONEST: Duration = Duration::from_millis(50);
 const STUCK: Duration = Duration::from_millis(500);
+/// It also owes an answer after so many calls that were given up without any: others may answer before it is even late.
+const UNHEARD: u32 = 3;
+/// So long after its last answer, one call at a time finds out whether a replica that was stuck is back.
+const TRIED_AGAIN: Duration = Duration::from_secs(10);
+/// A call that was given up so shortly before its deadline was given up because of it.
+pub(crate) const GRACE: Duration = Duration::from_millis(2);
 /// Half of the time for which calls are counted.
 const HALF_WINDOW: Duration = Duration::from_secs(5);
 
@@ -22,8 +31,10 @@ pub(crate) enum Verdict {
     Answered,
     /// It sheds load.
     Overloaded,
-    /// It is not well: it failed, broke off, or did not answer in time.
+    /// It is not well: it failed or broke off.
     Failed,
+    /// It gave no answer in time.
+    Late,
     /// Nobody waited for the answer; nothing is known.
     Dropped,
 }
@@ -36,7 +47,9 @@ pub(crate) struct Load {
     in_flight: AtomicU32,
     /// Calls whose answer has not begun.
     waiting: AtomicU32,
-    /// When an answer last began, or a call when none was waiting; in ns since `origin`.
+    /// Calls since the last answer that were given up.
+    unheard: AtomicU32,
+    /// When an answer last began, or the first call that has waited for one since; in ns since `origin`.
     progress_at: AtomicU64,
     history: Mutex<History>,
 }
@@ -65,6 +78,7 @@ impl Load {
             origin,
             in_flight: AtomicU32::new(0),
             waiting: AtomicU32::new(0),
+            unheard: AtomicU32::new(0),
             progress_at: AtomicU64::new(0),
             history: Mutex::new(history),
         }
@@ -76,7 +90,9 @@ impl Load {
 
     pub(crate) fn begin(&self) {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
-        if self.waiting.fetch_add(1, Ordering::Relaxed) == 0 {
+        let owed = self.owes();
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        if !owed {
             self.progress_at.store(self.now(), Ordering::Relaxed);
         }
     }
@@ -84,10 +100,18 @@ impl Load {
     /// The answer has begun, or never will.
     pub(crate) fn settle(&self, took: Duration, verdict: Verdict) {
         self.waiting.fetch_sub(1, Ordering::Relaxed);
-        if verdict != Verdict::Dropped {
+        if matches!(verdict, Verdict::Dropped | Verdict::Late) {
+            self.unheard.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.unheard.store(0, Ordering::Relaxed);
             self.progress_at.store(self.now(), Ordering::Relaxed);
         }
         self.history().note(took, verdict);
+    }
+
+    /// The call was not sent.
+    pub(crate) fn withdraw(&self) {
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// The answer has ended.
@@ -95,10 +119,24 @@ impl Load {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Whether it owes answers and has given none for half a second.
+    /// Whether it is better left alone, as it owes answers and gives none.
     pub(crate) fn is_stuck(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) > 0
-            && self.now().saturating_sub(self.progress_at.load(Ordering::Relaxed)) > nanos(STUCK)
+        let silent = self.silence();
+        if silent < STUCK_SOONEST || (silent >= TRIED_AGAIN && self.waiting.load(Ordering::Relaxed) == 0) {
+            return false;
+        }
+        silent >= STUCK || silent.as_secs_f64() > self.latency() * STUCK_TIMES
+    }
+
+    /// Whether it owes answers, and has given none for so long that who gives up waiting does so because of that.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.silence() >= STUCK
+    }
+
+    /// For how long it has owed answers without giving any.
+    fn silence(&self) -> Duration {
+        let since = self.progress_at.load(Ordering::Relaxed);
+        if self.owes() { Duration::from_nanos(self.now().saturating_sub(since)) } else { Duration::ZERO }
     }
 
     /// Peak EWMA: the latency of answers in seconds, up at once and down slowly.
@@ -123,9 +161,14 @@ impl Load {
 
     /// Forgets failures, when a replica comes back: it is to be judged by what it does from now on.
     pub(crate) fn forgive(&self) {
+        self.unheard.store(0, Ordering::Relaxed);
         let mut history = self.history();
         history.halves = [[0; 2]; 2];
         history.failures_in_row = 0;
+    }
+
+    fn owes(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0 || self.unheard.load(Ordering::Relaxed) >= UNHEARD
     }
 
     fn history(&self) -> MutexGuard<'_, History> {
@@ -145,7 +188,7 @@ impl History {
             // Fast refusals say nothing of how long work takes.
             Verdict::Overloaded => {}
             // It would have taken no less.
-            Verdict::Dropped => self.latency = known.max(took),
+            Verdict::Dropped | Verdict::Late => self.latency = known.max(took),
             // Failures may be fast; they must not attract.
             Verdict::Failed => self.latency = known.max(took),
             Verdict::Answered if took > known => self.latency = took,
@@ -158,7 +201,7 @@ impl History {
         self.turn();
         match verdict {
             Verdict::Dropped | Verdict::Overloaded => {}
-            Verdict::Failed => {
+            Verdict::Failed | Verdict::Late => {
                 self.halves[1][0] += 1;
                 self.halves[1][1] += 1;
                 self.failures_in_row = self.failures_in_row.saturating_add(1);

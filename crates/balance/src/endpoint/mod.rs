@@ -4,20 +4,17 @@ mod connection;
 mod load;
 mod standing;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use tokio::time::Instant;
-use tonic::Code;
 
 use crate::discovery::Address;
 use crate::rank::Seed;
 use connection::Connection;
 use load::Load;
-pub(crate) use load::Verdict;
+pub(crate) use load::{GRACE, Verdict};
 pub(crate) use standing::Standing;
 
 /// A replica of an upstream.
@@ -30,6 +27,13 @@ pub(crate) struct Endpoint {
     pub(crate) connection: Connection,
     pub(crate) load: Load,
     pub(crate) standing: Standing,
+}
+
+/// One connection to one endpoint; the next one to it is another line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Line {
+    endpoint: u64,
+    connection: u64,
 }
 
 /// A request with its body, as often as it is needed.
@@ -69,6 +73,16 @@ impl Endpoint {
         }
     }
 
+    /// The connection of the moment.
+    pub(crate) fn line(&self) -> Line {
+        Line { endpoint: self.id, connection: self.connection.number() }
+    }
+
+    /// Whether it can be called: it is connected, says that it is well, and is not ejected.
+    pub(crate) fn is_available(&self) -> bool {
+        self.standing.is_available() && self.connection.is_open()
+    }
+
     /// Sends a request, if there is a connection. The answer's end is not waited for.
     pub(crate) async fn send(&self, request: Buffered) -> Result<http::Response<Incoming>, Unanswered> {
         let Some(mut sender) = self.connection.open() else {
@@ -102,57 +116,5 @@ impl Endpoint {
         head.uri = http::Uri::from_parts(uri)?;
         head.version = http::Version::HTTP_2;
         Ok(http::Request::from_parts(head, Full::new(body)))
-    }
-}
-
-/// A call under way at an endpoint. Dropped before it is settled, it was given up.
-#[derive(Debug)]
-pub(crate) struct InFlight {
-    pub(crate) endpoint: Arc<Endpoint>,
-    began: Instant,
-    /// When whoever asks gives up; from then on it is the endpoint that is late.
-    deadline: Option<Instant>,
-    is_settled: bool,
-}
-
-impl InFlight {
-    pub(crate) fn new(endpoint: Arc<Endpoint>, deadline: Option<Instant>) -> Self {
-        endpoint.load.begin();
-        Self { endpoint, began: Instant::now(), deadline, is_settled: false }
-    }
-
-    /// The answer has begun, or never will.
-    pub(crate) fn settle(&mut self, verdict: Verdict) {
-        if !self.is_settled {
-            self.is_settled = true;
-            self.endpoint.load.settle(self.began.elapsed(), verdict);
-        }
-    }
-
-    /// Whether nobody waited for the answer until its time was up.
-    pub(crate) fn is_late(&self) -> bool {
-        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
-    }
-
-    pub(crate) fn is_settled(&self) -> bool {
-        self.is_settled
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.settle(if self.is_late() { Verdict::Failed } else { Verdict::Dropped });
-        self.endpoint.load.end();
-    }
-}
-
-/// What a gRPC code says of the replica that gave it.
-pub(crate) fn verdict_of(code: Code) -> Verdict {
-    match code {
-        Code::ResourceExhausted => Verdict::Overloaded,
-        Code::Unavailable | Code::Internal | Code::Unknown | Code::DataLoss | Code::DeadlineExceeded => {
-            Verdict::Failed
-        }
-        _ => Verdict::Answered,
     }
 }

@@ -75,7 +75,18 @@ fn own_sections(sections: &mut Value, kind: Kind, all: &[Instance], secrets: &Se
                 "payment": urls(Kind::Payment),
                 "reconciliation": urls(Kind::Reconciliation),
             });
-            sections["limits"] = json!({ "replicas": urls(Kind::Gateway).len() });
+            // On one machine all clients have one address, and tests and benchmarks ask for all that there is.
+            let unlimited = json!({ "requests": 1_000_000, "period_ms": 1_000 });
+            sections["limits"] = json!({
+                "replicas": urls(Kind::Gateway).len(),
+                "rates": {
+                    "sessions": unlimited,
+                    "orders": unlimited,
+                    "browse": unlimited,
+                    "default": unlimited,
+                },
+                "concurrency": { "initial": 512 },
+            });
         }
     }
 }

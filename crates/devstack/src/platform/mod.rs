@@ -38,7 +38,8 @@ pub struct PlatformOptions {
     pub dir: PathBuf,
     /// How many order services run, at least one.
     pub order_replicas: usize,
-    /// How many processes of the services in [`REPLICATED`] run, by service; one of each that is not named. Several are called `user-1`, `user-2` …, one is called `user`.
+    /// How many processes of the services in [`REPLICATED`] run, by service; one of each that is not named. Several are
+    /// called `user-1`, `user-2` …, one is called `user`.
     pub replicas: BTreeMap<String, usize>,
     /// Settings on top of the generated ones, by service (`order`) or by process (`order-1`); tables are merged
     /// deeply, everything else is replaced.

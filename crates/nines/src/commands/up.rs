@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::Context;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use devstack::platform::REPLICATED;
 use devstack::stack::{ServiceState, StackDir, StackState};
 use devstack::{
     Backing, BackingOptions, BrokerKind, Error, Identity, Platform, PlatformOptions, Process, Progress,
@@ -194,13 +195,14 @@ fn service(process: &Process, port: u16, admin_url: Option<String>) -> ServiceSt
     }
 }
 
-/// `SERVICE=N`; whether there can be so many of it is for the stack to say.
+/// `SERVICE=N`; of two for one service the last holds.
 fn replicas(text: &str) -> Result<(String, usize), String> {
-    let parsed = text.split_once('=').and_then(|(service, count)| {
-        let count = count.parse().ok().filter(|count| (1..=16).contains(count))?;
-        Some((service.to_owned(), count))
-    });
-    parsed.ok_or_else(|| "must be of the form SERVICE=N, with 1 to 16".to_owned())
+    let (service, count) = text.split_once('=').ok_or("must be of the form SERVICE=N")?;
+    if !REPLICATED.contains(&service) {
+        return Err(format!("there may be several of {} only", REPLICATED.join(", ")));
+    }
+    let count = count.parse().ok().filter(|count| (1..=16).contains(count));
+    Ok((service.to_owned(), count.ok_or("there may be 1 to 16")?))
 }
 
 /// Saturates in the year 584 million.
@@ -234,5 +236,32 @@ pub(super) fn age(since_ms: u64) -> String {
         120..7_200 => format!("{} min", seconds / 60),
         7_200..172_800 => format!("{} h", seconds / 3_600),
         _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        up: Up,
+    }
+
+    fn parse(given: &str) -> Result<Vec<(String, usize)>, clap::Error> {
+        Line::try_parse_from(["up", "--replicas", given]).map(|line| line.up.replicas)
+    }
+
+    #[test]
+    fn replicas_are_checked_on_the_command_line() {
+        let two = |service: &str| (service.to_owned(), 2);
+        assert_eq!(parse("user=2,gateway=2").unwrap(), [two("user"), two("gateway")]);
+        assert_eq!(parse("inventory=16,payment=1").unwrap().len(), 2);
+        for wrong in ["user", "user=", "user=0", "user=17", "order=2", "risk=2", "user=2,nobody=1"] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
     }
 }
