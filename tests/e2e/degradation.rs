@@ -23,6 +23,7 @@ enum Expected {
     LocalRules,
     Soon,
     Refused,
+    No,
 }
 
 impl Expected {
@@ -33,6 +34,7 @@ impl Expected {
             "local rules" => Self::LocalRules,
             "soon" => Self::Soon,
             "503" => Self::Refused,
+            "no" => Self::No,
             other => panic!("the table has {other:?}, which nobody explains"),
         }
     }
@@ -46,6 +48,7 @@ impl Expected {
             }
             Self::LocalRules => reply.status.is_success() && reply.data()["risk"]["source"] == "local_rules",
             Self::Refused => reply.status == 503 && reply.reason() == "UNAVAILABLE",
+            Self::No => [503, 504].contains(&reply.status.as_u16()),
         }
     }
 
@@ -55,8 +58,8 @@ impl Expected {
         match self {
             Self::Works => false,
             Self::Soon => [503, 504].contains(&reply.status.as_u16()),
-            Self::Cached | Self::LocalRules => reply.status.is_success(),
-            Self::Refused => reply.status.is_success() || reply.status == 504,
+            Self::Cached | Self::LocalRules | Self::No => reply.status.is_success(),
+            Self::Refused => reply.status.is_success() || [503, 504].contains(&reply.status.as_u16()),
         }
     }
 }

@@ -12,4 +12,5 @@ mod payments;
 mod queries;
 mod reconciliation;
 mod replicas;
+mod risk;
 mod story;

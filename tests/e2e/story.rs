@@ -27,7 +27,7 @@ async fn an_order_is_placed_paid_cancelled_and_refunded() {
     assert_eq!(order["status"], "pending_payment");
     assert_eq!(order["userId"], me["id"]);
     assert_eq!(order["total"], json!({ "amount": 3_350, "currency": "USD" }));
-    assert_eq!(order["risk"], json!({ "decision": "accept", "source": "local_rules" }));
+    assert_eq!(order["risk"], json!({ "decision": "accept", "source": "service" }));
     let line = order["lines"].as_array().unwrap().iter().find(|line| line["sku"] == "tea").unwrap().clone();
     assert_eq!((&line["quantity"], &line["lineTotal"]["amount"]), (&json!(3), &json!(1_350)), "{line}");
     assert_eq!((shop.available("tea").await, shop.available("pot").await), (7, 4));

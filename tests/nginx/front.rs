@@ -39,13 +39,8 @@ impl Front {
 
         let mut args: Vec<_> = args.into_iter().map(Into::into).collect();
         args.extend(["-g".into(), "daemon off;".into()]);
-        let spec = ProcessSpec {
-            name: "nginx".into(),
-            program: program.into(),
-            args,
-            env: Vec::new(),
-            log: dir.path().join("log"),
-        };
+        let spec =
+            ProcessSpec { name: "nginx".into(), program, args, env: Vec::new(), log: dir.path().join("log") };
         let process = Process::start(spec).unwrap();
         let http = reqwest::Client::builder().timeout(Duration::from_secs(30)).build().unwrap();
         let front = Self { address, http, _process: process, dir };

@@ -79,6 +79,7 @@ async fn gateways_that_are_killed_or_stopped_cost_no_request_and_no_order_twice(
     const ROUNDS: usize = 3;
     const REQUESTS: usize = 3_000;
     const STOCK: usize = 100_000;
+    const BUYERS: usize = 4;
     let unlimited = toml::toml! { orders = { requests = 1000000 }
     browse = { requests = 1000000 }
     default = { requests = 1000000 } };
@@ -102,10 +103,13 @@ async fn gateways_that_are_killed_or_stopped_cost_no_request_and_no_order_twice(
         }
         load.end();
     };
-    futures::join!(load.run(6, 4), failing);
+    futures::join!(load.run(6, BUYERS), failing);
 
     let orders = load.orders();
     assert!(load.done() >= REQUESTS && orders >= REQUESTS / 20, "{} requests, {orders} orders", load.done());
+    // No more than were under way on the gateway that was killed.
+    let overtaken = load.overtaken();
+    assert!(overtaken <= ROUNDS * BUYERS, "{overtaken} orders were told to be in flight");
     let repeated =
         shop.front.log().lines().filter(|line| line.contains(r#""upstream_status":"502, 20"#)).count();
     assert!(repeated >= ROUNDS, "only {repeated} requests met a gateway that was not there");

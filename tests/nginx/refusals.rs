@@ -12,7 +12,7 @@ use crate::front::Front;
 
 async fn before_a_fake(settings: &[(&str, &str)]) -> (Front, Fake) {
     let fake = Fake::start(|_| Then::Answer(200)).await;
-    (Front::start(&[fake.address.clone()], settings).await, fake)
+    (Front::start(std::slice::from_ref(&fake.address), settings).await, fake)
 }
 
 #[tokio::test]

@@ -18,18 +18,38 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("messaging", &["mongo", "proto", "service", "envelope", "ids"]),
     ("stock", &["messaging", "mongo", "proto", "service", "envelope", "ids"]),
     ("devstack", &["ids"]),
-    ("nines", &["ids", "envelope", "proto", "resilience", "service", "balance", "mongo", "messaging", "stock", "devstack"]),
+    (
+        "nines",
+        &[
+            "ids",
+            "envelope",
+            "proto",
+            "resilience",
+            "service",
+            "balance",
+            "mongo",
+            "messaging",
+            "stock",
+            "devstack",
+        ],
+    ),
 ];
 
 /// What each service may use of our own crates.
 const SERVICES: &[(&str, &[&str])] = &[
     ("gateway", &["ids", "envelope", "proto", "resilience", "service", "balance"]),
-    ("order", &["ids", "envelope", "proto", "resilience", "service", "balance", "mongo", "messaging", "stock"]),
+    (
+        "order",
+        &["ids", "envelope", "proto", "resilience", "service", "balance", "mongo", "messaging", "stock"],
+    ),
     ("inventory", &["ids", "envelope", "proto", "service", "mongo", "messaging", "stock"]),
     ("user", &["ids", "envelope", "proto", "service", "mongo"]),
     ("payment", &["ids", "envelope", "proto", "service", "mongo", "messaging"]),
     ("risk", &["ids", "envelope", "proto", "service", "mongo", "messaging"]),
-    ("reconciliation", &["ids", "envelope", "proto", "resilience", "service", "balance", "mongo", "messaging"]),
+    (
+        "reconciliation",
+        &["ids", "envelope", "proto", "resilience", "service", "balance", "mongo", "messaging"],
+    ),
 ];
 
 /// Packages that only test or check; nothing depends on them.

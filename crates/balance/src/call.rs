@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use envelope::{Error, Reason};
 use hyper::body::Incoming;
 use metrics::Counter;
 use tokio::time::Instant;
 use tonic::{Code, Status};
 
 use crate::endpoint::{Endpoint, GRACE, Verdict};
+use crate::pace::Pace;
 use crate::pool::Pool;
 
 /// A call under way. Dropped before it is settled, it was given up.
@@ -15,6 +17,7 @@ use crate::pool::Pool;
 pub(crate) struct Call {
     pool: Arc<Pool>,
     endpoint: Arc<Endpoint>,
+    pace: Arc<Pace>,
     began: Instant,
     /// When whoever asks gives up; from then on it is the replica that is late.
     deadline: Option<Instant>,
@@ -22,15 +25,22 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    pub(crate) fn begin(pool: &Arc<Pool>, endpoint: Arc<Endpoint>, deadline: Option<Instant>) -> Self {
+    /// `path` is that of the method.
+    pub(crate) fn begin(
+        pool: &Arc<Pool>,
+        endpoint: Arc<Endpoint>,
+        path: &str,
+        deadline: Option<Instant>,
+    ) -> Self {
         endpoint.load.begin();
-        Self { pool: Arc::clone(pool), endpoint, began: Instant::now(), deadline, is_settled: false }
+        let (pool, pace) = (Arc::clone(pool), pool.paces.of(path));
+        Self { pool, endpoint, pace, began: Instant::now(), deadline, is_settled: false }
     }
 
     /// An answer has begun. One that is nothing but a status has it in its head.
     pub(crate) fn answered(&mut self, response: &http::Response<Incoming>) {
-        let code = Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code());
-        let verdict = verdict_of(code);
+        let status = Status::from_header_map(response.headers());
+        let verdict = status.map_or(Verdict::Answered, verdict_of);
         if verdict == Verdict::Overloaded {
             self.endpoint.standing.overloaded();
         }
@@ -50,7 +60,11 @@ impl Call {
         if std::mem::replace(&mut self.is_settled, true) {
             return;
         }
-        self.endpoint.load.settle(self.began.elapsed(), verdict);
+        let took = self.began.elapsed();
+        self.endpoint.load.settle(took, self.pace.times(took), verdict);
+        if verdict == Verdict::Answered {
+            self.pace.note(took);
+        }
         self.pool.outcomes.of(verdict).increment(1);
         if matches!(verdict, Verdict::Failed | Verdict::Late) {
             self.pool.judge(&self.endpoint);
@@ -79,6 +93,7 @@ pub(crate) struct Outcomes {
     answered: Counter,
     overloaded: Counter,
     failed: Counter,
+    broken: Counter,
     late: Counter,
     dropped: Counter,
     passed_on: Counter,
@@ -91,6 +106,7 @@ impl Outcomes {
             answered: of("answered"),
             overloaded: of("overloaded"),
             failed: of("failed"),
+            broken: of("broken"),
             late: of("late"),
             dropped: of("dropped"),
             passed_on: of("passed_on"),
@@ -102,16 +118,20 @@ impl Outcomes {
             Verdict::Answered => &self.answered,
             Verdict::Overloaded => &self.overloaded,
             Verdict::Failed => &self.failed,
+            Verdict::Broken => &self.broken,
             Verdict::Late => &self.late,
             Verdict::Dropped => &self.dropped,
         }
     }
 }
 
-/// What a gRPC code says of the replica that gave it.
-fn verdict_of(code: Code) -> Verdict {
-    match code {
-        Code::ResourceExhausted => Verdict::Overloaded,
+/// What a status says of the replica that gave it.
+fn verdict_of(status: Status) -> Verdict {
+    match status.code() {
+        // The code is also that of rate limits, which are about the caller.
+        Code::ResourceExhausted if Error::from_status(status).reason() == Reason::Overloaded => {
+            Verdict::Overloaded
+        }
         Code::Unavailable | Code::Internal | Code::Unknown | Code::DataLoss | Code::DeadlineExceeded => {
             Verdict::Failed
         }

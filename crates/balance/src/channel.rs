@@ -13,7 +13,7 @@ use tonic::body::Body;
 use tower::BoxError;
 
 use crate::call::Call;
-use crate::endpoint::{Buffered, Endpoint, Unanswered, Verdict};
+use crate::endpoint::{Buffered, Endpoint, Line, Unanswered};
 use crate::hint::Hint;
 use crate::pool::{Pool, buffer};
 
@@ -76,7 +76,7 @@ impl Channel {
                 continue;
             };
             let line = endpoint.line();
-            match self.try_at(endpoint, request.clone(), hint, deadline).await {
+            match self.try_at(endpoint, line, request.clone(), hint, deadline).await {
                 Ok(response) => return Ok(response),
                 Err(Unanswered::Broken(error)) => return Err(error),
                 Err(Unanswered::NeverSent(error)) => {
@@ -91,17 +91,18 @@ impl Channel {
     async fn try_at(
         &self,
         endpoint: Arc<Endpoint>,
+        line: Line,
         request: Buffered,
         hint: &Hint,
         deadline: Option<Instant>,
     ) -> Result<http::Response<Body>, Unanswered> {
         let id = endpoint.id;
         hint.asked().push(id);
-        let mut call = Call::begin(&self.pool, Arc::clone(&endpoint), deadline);
+        let mut call = Call::begin(&self.pool, Arc::clone(&endpoint), request.head.uri.path(), deadline);
         let result = endpoint.send(request).await;
         match &result {
             Ok(response) => call.answered(response),
-            Err(Unanswered::Broken(_)) => call.settle(Verdict::Failed),
+            Err(Unanswered::Broken(error)) => call.settle(endpoint.blame(line, error)),
             Err(Unanswered::NeverSent(_)) => {
                 hint.asked().retain(|asked| *asked != id);
                 call.never_sent();

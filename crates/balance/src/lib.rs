@@ -8,6 +8,7 @@ pub mod discovery;
 mod endpoint;
 mod health;
 mod hint;
+mod pace;
 mod pick;
 mod pool;
 mod rank;

@@ -9,12 +9,9 @@ use crate::config::{Strategy, UpstreamConfig};
 use crate::endpoint::{Endpoint, Line};
 use crate::hint::Hint;
 
-/// A replica whose peak latency is so many times that of the best, and longer by [`LAG_SECONDS`], is called when no other
-/// is there: keys stay where they are however busy it is there, but not where something is wrong.
-const LAG_TIMES: f64 = 10.0;
-const LAG_SECONDS: f64 = 0.25;
-/// Added to each latency before two are compared: what is shorter is noise, and no reason to leave one alone.
-const NOISE_SECONDS: f64 = 0.002;
+/// A replica that takes so many times longer than usual, and than the best, is called when no other is there: keys stay
+/// where they are however busy it is there, but not where something is wrong.
+const LAG_TIMES: f64 = 30.0;
 /// With so many times its share of endpoints available, a zone still serves all of its own requests; from Envoy's
 /// overprovisioning factor.
 const OVERPROVISIONING: f64 = 1.4;
@@ -160,8 +157,8 @@ fn prefer_prompt(open: &mut Candidates<'_>) {
     if open.len() < 2 {
         return;
     }
-    let best = open.iter().map(|endpoint| endpoint.load.latency()).fold(f64::INFINITY, f64::min);
-    prefer(open, |endpoint| endpoint.load.latency() <= best * LAG_TIMES + LAG_SECONDS);
+    let best = open.iter().map(|endpoint| endpoint.load.slowness()).fold(f64::INFINITY, f64::min);
+    prefer(open, |endpoint| endpoint.load.slowness() <= best.max(1.0) * LAG_TIMES);
 }
 
 /// Rendezvous hashing: Thaler and Ravishankar, "Using name-based mappings to increase hit rates", IEEE/ACM
@@ -172,13 +169,12 @@ fn ranked<'a>(open: &Candidates<'a>, key: &str) -> Option<&'a Arc<Endpoint>> {
 }
 
 /// Mitzenmacher, "The power of two choices in randomized load balancing", IEEE Transactions on Parallel and Distributed
-/// Systems 12(10), 2001; by Finagle's cost of peak latency times requests in flight.
+/// Systems 12(10), 2001; by Finagle's cost of peak latency times requests in flight, the
+/// latency being that beside what is usual for each method.
 fn two_choices<'a>(open: &Candidates<'a>) -> Option<&'a Arc<Endpoint>> {
     let one = rand::random_range(0..open.len());
     let other = (one + rand::random_range(1..open.len())) % open.len();
-    let cost = |endpoint: &Endpoint| {
-        (endpoint.load.latency() + NOISE_SECONDS) * requests(endpoint) / share(endpoint)
-    };
+    let cost = |endpoint: &Endpoint| endpoint.load.slowness() * requests(endpoint) / share(endpoint);
     least(&[open[one], open[other]], cost)
 }
 

@@ -15,6 +15,7 @@ use crate::config::{EjectionConfig, HealthConfig, UpstreamConfig};
 use crate::discovery::{Address, Discovery};
 use crate::endpoint::{Buffered, Endpoint};
 use crate::health::ask_health;
+use crate::pace::Paces;
 use crate::pick::Picker;
 
 /// How long requests wait, after the last connection is lost, for replicas that have moved: a lookup in DNS, as often as
@@ -29,6 +30,7 @@ pub(crate) struct Pool {
     pub(crate) upstream: &'static str,
     pub(crate) picker: Picker,
     pub(crate) outcomes: Outcomes,
+    pub(crate) paces: Paces,
     discovery: Discovery,
     endpoints: ArcSwap<Vec<Arc<Endpoint>>>,
     ejection: EjectionConfig,
@@ -60,6 +62,7 @@ impl Pool {
             upstream,
             picker: Picker::new(config),
             outcomes: Outcomes::new(upstream),
+            paces: Paces::default(),
             can_move: !config.endpoints.are_fixed(),
             dark_since: Mutex::new(Some(Instant::now())),
             endpoints: ArcSwap::default(),

@@ -93,7 +93,8 @@ impl Failure {
         self.error.reason() == Reason::DeadlineExceeded
     }
 
-    fn is_in_flight(&self) -> bool {
+    /// Whether the same idempotency key is being worked on.
+    pub(crate) fn is_in_flight(&self) -> bool {
         self.error.reason() == Reason::IdempotencyInFlight
     }
 }

@@ -1,7 +1,9 @@
 //! The gRPC server of a process: health v1, reflection, tracing, metrics, recovery from panics, and a bounded drain.
 
 mod layer;
+mod linger;
 
+use std::io;
 use std::str::FromStr;
 
 use anyhow::Context as _;
@@ -22,6 +24,7 @@ use tonic_health::server::HealthReporter;
 use crate::config::ServerConfig;
 use crate::{OnFailure, Shell};
 use layer::ObserveLayer;
+pub use linger::Linger;
 
 /// Logs a failure of ours once, with its cause, and turns any failure into the status that crosses the wire.
 pub fn reject(error: Error) -> Status {
@@ -106,10 +109,7 @@ pub async fn serve(
         .http2_max_pending_accept_reset_streams(usize::try_from(config.max_concurrent_streams).ok())
         .layer(ObserveLayer)
         .add_routes(routes.routes())
-        .serve_with_incoming_shutdown(
-            TcpIncoming::from(listener).with_nodelay(Some(true)),
-            shell.drain_signal().cancelled_owned(),
-        );
+        .serve_with_incoming_shutdown(incoming(listener), shell.drain_signal().cancelled_owned());
     let drain = shell.drain_signal();
     let overdue = async {
         drain.cancelled().await;
@@ -122,6 +122,11 @@ pub async fn serve(
             Ok(())
         }
     }
+}
+
+/// The connections that come in, for a server that ends them without losing a request.
+pub fn incoming(listener: TcpListener) -> impl Stream<Item = io::Result<Linger>> {
+    TcpIncoming::from(listener).with_nodelay(Some(true)).map(|accepted| accepted.map(Linger::new))
 }
 
 /// Keeps the health service's overall status (the empty name) equal to readiness.

@@ -9,6 +9,6 @@ mod server;
 
 pub(crate) use audit::AuditGrpc;
 pub(crate) use catalogue::Catalogue;
-pub(crate) use payments::Payments;
+pub(crate) use payments::{Payments, Uncharged};
 pub(crate) use risk::RiskService;
 pub(crate) use server::OrderGrpc;

@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long a latency is remembered, as the time in which it fades to 1/e.
-const MEMORY: Duration = Duration::from_secs(10);
+use super::peak::Peak;
+
+/// A failure makes a replica look so many times slower, up to the second: failures may be fast, and must not attract.
+const FAILURE_TIMES: f64 = 2.0;
+const FAILURE_MOST: f64 = 20.0;
 /// What a replica is taken to need before it has answered anything.
 const UNKNOWN: Duration = Duration::from_millis(1);
 /// A replica that owes answers, and has given none for so many times its latency, within these bounds, is stuck as far
@@ -33,6 +36,8 @@ pub(crate) enum Verdict {
     Overloaded,
     /// It is not well: it failed or broke off.
     Failed,
+    /// The connection broke off, which has been counted as a failure before.
+    Broken,
     /// It gave no answer in time.
     Late,
     /// Nobody waited for the answer; nothing is known.
@@ -47,6 +52,8 @@ pub(crate) struct Load {
     in_flight: AtomicU32,
     /// Calls whose answer has not begun.
     waiting: AtomicU32,
+    /// The last connection that was seen to break.
+    broken: AtomicU64,
     /// Calls since the last answer that were given up.
     unheard: AtomicU32,
     /// When an answer last began, or the first call that has waited for one since; in ns since `origin`.
@@ -56,8 +63,10 @@ pub(crate) struct Load {
 
 #[derive(Debug)]
 struct History {
-    latency: f64,
-    latency_at: Instant,
+    /// Of answers, in seconds.
+    latency: Peak,
+    /// In times of what is usual for each method.
+    slowness: Peak,
     /// The older and the newer half of the window: calls, failures.
     halves: [[u32; 2]; 2],
     half_began: Instant,
@@ -68,8 +77,8 @@ impl Load {
     pub(crate) fn new() -> Self {
         let origin = Instant::now();
         let history = History {
-            latency: UNKNOWN.as_secs_f64(),
-            latency_at: origin,
+            latency: Peak::new(UNKNOWN.as_secs_f64()),
+            slowness: Peak::new(1.0),
             halves: [[0; 2]; 2],
             half_began: origin,
             failures_in_row: 0,
@@ -78,6 +87,7 @@ impl Load {
             origin,
             in_flight: AtomicU32::new(0),
             waiting: AtomicU32::new(0),
+            broken: AtomicU64::new(0),
             unheard: AtomicU32::new(0),
             progress_at: AtomicU64::new(0),
             history: Mutex::new(history),
@@ -98,7 +108,8 @@ impl Load {
     }
 
     /// The answer has begun, or never will.
-    pub(crate) fn settle(&self, took: Duration, verdict: Verdict) {
+    /// `times` is how long it took beside what is usual.
+    pub(crate) fn settle(&self, took: Duration, times: f64, verdict: Verdict) {
         self.waiting.fetch_sub(1, Ordering::Relaxed);
         if matches!(verdict, Verdict::Dropped | Verdict::Late) {
             self.unheard.fetch_add(1, Ordering::Relaxed);
@@ -106,7 +117,12 @@ impl Load {
             self.unheard.store(0, Ordering::Relaxed);
             self.progress_at.store(self.now(), Ordering::Relaxed);
         }
-        self.history().note(took, verdict);
+        self.history().note(took.as_secs_f64(), times, verdict);
+    }
+
+    /// Whether nobody has said before that this connection, or a later one, broke.
+    pub(crate) fn is_first_break(&self, connection: u64) -> bool {
+        self.broken.fetch_max(connection, Ordering::Relaxed) < connection
     }
 
     /// The call was not sent.
@@ -125,7 +141,7 @@ impl Load {
         if silent < STUCK_SOONEST || (silent >= TRIED_AGAIN && self.waiting.load(Ordering::Relaxed) == 0) {
             return false;
         }
-        silent >= STUCK || silent.as_secs_f64() > self.latency() * STUCK_TIMES
+        silent >= STUCK || silent.as_secs_f64() > self.history().latency.get() * STUCK_TIMES
     }
 
     /// Whether it owes answers, and has given none for so long that who gives up waiting does so because of that.
@@ -139,11 +155,9 @@ impl Load {
         if self.owes() { Duration::from_nanos(self.now().saturating_sub(since)) } else { Duration::ZERO }
     }
 
-    /// Peak EWMA: the latency of answers in seconds, up at once and down slowly.
-    ///
-    /// Source: `PeakEwma` of Twitter's Finagle.
-    pub(crate) fn latency(&self) -> f64 {
-        self.history().latency_now(Instant::now())
+    /// How long its answers take, beside what is usual for each method: 1 is usual. Up at once and down slowly.
+    pub(crate) fn slowness(&self) -> f64 {
+        self.history().slowness.get()
     }
 
     /// Calls and failures of about the last 10 s.
@@ -165,6 +179,8 @@ impl Load {
         let mut history = self.history();
         history.halves = [[0; 2]; 2];
         history.failures_in_row = 0;
+        history.latency.forget();
+        history.slowness.forget();
     }
 
     fn owes(&self) -> bool {
@@ -181,42 +197,30 @@ impl Load {
 }
 
 impl History {
-    fn note(&mut self, took: Duration, verdict: Verdict) {
-        let now = Instant::now();
-        let (took, known) = (took.as_secs_f64(), self.latency_now(now));
-        match verdict {
-            // Fast refusals say nothing of how long work takes.
-            Verdict::Overloaded => {}
-            // It would have taken no less.
-            Verdict::Dropped | Verdict::Late => self.latency = known.max(took),
-            // Failures may be fast; they must not attract.
-            Verdict::Failed => self.latency = known.max(took),
-            Verdict::Answered if took > known => self.latency = took,
-            Verdict::Answered => {
-                let fade = fade(now - self.latency_at);
-                self.latency = self.latency * fade + took * (1.0 - fade);
-            }
-        }
-        self.latency_at = now;
+    fn note(&mut self, took: f64, times: f64, verdict: Verdict) {
         self.turn();
         match verdict {
-            Verdict::Dropped | Verdict::Overloaded => {}
-            Verdict::Failed | Verdict::Late => {
-                self.halves[1][0] += 1;
-                self.halves[1][1] += 1;
-                self.failures_in_row = self.failures_in_row.saturating_add(1);
-            }
+            // Fast refusals say nothing of how long work takes.
+            Verdict::Overloaded => return,
             Verdict::Answered => {
+                self.latency.note(took);
+                self.slowness.note(times);
                 self.halves[1][0] += 1;
                 self.failures_in_row = 0;
+                return;
             }
+            Verdict::Failed => {
+                let raised = (self.slowness.get() * FAILURE_TIMES).min(FAILURE_MOST);
+                self.slowness.raise(raised.max(times));
+            }
+            // It would have taken no less.
+            Verdict::Late | Verdict::Broken | Verdict::Dropped => self.slowness.raise(times),
         }
-    }
-
-    /// A latency that nobody confirms fades, so that a replica that was slow once is tried again.
-    fn latency_now(&self, now: Instant) -> f64 {
-        let fade = fade(now.saturating_duration_since(self.latency_at));
-        self.latency * fade + UNKNOWN.as_secs_f64().min(self.latency) * (1.0 - fade)
+        if matches!(verdict, Verdict::Failed | Verdict::Late) {
+            self.halves[1][0] += 1;
+            self.halves[1][1] += 1;
+            self.failures_in_row = self.failures_in_row.saturating_add(1);
+        }
     }
 
     fn turn(&mut self) {
@@ -228,10 +232,6 @@ impl History {
         self.halves = [newer, [0; 2]];
         self.half_began = Instant::now();
     }
-}
-
-fn fade(passed: Duration) -> f64 {
-    (-passed.as_secs_f64() / MEMORY.as_secs_f64()).exp()
 }
 
 fn nanos(duration: Duration) -> u64 {
@@ -246,33 +246,23 @@ mod tests {
 
     fn call(load: &Load, took: Duration, verdict: Verdict) {
         load.begin();
-        load.settle(took, verdict);
+        load.settle(took, took.as_secs_f64() * 1_000.0, verdict);
         load.end();
     }
 
     #[tokio::test(start_paused = true)]
-    async fn latency_rises_at_once_and_falls_slowly() {
+    async fn fast_failures_look_slow_and_waiting_in_vain_too() {
         let load = Load::new();
-        call(&load, 100 * MS, Verdict::Answered);
-        assert!(load.latency() > 0.099);
-        for _ in 0..10 {
-            tokio::time::advance(1_000 * MS).await;
-            call(&load, 10 * MS, Verdict::Answered);
+        call(&load, MS, Verdict::Answered);
+        for expected in [1.9, 3.9, 7.9, 15.9, 19.9, 19.9] {
+            call(&load, MS, Verdict::Failed);
+            assert!(load.slowness() > expected);
         }
-        let after = load.latency();
-        assert!((0.02..0.07).contains(&after), "{after}");
-        tokio::time::advance(60_000 * MS).await;
-        assert!(load.latency() < 0.002);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn fast_failures_look_no_faster_than_what_is_known() {
-        let load = Load::new();
-        call(&load, 100 * MS, Verdict::Answered);
-        call(&load, MS, Verdict::Failed);
-        assert!(load.latency() > 0.099);
+        assert!(load.slowness() <= 20.0);
         call(&load, 2_000 * MS, Verdict::Dropped);
-        assert!(load.latency() > 1.9);
+        assert!(load.slowness() > 1_900.0);
+        load.forgive();
+        assert!(load.slowness() <= 1.0);
     }
 
     #[tokio::test(start_paused = true)]
@@ -300,13 +290,13 @@ mod tests {
         load.begin();
         load.begin();
         tokio::time::advance(400 * MS).await;
-        load.settle(400 * MS, Verdict::Answered);
+        load.settle(400 * MS, 1.0, Verdict::Answered);
         load.end();
         tokio::time::advance(400 * MS).await;
         assert!(!load.is_stuck());
         tokio::time::advance(200 * MS).await;
         assert!(load.is_stuck());
-        load.settle(1_000 * MS, Verdict::Dropped);
+        load.settle(1_000 * MS, 1.0, Verdict::Dropped);
         assert!(!load.is_stuck());
         assert_eq!(load.in_flight(), 1);
     }

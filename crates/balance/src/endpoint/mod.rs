@@ -2,6 +2,7 @@
 
 mod connection;
 mod load;
+mod peak;
 mod standing;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -98,6 +99,16 @@ impl Endpoint {
         })
     }
 
+    /// What it says of this replica that a call over that line got no answer. All calls over a connection that breaks
+    /// break at once; that is one failure, and no reason to leave alone a process that has started again meanwhile.
+    pub(crate) fn blame(&self, line: Line, error: &tower::BoxError) -> Verdict {
+        if is_reset(error.as_ref()) || self.load.is_first_break(line.connection) {
+            Verdict::Failed
+        } else {
+            Verdict::Broken
+        }
+    }
+
     /// Why it can't be asked.
     pub(crate) fn no_connection(&self) -> tower::BoxError {
         let why = self.connection.failure();
@@ -117,4 +128,16 @@ impl Endpoint {
         head.version = http::Version::HTTP_2;
         Ok(http::Request::from_parts(head, Full::new(body)))
     }
+}
+
+/// Whether only this call was ended, and not its connection.
+fn is_reset(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.downcast_ref().is_some_and(h2::Error::is_reset) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use http::uri::{Authority, Scheme, Uri};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 
 use crate::error::Context;
 use crate::{Error, Result, ports};
@@ -53,7 +53,8 @@ pub enum Fault {
 pub struct FaultProxy {
     url: String,
     state: watch::Sender<State>,
-    serving: JoinHandle<()>,
+    // Ends its task when it is dropped.
+    _serving: JoinSet<()>,
 }
 
 /// What holds now.
@@ -71,8 +72,9 @@ impl FaultProxy {
     pub async fn start() -> Result<Self> {
         let (listener, address) = bind_free().await?;
         let (state, watching) = watch::channel(State { fault: Fault::None, target: None });
-        let serving = tokio::spawn(serve(listener, address, watching));
-        Ok(Self { url: format!("http://{address}"), state, serving })
+        let mut serving = JoinSet::new();
+        serving.spawn(serve(listener, address, watching));
+        Ok(Self { url: format!("http://{address}"), state, _serving: serving })
     }
 
     /// Where it listens, as `http://127.0.0.1:PORT`; the same for as long as it lives.
@@ -97,12 +99,6 @@ impl FaultProxy {
     /// What is done to requests from now on.
     pub fn set(&self, fault: Fault) {
         self.state.send_modify(|state| state.fault = fault);
-    }
-}
-
-impl Drop for FaultProxy {
-    fn drop(&mut self) {
-        self.serving.abort();
     }
 }
 

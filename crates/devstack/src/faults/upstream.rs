@@ -10,6 +10,7 @@ use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
+use tokio::task::JoinSet;
 use tonic::Status;
 use tonic::body::Body;
 
@@ -22,13 +23,15 @@ const CONNECT_BOUND: Duration = Duration::from_secs(5);
 /// the replica sees as many as it would without the proxy.
 #[derive(Debug, Default)]
 pub(super) struct Upstream {
-    open: Mutex<Option<Open>>,
+    connections: Mutex<Connections>,
 }
 
-#[derive(Debug)]
-struct Open {
-    target: Arc<Authority>,
-    sender: SendRequest<Incoming>,
+#[derive(Debug, Default)]
+struct Connections {
+    /// The one for new requests, and where it goes.
+    open: Option<(Arc<Authority>, SendRequest<Incoming>)>,
+    /// What drives it, and those before it until their last request is done.
+    driving: JoinSet<()>,
 }
 
 impl Upstream {
@@ -50,25 +53,27 @@ impl Upstream {
     }
 
     async fn sender(&self, target: &Arc<Authority>) -> std::io::Result<SendRequest<Incoming>> {
-        let mut open = self.open.lock().await;
-        if let Some(open) = &*open
-            && open.target == *target
-            && !open.sender.is_closed()
+        let mut connections = self.connections.lock().await;
+        if let Some((there, sender)) = &connections.open
+            && there == target
+            && !sender.is_closed()
         {
-            return Ok(open.sender.clone());
+            return Ok(sender.clone());
         }
-        let sender = tokio::time::timeout(CONNECT_BOUND, connect(target)).await??;
-        *open = Some(Open { target: Arc::clone(target), sender: sender.clone() });
+        while connections.driving.try_join_next().is_some() {}
+        let connecting = connect(target, &mut connections.driving);
+        let sender = tokio::time::timeout(CONNECT_BOUND, connecting).await??;
+        connections.open = Some((Arc::clone(target), sender.clone()));
         Ok(sender)
     }
 }
 
-async fn connect(target: &Authority) -> std::io::Result<SendRequest<Incoming>> {
+async fn connect(target: &Authority, driving: &mut JoinSet<()>) -> std::io::Result<SendRequest<Incoming>> {
     let stream = without_delay(TcpStream::connect(target.as_str()).await?)?;
     let builder = http2::Builder::new(TokioExecutor::new());
     let (sender, driven) = builder.handshake(TokioIo::new(stream)).await.map_err(std::io::Error::other)?;
     // It ends with the last request once nobody has the sender any more.
-    tokio::spawn(async move {
+    driving.spawn(async move {
         if let Err(error) = driven.await {
             tracing::debug!(%error, "a connection of a fault proxy to its target broke");
         }

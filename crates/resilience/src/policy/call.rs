@@ -103,12 +103,13 @@ impl<'a> Call<'a> {
             if failure.is_timeout() && self.deadline.remaining().is_err() {
                 return Err(with_last(failure.into_error(), last));
             }
-            let Some(pause) = self.pause(&failure, number) else { return Err(failure.into_error()) };
+            let Some(pause) = self.pause(&failure, number) else { return Err(told(failure, last)) };
             tracing::debug!(peer = %self.policy.peer, number, ?pause, error = %failure.error(), "tries again");
             if !pause.is_zero() {
                 tokio::time::sleep(pause).await;
             }
-            last = Some(failure);
+            // What went wrong first tells more than that it is still being worked on.
+            last = if failure.is_in_flight() { last.or(Some(failure)) } else { Some(failure) };
             number += 1;
         }
     }
@@ -254,6 +255,15 @@ impl From<Error> for Setback {
 /// Whether the end of a call tells of a peer that is not well. One that sheds load is.
 fn is_against_peer(error: &Error) -> bool {
     error.is_server_fault() && error.reason() != Reason::Overloaded
+}
+
+/// The error of a call that ends with this failure. A later attempt that found its key in flight met an earlier one of the
+/// same call: what became of that is what the caller is to know.
+fn told(failure: Failure, last: Option<Failure>) -> Error {
+    match last {
+        Some(last) if failure.is_in_flight() && !last.had_no_effect() => last.into_error(),
+        _ => failure.into_error(),
+    }
 }
 
 /// The error of a call whose time is up, with what went wrong before.

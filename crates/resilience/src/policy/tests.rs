@@ -46,7 +46,7 @@ async fn what_may_be_tried_again_is_and_nothing_else() {
     use Reason::{IdempotencyInFlight, Internal, NotFound, Overloaded, Unavailable};
     use Safety::{Idempotent, Once};
     type Ends = &'static [Result<u32, Reason>];
-    let cases: [(Safety, Ends, Result<u32, Reason>, u32); 9] = [
+    let cases: [(Safety, Ends, Result<u32, Reason>, u32); 10] = [
         (Once, &[Ok(1)], Ok(1), 1),
         (Once, &[Err(Unavailable), Ok(2)], Err(Unavailable), 1),
         (Once, &[Err(Overloaded), Ok(2)], Ok(2), 2),
@@ -55,6 +55,7 @@ async fn what_may_be_tried_again_is_and_nothing_else() {
         (Idempotent, &[Err(NotFound), Ok(2)], Err(NotFound), 1),
         (Idempotent, &[Err(IdempotencyInFlight), Ok(2)], Err(IdempotencyInFlight), 1),
         (Idempotent, &[Err(Unavailable), Err(IdempotencyInFlight), Ok(3)], Ok(3), 3),
+        (Idempotent, &[Err(Unavailable), Err(IdempotencyInFlight)], Err(Unavailable), 3),
         (Once, &[Err(Overloaded), Err(IdempotencyInFlight)], Err(IdempotencyInFlight), 2),
     ];
     for (safety, ends, expected, attempts) in cases {

@@ -9,6 +9,7 @@ use service::{OnFailure, RequestContext};
 use super::{App, BACKGROUND_BUDGET};
 use crate::domain::{InvalidState, Method, Order, Payment, Status};
 use crate::error::OrderError;
+use crate::grpc::Uncharged;
 use crate::store::Claim;
 
 /// What the owner wants.
@@ -52,8 +53,8 @@ impl App {
     ) -> Result<Answer<Payment>, OrderError> {
         match self.payments.charge(context, order, method).await {
             Ok(payment) => self.settle(order.id, claim, payment).await,
-            Err(error) => {
-                if is_definite(&error) {
+            Err(Uncharged { error, is_certain }) => {
+                if is_certain {
                     let context = RequestContext::internal(BACKGROUND_BUDGET);
                     self.store.release(order.id, claim, context.deadline).await?;
                 }
@@ -99,9 +100,4 @@ impl App {
         self.payments.refund(context, id).await?;
         self.store.refunded(id, context.deadline).await
     }
-}
-
-/// Whether the payment service has said no, as opposed to not having said anything.
-fn is_definite(error: &Error) -> bool {
-    !error.is_server_fault()
 }

@@ -1,5 +1,6 @@
 //! The payment service: charges and refunds.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use balance::{Ask, Upstream};
@@ -24,18 +25,29 @@ pub(crate) struct Payments {
     payment: Upstream,
 }
 
+/// Why an order was not charged, as far as anybody knows.
+#[derive(Debug)]
+pub(crate) struct Uncharged {
+    pub(crate) error: Error,
+    /// Whether it has certainly not been; else it may have been.
+    pub(crate) is_certain: bool,
+}
+
 impl Payments {
     pub(crate) fn new(payment: Upstream) -> Self {
         Self { payment }
     }
 
     /// Charges an order, once whatever happens.
+    ///
+    /// # Errors
+    /// With whether the order is certainly not charged.
     pub(crate) async fn charge(
         &self,
         context: &RequestContext,
         order: &Order,
         method: Method,
-    ) -> Result<Payment, Error> {
+    ) -> Result<Payment, Uncharged> {
         let method = match method {
             Method::Balance => charge_request::Method::Balance(BalanceMethod {}),
             Method::Card { token } => charge_request::Method::Card(CardMethod { token }),
@@ -46,10 +58,23 @@ impl Payments {
             amount: Some(proto::from_money(order.total)),
             method: Some(method),
         };
+        // Attempts that may have reached the service, those that are given up included.
+        let arrived = &AtomicU32::new(0);
         let answered = self.payment.ask(context, message, patiently(), |channel, request| async move {
-            PaymentServiceClient::new(channel).charge(request).await
+            arrived.fetch_add(1, Ordering::Relaxed);
+            let answer = PaymentServiceClient::new(channel).charge(request).await;
+            if answer.as_ref().is_err_and(|status| envelope::was_never_sent(status)) {
+                arrived.fetch_sub(1, Ordering::Relaxed);
+            }
+            answer
         });
-        to_payment(answered.await?.into_inner().payment.ok_or_else(missing)?)
+        let payment =
+            answered.await.and_then(|answer| to_payment(answer.into_inner().payment.ok_or_else(missing)?));
+        payment.map_err(|error| {
+            // A refusal is the payment service's word; without an attempt that reached it, nothing can have happened.
+            let is_certain = !error.is_server_fault() || arrived.load(Ordering::Relaxed) == 0;
+            Uncharged { error, is_certain }
+        })
     }
 
     /// Gives back what was paid for an order, once whatever happens.

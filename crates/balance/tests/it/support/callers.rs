@@ -81,6 +81,32 @@ impl Callers {
     }
 }
 
+impl Callers {
+    /// Calls, so many at once, until `work` is done; gives how many were made, and the errors.
+    pub(crate) async fn calls_during(
+        &self,
+        how: Ask<'_>,
+        at_once: usize,
+        work: impl Future<Output = ()>,
+    ) -> (usize, Vec<Error>) {
+        let is_done = std::cell::Cell::new(false);
+        let calling = async {
+            let (mut made, mut errors) = (0, Vec::new());
+            while !is_done.get() {
+                let (took, failed) = self.calls(how, 10 * at_once, at_once).await;
+                made += took.len();
+                errors.extend(failed);
+            }
+            (made, errors)
+        };
+        let working = async {
+            work.await;
+            is_done.set(true);
+        };
+        tokio::join!(calling, working).0
+    }
+}
+
 impl Drop for Callers {
     fn drop(&mut self) {
         self.stop.cancel();

@@ -10,7 +10,6 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_server::{Health, HealthServer};
@@ -70,8 +69,7 @@ impl Replica {
         }
         let stopping = stop.clone().cancelled_owned();
         let served = runtime.spawn(async move {
-            let incoming =
-                TcpIncoming::from(TcpListener::from_std(listener).unwrap()).with_nodelay(Some(true));
+            let incoming = service::grpc::incoming(TcpListener::from_std(listener).unwrap());
             server.add_service(service).serve_with_incoming_shutdown(incoming, stopping).await.unwrap();
         });
         Self { address, state, stop, served: Some(served), runtime: Some(runtime) }
@@ -127,7 +125,7 @@ fn bind(address: SocketAddr) -> std::net::TcpListener {
             Ok(listener) => return listener,
             Err(error) => assert!(began.elapsed() < Duration::from_secs(10), "{address}: {error}"),
         }
-        std::thread::sleep(Duration::from_millis(1));
+        std::thread::yield_now();
     }
 }
 
