@@ -40,7 +40,7 @@ test-api: build ## Generate requests from the OpenAPI document and check every a
 
 lint: ## Formatting, clippy with warnings as errors, dependency arrows
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --locked -- --deny warnings
+	cargo clippy --workspace --all-targets --test nginx --locked -- --deny warnings
 	cargo xtask tidy
 
 lint-proto: ## Lint the contracts, and refuse what breaks them (fetches buf)

@@ -214,7 +214,7 @@ impl Shop {
     ///
     /// # Errors
     /// When they are wrong or can't be checked: what was measured is void.
-    pub(crate) async fn check_books(&mut self, tally: &Tally) -> anyhow::Result<()> {
+    pub(super) async fn check_books(&mut self, tally: &Tally) -> anyhow::Result<()> {
         self.placed += tally.placed;
         self.uncertain += tally.timed_out + tally.unavailable;
         let found = self.count_right_orders().await?;

@@ -137,8 +137,7 @@ fn recovered(after: &Samples) -> Option<u64> {
         let (good, all) = (figures.good as f64, (figures.good + figures.shed + figures.failed) as f64);
         good >= all * WELL
     };
-    let last_ill =
-        report.seconds.iter().filter(|second| !well(&second.figures)).map(|second| second.second).last();
+    let last_ill = report.seconds.iter().rfind(|second| !well(&second.figures)).map(|second| second.second);
     let last = report.seconds.last()?.second;
     match last_ill {
         None => Some(0),

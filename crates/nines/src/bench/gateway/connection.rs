@@ -7,12 +7,15 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 
 /// A connection to a server. It ends when this is dropped.
 #[derive(Debug)]
 pub(super) struct Connection {
     requests: SendRequest<Empty<Bytes>>,
     authority: String,
+    /// What reads and writes; it ends with this.
+    _driving: JoinSet<()>,
 }
 
 impl Connection {
@@ -25,9 +28,10 @@ impl Connection {
             TcpStream::connect(authority).await.with_context(|| format!("connecting to {authority}"))?;
         stream.set_nodelay(true)?;
         let (requests, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        // Ends with the sender; what broke it, the sender says too.
-        tokio::spawn(connection);
-        Ok(Self { requests, authority: authority.to_owned() })
+        let mut driving = JoinSet::new();
+        // What breaks it, the sender says too.
+        driving.spawn(async move { drop(connection.await) });
+        Ok(Self { requests, authority: authority.to_owned(), _driving: driving })
     }
 
     /// The body of an answer that must be 200.
