@@ -9,8 +9,8 @@ use mongodb::bson::doc;
 use serde_json::json;
 
 const TABLE: &str = include_str!("../../docs/degradation.md");
+/// How long it may take until what is known of a part is forgotten, or until it is back.
 const BOUND: Duration = Duration::from_secs(60);
-/// Longer than a price may be sold after it was last known to hold, and than a cached product is fresh.
 const SKU: &str = "tea";
 const EMAIL: &str = "degradation@example.com";
 const PASSWORD: &str = "correct horse";

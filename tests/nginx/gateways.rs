@@ -69,8 +69,7 @@ impl Shop {
     }
 
     async fn start_again(&self, name: &str) {
-        self.platform.process(name).unwrap().start_again().unwrap();
-        self.platform.wait_until_ready_one(name, READY_WITHIN).await.unwrap();
+        self.platform.start_again(name, READY_WITHIN).await.unwrap();
     }
 }
 

@@ -131,10 +131,16 @@ async fn a_new_replica_begins_with_a_small_part() {
     let mut replicas = three();
     let address = replicas[2].address();
     replicas[2].kill();
+    let slow_start = Duration::from_secs(4);
     let settings = json!({ "strategy": "round_robin", "slow_start_ms": 4_000 });
     let callers = Callers::of(&replicas.each_ref(), settings);
-    // The others are warm.
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    callers.until_all_are_called(&[&replicas[0], &replicas[1]]).await;
+    let connected = Instant::now();
+    until("the others are warm", async || {
+        callers.call(Ask::idempotent()).await.unwrap();
+        connected.elapsed() >= slow_start
+    })
+    .await;
     replicas[2] = Replica::start_on(address, None);
     until("it is called", async || {
         callers.call(Ask::idempotent()).await.unwrap();

@@ -157,23 +157,6 @@ impl Process {
         })
     }
 
-    /// Stops the process from running without ending it (SIGSTOP): the system goes on taking connections for it, and
-    /// nobody answers. Gives `false` when it has ended. Until [`Process::resume`], only SIGKILL ends it.
-    ///
-    /// # Errors
-    /// [`Error::Io`] when the system refuses.
-    pub fn pause(&self) -> Result<bool> {
-        self.running().identity.signal_group(Signal::SIGSTOP)
-    }
-
-    /// Lets a paused process go on (SIGCONT). Gives `false` when it has ended.
-    ///
-    /// # Errors
-    /// As [`Process::pause`].
-    pub fn resume(&self) -> Result<bool> {
-        self.running().identity.signal_group(Signal::SIGCONT)
-    }
-
     /// Starts the process again, as it was started first. Does nothing while it runs.
     ///
     /// # Errors

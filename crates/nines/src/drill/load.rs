@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::traffic::{Mix, Sample, Shoppers};
+use super::traffic::{Kind, Mix, Outcome, Sample, Shoppers};
 use crate::bench::drive::{Load, Pace, Schedule};
 
 /// What a load gave: its samples, and how many requests found no client free to send them.
@@ -15,6 +15,14 @@ pub(super) struct Samples {
     pub(super) start: Instant,
     pub(super) list: Vec<Sample>,
     pub(super) not_sent: u64,
+}
+
+impl Samples {
+    /// How many orders were answered as placed.
+    pub(super) fn placed(&self) -> u64 {
+        let placed = |sample: &&Sample| sample.kind == Kind::Order && sample.outcome == Outcome::Good;
+        self.list.iter().filter(placed).fold(0, |count, _| count + 1)
+    }
 }
 
 /// Requests at this pace for so long, by so many clients at most.

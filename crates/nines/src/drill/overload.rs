@@ -81,12 +81,10 @@ impl Flood {
         let json = serde_json::to_string_pretty(&flooded)?;
         results::write(&out.join("overload-figures.json"), json.as_bytes())?;
         terminal::print(&json, false)?;
-        let all = [best.list.as_slice(), &before.list, &flood.list, &after.list].concat();
-        let placed = |sample: &&Sample| sample.kind == Kind::Order && sample.outcome == Outcome::Good;
-        let placed = u64::try_from(all.iter().filter(placed).count())?;
-        let list = all.into_iter().filter(|sample| sample.due >= before.start).collect();
+        let placed = [&best, &before, &flood, &after].into_iter().map(Samples::placed).sum();
+        let all = [before.list, flood.list, after.list].concat();
         let not_sent = before.not_sent + flood.not_sent + after.not_sent;
-        let shown = Samples { start: before.start, list, not_sent };
+        let shown = Samples { start: before.start, list: all, not_sent };
         stage.close(Report::new("overload", &shown, marks.into_list()), placed, out).await
     }
 }

@@ -11,9 +11,9 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::load::{Samples, load};
-use super::report::{Mark, Report};
+use super::report::Report;
 use super::stage::{Marks, Stage, set};
-use super::traffic::{Kind, Manners, Mix, Outcome};
+use super::traffic::{Manners, Mix};
 use crate::bench::drive::Pace;
 
 /// Order replicas.
@@ -40,6 +40,28 @@ pub(super) struct Steady {
     seconds: u64,
 }
 
+/// A minute, in the middle third of which something is wrong.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct Minute {
+    /// Requests a second.
+    #[arg(long, value_name = "N", default_value_t = 350, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(super) rate: u32,
+    /// For how long, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(15..=3_600))]
+    pub(super) seconds: u64,
+}
+
+impl Minute {
+    /// How long it is well before, ill, and well after.
+    pub(super) fn third(self) -> Duration {
+        Duration::from_secs(self.seconds / 3)
+    }
+
+    fn steady(self) -> Steady {
+        Steady { rate: self.rate, seconds: self.seconds }
+    }
+}
+
 impl Steady {
     async fn load(self, stage: &Stage) -> anyhow::Result<Samples> {
         let pace = Pace::Open { per_second: f64::from(self.rate) };
@@ -63,21 +85,9 @@ impl Steady {
         let (samples, broken) = tokio::join!(loading, breaking(&stage, &over, &mut marks));
         let samples = samples?;
         broken?;
-        finish(name, stage, &samples, marks.into_list(), out).await
+        let report = Report::new(name, &samples, marks.into_list());
+        stage.close(report, samples.placed(), out).await
     }
-}
-
-async fn finish(
-    name: &'static str,
-    stage: Stage,
-    samples: &Samples,
-    marks: Vec<Mark>,
-    out: &Path,
-) -> anyhow::Result<()> {
-    let placed =
-        |sample: &&super::traffic::Sample| sample.kind == Kind::Order && sample.outcome == Outcome::Good;
-    let placed = u64::try_from(samples.list.iter().filter(placed).count())?;
-    stage.close(Report::new(name, samples, marks), placed, out).await
 }
 
 /// Kills one of three order replicas every 10 s, in turn; it is started again 3 s later.
@@ -113,18 +123,13 @@ impl Kill {
 /// Kills the primary of the replica set between a third and two thirds of the time.
 #[derive(Debug, Args)]
 pub(super) struct Election {
-    /// Requests a second.
-    #[arg(long, value_name = "N", default_value_t = 350, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    rate: u32,
-    /// For how long, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(15..=3_600))]
-    seconds: u64,
+    #[command(flatten)]
+    minute: Minute,
 }
 
 impl Election {
     pub(super) async fn run(self, out: &Path, progress: &Progress) -> anyhow::Result<()> {
-        let steady = Steady { rate: self.rate, seconds: self.seconds };
-        let third = Duration::from_secs(self.seconds / 3);
+        let (steady, third) = (self.minute.steady(), self.minute.third());
         let stage = Stage::open(Manners::default(), progress, |_options| {}).await?;
         steady
             .beside("election", stage, out, async |stage, over, marks| {
@@ -169,8 +174,7 @@ impl Restart {
                     let process = platform.process(name)?;
                     marks.add(format!("{name} stops"));
                     process.terminate(BOUND).await?;
-                    process.start_again()?;
-                    platform.wait_until_ready_one(name, BOUND).await?;
+                    platform.start_again(name, BOUND).await?;
                 }
                 Ok(())
             })
@@ -188,12 +192,8 @@ fn two_of_each(options: &mut PlatformOptions) {
 /// What is wrong with one of three order replicas between a third and two thirds of the time.
 #[derive(Debug, Args)]
 pub(super) struct Faulty {
-    /// Requests a second.
-    #[arg(long, value_name = "N", default_value_t = 350, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    rate: u32,
-    /// For how long, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(15..=3_600))]
-    seconds: u64,
+    #[command(flatten)]
+    minute: Minute,
 }
 
 /// Answers in 2 s.
@@ -219,7 +219,7 @@ impl Faulty {
         out: &Path,
         progress: &Progress,
     ) -> anyhow::Result<()> {
-        let steady = Steady { rate: self.rate, seconds: self.seconds };
+        let (steady, third) = (self.minute.steady(), self.minute.third());
         let mut proxies = Vec::new();
         for _ in 0..REPLICAS {
             proxies.push(Arc::new(FaultProxy::start().await?));
@@ -234,7 +234,6 @@ impl Faulty {
         for (number, proxy) in proxies.iter().enumerate() {
             proxy.set_target(&pointing.platform().grpc_url(&format!("order-{}", number + 1))?)?;
         }
-        let third = Duration::from_secs(self.seconds / 3);
         steady
             .beside(name, pointing, out, async |_stage, over, marks| {
                 if over.run_until_cancelled(sleep(third)).await.is_some() {

@@ -10,9 +10,10 @@ use serde::Serialize;
 use tokio::time::sleep;
 
 use super::load::load;
+use super::replicas::Minute;
 use super::report::{Figures, Report};
 use super::stage::{Marks, Stage, set};
-use super::traffic::{Kind, Manners, Mix, Outcome, Sample};
+use super::traffic::{Kind, Manners, Mix};
 use crate::bench::drive::Pace;
 use crate::bench::results;
 use crate::terminal;
@@ -25,12 +26,8 @@ const OPENS_WITHIN: Duration = Duration::from_secs(3);
 /// The risk service answers in 2 s between a third and two thirds of the time.
 #[derive(Debug, Args)]
 pub(super) struct SlowRisk {
-    /// Requests a second.
-    #[arg(long, value_name = "N", default_value_t = 350, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    rate: u32,
-    /// For how long, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(15..=3_600))]
-    seconds: u64,
+    #[command(flatten)]
+    minute: Minute,
 }
 
 /// Orders by what the risk service did when they were due.
@@ -56,7 +53,7 @@ impl SlowRisk {
         });
         let stage = stage.await?;
         proxy.set_target(&stage.platform().grpc_url("risk")?)?;
-        let third = Duration::from_secs(self.seconds / 3);
+        let third = self.minute.third();
         let mut marks = Marks::new();
         let breaking = async {
             sleep(third).await;
@@ -68,8 +65,9 @@ impl SlowRisk {
             marks.add("risk well");
             (slow, marks.elapsed(), marks.into_list())
         };
-        let pace = Pace::Open { per_second: f64::from(self.rate) };
-        let loading = load(&stage.shoppers, Mix::SHOP, pace, CLIENTS, Duration::from_secs(self.seconds));
+        let pace = Pace::Open { per_second: f64::from(self.minute.rate) };
+        let loading =
+            load(&stage.shoppers, Mix::SHOP, pace, CLIENTS, Duration::from_secs(self.minute.seconds));
         let (samples, (slow, well, marks)) = tokio::join!(loading, breaking);
         let samples = samples?;
         let orders = |from: Duration, to: Duration| {
@@ -90,8 +88,6 @@ impl SlowRisk {
         let json = serde_json::to_string_pretty(&told)?;
         results::write(&out.join("risk-orders.json"), json.as_bytes())?;
         terminal::print(&json, false)?;
-        let placed = |sample: &&Sample| sample.kind == Kind::Order && sample.outcome == Outcome::Good;
-        let placed = u64::try_from(samples.list.iter().filter(placed).count())?;
-        stage.close(Report::new("risk", &samples, marks), placed, out).await
+        stage.close(Report::new("risk", &samples, marks), samples.placed(), out).await
     }
 }
