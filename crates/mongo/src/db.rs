@@ -18,6 +18,8 @@ use crate::{Error, MongoConfig};
 pub struct Db {
     pub(crate) client: Client,
     pub(crate) database: Database,
+    /// What the server knows our connections by.
+    pub(crate) app_name: String,
     pub(crate) tasks: Tasks,
     write_concern_timeout: Duration,
 }
@@ -46,7 +48,7 @@ impl Db {
     pub async fn connect(config: &MongoConfig, tasks: &Tasks) -> Result<Self, Error> {
         let mut options = ClientOptions::parse(config.uri.expose_secret()).await?;
         let ms = |value| Some(Duration::from_millis(value));
-        options.app_name.get_or_insert_with(|| "fournines".to_owned());
+        let app_name = options.app_name.get_or_insert_with(|| "fournines".to_owned()).clone();
         options.max_pool_size = Some(config.max_pool_size);
         options.min_pool_size = Some(config.min_pool_size);
         options.max_connecting = Some(config.max_connecting);
@@ -61,6 +63,7 @@ impl Db {
         Ok(Self {
             client,
             database,
+            app_name,
             tasks: tasks.clone(),
             write_concern_timeout: config.write_concern_timeout(),
         })

@@ -49,6 +49,16 @@ impl ScopedKey {
         Ok(Self { id, fingerprint: fingerprint(request)? })
     }
 
+    /// What it is kept under.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Of the request that it was sent with.
+    pub fn fingerprint(&self) -> &Fingerprint {
+        &self.fingerprint
+    }
+
     /// The parts, for work that is written down to be finished later.
     pub fn to_parts(&self) -> (String, Binary) {
         (self.id.clone(), to_binary(self.fingerprint))

@@ -1,6 +1,7 @@
 //! MongoDB as Fournines uses it: concern policies by name, every call bounded by the caller's deadline, transactions
 //! that outlive a dropped request, idempotency records, versioned migrations and leases.
 
+mod abandoned;
 mod config;
 mod convert;
 mod cut;

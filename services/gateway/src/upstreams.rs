@@ -20,8 +20,9 @@ use tonic::Response;
 
 use crate::config::UpstreamsConfig;
 
-/// The longest deadline of a request.
-const WHOLE_DEADLINE: Duration = Duration::from_secs(60);
+/// How long one attempt to pay may take, behind which a card provider may be: half of its usual deadline, so that a replica
+/// that never answers leaves time for another.
+const PAYMENT_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// The replicas of each service.
 #[derive(Debug)]
@@ -111,8 +112,10 @@ calls! {
         get_order(order::GetOrderRequest) -> order::GetOrderResponse, Ask::read();
         list_orders(order::ListOrdersRequest) -> order::ListOrdersResponse, Ask::read();
         list_order_payments(order::ListOrderPaymentsRequest) -> order::ListOrderPaymentsResponse, Ask::read();
-        cancel_order(order::CancelOrderRequest) -> order::CancelOrderResponse, awaiting_provider();
-        pay_order(order::PayOrderRequest) -> order::PayOrderResponse, awaiting_provider();
+        // With an idempotency key; a second attempt waits for the first one, or takes over from it.
+        cancel_order(order::CancelOrderRequest) -> order::CancelOrderResponse, Ask::idempotent();
+        pay_order(order::PayOrderRequest) -> order::PayOrderResponse,
+            Ask::idempotent().attempt_timeout(PAYMENT_TIMEOUT);
     }
     payment: AccountServiceClient {
         get_balance(payment::GetBalanceRequest) -> payment::GetBalanceResponse, Ask::read();
@@ -146,10 +149,4 @@ impl Services {
             |channel, request| async move { OrderServiceClient::new(channel).place_order(request).await };
         Box::pin(self.upstreams.order.ask(&self.context, order, how, send)).await
     }
-}
-
-/// With an idempotency key, and in one attempt as long as it may take: a second one beside it would only find the key in
-/// use.
-fn awaiting_provider() -> Ask<'static> {
-    Ask::idempotent().attempt_timeout(WHOLE_DEADLINE)
 }

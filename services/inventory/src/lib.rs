@@ -34,6 +34,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 /// Serves on a bound port until the shell drains.
 pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> anyhow::Result<()> {
     let db = mongo::Db::connect(&config.mongo, &shell.tasks).await?;
+    db.end_abandoned_transactions();
     mongo::migration::watch(shell, &db, store::migrations());
     let outbox = Outbox::new(&db, "inventory", &config.outbox);
     outbox.relay(&config.kafka, &shell.tasks);

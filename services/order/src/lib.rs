@@ -44,6 +44,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 /// Serves on a bound port until the shell drains.
 pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> anyhow::Result<()> {
     let db = mongo::Db::connect(&config.mongo, &shell.tasks).await?;
+    db.end_abandoned_transactions();
     mongo::migration::watch(shell, &db, store::migrations());
     let inventory = Upstream::start("inventory", &config.upstreams.inventory, &shell.tasks);
     let catalogue = Catalogue::new(inventory, config.orders.price_cache());

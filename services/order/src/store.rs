@@ -24,7 +24,7 @@ use crate::domain::{Order, Status};
 pub(crate) use batch::{Cause, Committed, Placement, Release, Work};
 use document::{OrderDocument, PaymentDocument};
 pub(crate) use keys::PlacedBy;
-pub(crate) use payments::{Claim, FollowUp};
+pub(crate) use payments::{Claim, Claimed, FollowUp};
 pub(crate) use schema::migrations;
 
 const ORDERS: &str = "orders";

@@ -47,6 +47,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> anyhow::Result<()> {
     config.check()?;
     let db = Db::connect(&config.mongo, &shell.tasks).await?;
+    db.end_abandoned_transactions();
     mongo::migration::watch(shell, &db, store::migrations());
     let outbox = Outbox::new(&db, "payment", &config.outbox);
     outbox.relay(&config.kafka, &shell.tasks);

@@ -47,6 +47,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 /// When the page key can't be read, or the server fails.
 pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> anyhow::Result<()> {
     let db = Db::connect(&config.mongo, &shell.tasks).await?;
+    db.end_abandoned_transactions();
     mongo::migration::watch(shell, &db, store::migrations());
     let statements = Statements::new(&db);
     let reader = Reader::new(config.statements.currency);

@@ -42,6 +42,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> anyhow::Result<()> {
     let bootstrap = config.bootstrap.as_ref().map(Bootstrap::from_config).transpose()?;
     let db = mongo::Db::connect(&config.mongo, &shell.tasks).await?;
+    db.end_abandoned_transactions();
     mongo::migration::watch(shell, &db, store::MIGRATIONS);
     let app = Arc::new(App {
         users: Users::new(&db),

@@ -9,7 +9,7 @@ use futures::FutureExt as _;
 use mongo::{Abort, Db, Error, Policy, TransactError};
 use mongodb::bson::{Document, doc};
 use service::Deadline;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, oneshot};
 
 use crate::{connect, soon};
 
@@ -160,4 +160,58 @@ async fn a_dropped_request_does_not_cut_the_commit_off() {
         }
     };
     soon().bound(committed).await.unwrap();
+}
+
+/// As a killed process leaves it: its writes are not committed, its session is not ended, nobody goes on with it.
+#[tokio::test]
+async fn what_a_dead_process_has_locked_is_free_again_in_seconds() {
+    let (db, name) = named("tx_abandoned").await;
+    let things = db.collection::<Document>(Policy::Ledger, "things");
+    let (locked, is_locked) = oneshot::channel();
+    let (freed, is_freed) = oneshot::channel();
+    let mut once = Some((locked, is_freed));
+    let holding = things.clone();
+    let dead = db.transact::<(), (), _>(Deadline::after(Duration::from_secs(600)), move |session| {
+        let (things, once) = (holding.clone(), once.take());
+        async move {
+            // What goes on after all learns that it was ended, and would begin anew.
+            let Some((locked, is_freed)) = once else { return Err(Abort::Refused(())) };
+            things
+                .update_one(doc! { "_id": "first" }, doc! { "$set": { "by": "dead" } })
+                .session(&mut *session)
+                .await?;
+            locked.send(()).unwrap();
+            is_freed.await.unwrap();
+            things
+                .update_one(doc! { "_id": "first" }, doc! { "$set": { "by": "dead" } })
+                .session(session)
+                .await?;
+            Ok(())
+        }
+        .boxed()
+    });
+    let other = async {
+        is_locked.await.unwrap();
+        let watching = connect(&name, &format!("&appName={name}")).await;
+        watching.end_abandoned_transactions();
+        let things = watching.collection::<Document>(Policy::Ledger, "things");
+        let changed =
+            watching.transact::<(), (), _>(Deadline::after(Duration::from_secs(20)), move |session| {
+                let things = things.clone();
+                async move {
+                    let change = doc! { "$set": { "by": "living" } };
+                    things.update_one(doc! { "_id": "first" }, change).session(session).await?;
+                    Ok(())
+                }
+                .boxed()
+            });
+        let changed = changed.await;
+        freed.send(()).unwrap();
+        changed
+    };
+    let (dead, other) = futures::join!(dead, other);
+    other.unwrap();
+    assert!(matches!(dead, Err(TransactError::Refused(()))));
+    let left = things.find_one(doc! { "_id": "first" }).await.unwrap().unwrap();
+    assert_eq!(left.get_str("by").unwrap(), "living");
 }

@@ -14,10 +14,11 @@ use service::{Deadline, OnFailure, Tasks};
 use stock::{Shortage, StockRefusal};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::domain::{BatchId, Demand, LaneLimits, Lines, Order, Refused, Scheduler, Shortages, Step};
 use crate::error::OrderError;
-use crate::store::{Cause, Committed, Placement, Store, Work};
+use crate::store::{Cause, Committed, PlacedBy, Placement, Store, Work};
 
 /// How often counters that are known to be short are looked at again.
 const LOOK_PERIOD: Duration = Duration::from_millis(250);
@@ -40,7 +41,7 @@ pub(crate) struct CommitLanes {
 struct State {
     scheduler: Scheduler<Entry>,
     /// What is lined up or being committed; a twin of it does not get in.
-    under_way: HashMap<Claim, Option<Fingerprint>>,
+    under_way: HashMap<Claim, UnderWay>,
     shortages: Shortages,
 }
 
@@ -57,6 +58,28 @@ enum Claim {
     /// The id of the key.
     Cancellation(String),
     Ending(OrderId),
+}
+
+/// What holds a claim.
+#[derive(Debug, Clone)]
+struct UnderWay {
+    /// Of its idempotency key, if it came with one.
+    keyed: Option<Keyed>,
+    /// Cancelled when it holds the claim no more.
+    ended: CancellationToken,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Keyed {
+    fingerprint: Fingerprint,
+    request_id: String,
+}
+
+/// Why work does not get in.
+enum NotAdmitted {
+    Refused(OrderError),
+    /// An earlier attempt of the same request is under way, until this is cancelled.
+    Overtaking(CancellationToken, Entry),
 }
 
 impl CommitLanes {
@@ -88,14 +111,25 @@ impl CommitLanes {
     }
 
     /// Lines work up, and waits until it is committed or refused. Work that has started is brought to its end when its
-    /// request is dropped; work that has not is left out.
+    /// request is dropped; work that has not is left out. A request that is sent once more, because the way to its first
+    /// attempt was lost, waits for that one and is given its answer.
     ///
     /// # Errors
     /// `OVERLOADED` at once when too much is waiting or its turn would come too late; `IDEMPOTENCY_IN_FLIGHT` while
     /// a twin is under way; `DEADLINE_EXCEEDED`; and what the rules say.
     pub(crate) async fn commit(&self, work: Work, deadline: Deadline) -> Result<Answer<Order>, OrderError> {
         let (reply, outcome) = oneshot::channel();
-        self.admit(Entry { work: Arc::new(work), deadline, reply })?;
+        let mut entry = Entry { work: Arc::new(work), deadline, reply };
+        loop {
+            entry = match self.admit(entry) {
+                Ok(()) => break,
+                Err(NotAdmitted::Refused(error)) => return Err(error),
+                Err(NotAdmitted::Overtaking(ended, entry)) => {
+                    deadline.bound(ended.cancelled()).await.map_err(mongo::Error::from)?;
+                    entry
+                }
+            };
+        }
         self.start_batches();
         outcome.await.unwrap_or_else(|_dropped| Err(Error::internal("a batch panicked").into()))
     }
@@ -120,26 +154,27 @@ impl CommitLanes {
         Ok(())
     }
 
-    fn admit(&self, entry: Entry) -> Result<(), OrderError> {
+    fn admit(&self, entry: Entry) -> Result<(), NotAdmitted> {
         let claims = claims(&entry.work);
         let skus: Vec<_> = entry.work.skus().cloned().collect();
         let bytes = ORDER_BYTES + LINE_BYTES * skus.len();
         let reserved = matches!(*entry.work, Work::Release(_));
         let demand = Demand { skus, bytes, deadline: entry.deadline.instant(), reserved };
         let mut state = self.state();
-        for (claim, fingerprint) in &claims {
+        for (claim, keyed) in &claims {
             if let Some(twin) = state.under_way.get(claim) {
-                let same = twin == fingerprint;
-                return Err(if same { Conflict::InFlight.into() } else { idempotency::key_reused().into() });
+                return Err(twin.stands_in_the_way(keyed.as_ref(), entry));
             }
         }
         match state.scheduler.admit(demand, entry, Instant::now()) {
             Ok(()) => {
-                state.under_way.extend(claims);
+                let ended = CancellationToken::new();
+                let under_way = |keyed| UnderWay { keyed, ended: ended.clone() };
+                state.under_way.extend(claims.into_iter().map(|(claim, keyed)| (claim, under_way(keyed))));
                 metrics::gauge!("order_lanes_waiting").set(count(state.scheduler.waiting()));
                 Ok(())
             }
-            Err((refused, _)) => Err(overloaded(refused)),
+            Err((refused, _)) => Err(NotAdmitted::Refused(overloaded(refused))),
         }
     }
 
@@ -171,10 +206,24 @@ impl CommitLanes {
     }
 }
 
+impl UnderWay {
+    fn stands_in_the_way(&self, of: Option<&Keyed>, entry: Entry) -> NotAdmitted {
+        match (&self.keyed, of) {
+            (Some(keyed), Some(of)) if keyed == of => NotAdmitted::Overtaking(self.ended.clone(), entry),
+            (Some(keyed), Some(of)) if keyed.fingerprint != of.fingerprint => {
+                NotAdmitted::Refused(idempotency::key_reused().into())
+            }
+            _ => NotAdmitted::Refused(Conflict::InFlight.into()),
+        }
+    }
+}
+
 impl State {
     fn withdraw(&mut self, work: &Work) {
         for (claim, _) in claims(work) {
-            self.under_way.remove(&claim);
+            if let Some(under_way) = self.under_way.remove(&claim) {
+                under_way.ended.cancel();
+            }
         }
     }
 
@@ -256,19 +305,20 @@ fn works(entries: &[Entry]) -> Arc<[Arc<Work>]> {
     entries.iter().map(|entry| Arc::clone(&entry.work)).collect()
 }
 
-fn claims(work: &Work) -> Vec<(Claim, Option<Fingerprint>)> {
+fn claims(work: &Work) -> Vec<(Claim, Option<Keyed>)> {
     match work {
         Work::Place(Placement { placed_by, .. }) => {
             let claim = Claim::Placement(placed_by.user_id, placed_by.key.clone());
-            vec![(claim, Some(placed_by.fingerprint))]
+            let PlacedBy { fingerprint, request_id, .. } = placed_by;
+            vec![(claim, Some(Keyed { fingerprint: *fingerprint, request_id: request_id.clone() }))]
         }
         Work::Release(release) => {
-            let ending = (Claim::Ending(release.order.id), None);
+            let ending = Claim::Ending(release.order.id);
             match &release.cause {
-                Cause::Expired | Cause::RiskRejected => vec![ending],
-                Cause::Cancelled { key, .. } => {
-                    let (id, fingerprint) = key.to_parts();
-                    vec![ending, (Claim::Cancellation(id), fingerprint.bytes.try_into().ok())]
+                Cause::Expired | Cause::RiskRejected => vec![(ending, None)],
+                Cause::Cancelled { key, request_id } => {
+                    let keyed = Keyed { fingerprint: *key.fingerprint(), request_id: request_id.clone() };
+                    vec![(Claim::Cancellation(key.id().to_owned()), Some(keyed)), (ending, None)]
                 }
             }
         }

@@ -10,7 +10,7 @@ use super::{App, BACKGROUND_BUDGET};
 use crate::domain::{InvalidState, Method, Order, Payment, Status};
 use crate::error::OrderError;
 use crate::grpc::Uncharged;
-use crate::store::Claim;
+use crate::store::{Claim, Claimed};
 
 /// What the owner wants.
 #[derive(Debug)]
@@ -35,11 +35,20 @@ impl App {
         if let Some(answer) = self.store.paid_earlier(&key, context.deadline).await? {
             return Ok(answer);
         }
-        let claim = Claim { key, request_id: context.request_id.clone() };
-        let order = self.store.claim(order.id, &claim, self.config.payment_lease(), context.deadline).await?;
+        let claim = Claim::new(key, context.request_id.clone());
+        let lease = self.config.payment_lease();
+        let claimed = match self.store.claim(order.id, &claim, lease, context.deadline).await {
+            Ok(claimed) => claimed,
+            // An earlier attempt with this key may have paid it since.
+            Err(error @ OrderError::InvalidState(_)) => {
+                let earlier = self.store.paid_earlier(&claim.key, context.deadline).await?;
+                return earlier.ok_or(error);
+            }
+            Err(error) => return Err(error),
+        };
         // From here on the request may be dropped: what was begun is brought to its end.
         let (app, context) = (self.clone(), context.clone());
-        let work = async move { app.charge(&context, &order, &claim, request.method).await };
+        let work = async move { app.charge(&context, &claimed, &claim, request.method).await };
         let panicked = || Error::internal("a payment panicked").into();
         self.tasks.run_to_end(work).await.unwrap_or_else(|| Err(panicked()))
     }
@@ -47,14 +56,15 @@ impl App {
     async fn charge(
         &self,
         context: &RequestContext,
-        order: &Order,
+        Claimed { order, overtakes }: &Claimed,
         claim: &Claim,
         method: Method,
     ) -> Result<Answer<Payment>, OrderError> {
         match self.payments.charge(context, order, method).await {
             Ok(payment) => self.settle(order.id, claim, payment).await,
             Err(Uncharged { error, is_certain }) => {
-                if is_certain {
+                // What was overtaken may still be charging, whatever became of this attempt: the follow-up looks later.
+                if is_certain && !overtakes {
                     let context = RequestContext::internal(BACKGROUND_BUDGET);
                     self.store.release(order.id, claim, context.deadline).await?;
                 }

@@ -9,6 +9,7 @@ use mongodb::bson::{Binary, DateTime, Uuid};
 use serde::{Deserialize, Serialize};
 
 use super::keys::PlacedBy;
+use super::payments::Claim;
 use crate::domain::{Line, MethodName, Order, Payment, PaymentStatus, Risk, RiskSource, Status, Verdict};
 
 /// An order, and what is known about the request that placed it.
@@ -75,6 +76,7 @@ struct RiskDocument {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct AttemptDocument {
+    pub(super) id: Uuid,
     key: String,
     fingerprint: Binary,
     pub(super) request_id: String,
@@ -112,9 +114,9 @@ fn method_name(method: MethodName) -> &'static str {
 }
 
 impl AttemptDocument {
-    pub(super) fn new(key: &ScopedKey, request_id: &str) -> Self {
-        let (key, fingerprint) = key.to_parts();
-        Self { key, fingerprint, request_id: request_id.to_owned() }
+    pub(super) fn new(claim: &Claim) -> Self {
+        let (key, fingerprint) = claim.key.to_parts();
+        Self { id: claim.id, key, fingerprint, request_id: claim.request_id.clone() }
     }
 
     pub(super) fn key(&self) -> Result<ScopedKey, ConvertError> {

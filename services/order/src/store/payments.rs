@@ -5,9 +5,9 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use ids::OrderId;
 use jiff::Timestamp;
-use mongo::idempotency::{Answer, Conflict, ScopedKey};
-use mongo::{bounded, to_bson_time, to_bson_uuid};
-use mongodb::bson::{DateTime, Document, doc};
+use mongo::idempotency::{Answer, Conflict, KeyedAnswer, ScopedKey};
+use mongo::{bounded, duplicate_key_index, to_bson_time, to_bson_uuid};
+use mongodb::bson::{DateTime, Document, Uuid, doc};
 use mongodb::options::ReturnDocument;
 use service::Deadline;
 
@@ -18,11 +18,26 @@ use crate::domain::{InvalidState, Order, Payment, Status};
 use crate::error::OrderError;
 use crate::events;
 
-/// Who pays: the request that has the order to itself.
+/// Who pays: the attempt that has the order to itself.
 #[derive(Debug, Clone)]
 pub(crate) struct Claim {
+    pub(crate) id: Uuid,
     pub(crate) key: ScopedKey,
     pub(crate) request_id: String,
+}
+
+/// An order that was claimed.
+#[derive(Debug)]
+pub(crate) struct Claimed {
+    pub(crate) order: Order,
+    /// It was taken from an attempt of the same request, which may still be at work: nobody knows.
+    pub(crate) overtakes: bool,
+}
+
+impl Claim {
+    pub(crate) fn new(key: ScopedKey, request_id: String) -> Self {
+        Self { id: Uuid::new(), key, request_id }
+    }
 }
 
 /// Something about an order that has been left unfinished.
@@ -49,33 +64,42 @@ impl Store {
         Ok(Some(Answer { value, replay_of }))
     }
 
-    /// Takes an unpaid order for one attempt to pay it, for as long as `lease`.
+    /// Takes an unpaid order for one attempt to pay it, for as long as `lease`. A request whose first attempt was cut off
+    /// takes the order from that one.
     pub(crate) async fn claim(
         &self,
         id: OrderId,
         claim: &Claim,
         lease: Duration,
         deadline: Deadline,
-    ) -> Result<Order, OrderError> {
+    ) -> Result<Claimed, OrderError> {
         let now = ids::now();
-        let attempt = AttemptDocument::new(&claim.key, &claim.request_id);
+        let attempt = AttemptDocument::new(claim);
         let attempt = mongodb::bson::serialize_to_bson(&attempt)
             .map_err(|error| mongo::Error::from(mongodb::error::Error::from(error)))?;
         let filter = doc! {
             "_id": to_bson_uuid(id.as_uuid()),
             "status": Status::PendingPayment.name(),
             "expiresAt": { "$gt": to_bson_time(now) },
-            "$or": [{ "payment": { "$exists": false } }, { "followUpAt": { "$lte": to_bson_time(now) } }],
+            "$or": [
+                { "payment": { "$exists": false } },
+                { "followUpAt": { "$lte": to_bson_time(now) } },
+                same_request(claim),
+            ],
         };
         let update = doc! { "$set": { "payment": attempt, "followUpAt": after(now, lease) } };
         let claimed = bounded(deadline, |left| {
             self.orders
                 .find_one_and_update(filter, update)
-                .return_document(ReturnDocument::After)
+                .return_document(ReturnDocument::Before)
                 .max_time(left)
         });
         match claimed.await? {
-            Some(document) => Ok(Order::try_from(document).map_err(mongo::Error::from)?),
+            Some(document) => {
+                let before = document.payment.as_ref();
+                let overtakes = before.is_some_and(|before| before.request_id == claim.request_id);
+                Ok(Claimed { order: Order::try_from(document).map_err(mongo::Error::from)?, overtakes })
+            }
             None => Err(self.why_not_claimed(id, claim, deadline).await?),
         }
     }
@@ -110,7 +134,7 @@ impl Store {
         claim: &Claim,
         deadline: Deadline,
     ) -> Result<(), OrderError> {
-        let filter = doc! { "_id": to_bson_uuid(id.as_uuid()), "payment.requestId": &claim.request_id };
+        let filter = doc! { "_id": to_bson_uuid(id.as_uuid()), "payment.id": claim.id };
         let update = doc! { "$unset": { "payment": "", "followUpAt": "" } };
         bounded(deadline, |_| self.orders.update_one(filter, update)).await?;
         Ok(())
@@ -133,7 +157,14 @@ impl Store {
         let transaction = self.db.transact(deadline, move |session| {
             let (store, claim, answer) = (store.clone(), claim.clone(), answer.clone());
             async move {
-                store.payments.record(session, &claim.key, &claim.request_id, &answer).await?;
+                let answer = KeyedAnswer { key: claim.key, request_id: claim.request_id, answer };
+                // A twin that writes the same at this moment is waited for.
+                match store.payments.record_all(session, &[answer]).await {
+                    Err(error) if duplicate_key_index(&error).is_some() => {
+                        return Err(mongo::Abort::Refused(Conflict::Finished.into()));
+                    }
+                    written => written?,
+                }
                 let before = Order::try_from(store.in_session(session, id).await?).map_err(refused)?;
                 let paid = before.clone().pay(at).map_err(|error| mongo::Abort::Refused(error.into()))?;
                 let set = doc! { "paidAt": paid.paid_at.map(to_bson_time) };
@@ -178,11 +209,25 @@ impl Store {
         let Some(document) = found.await? else { return Ok(None) };
         let refund_due = document.refund_due == Some(true);
         let attempt = document.payment.as_ref().map(|attempt| {
-            Ok::<_, mongo::Error>(Claim { key: attempt.key()?, request_id: attempt.request_id.clone() })
+            Ok::<_, mongo::Error>(Claim {
+                id: attempt.id,
+                key: attempt.key()?,
+                request_id: attempt.request_id.clone(),
+            })
         });
         let attempt = attempt.transpose()?;
         let order = Order::try_from(document).map_err(mongo::Error::from)?;
         Ok(Some(FollowUp { order, attempt, refund_due }))
+    }
+}
+
+/// Matches an attempt of the same request to pay with the same key.
+fn same_request(claim: &Claim) -> Document {
+    let (key, fingerprint) = claim.key.to_parts();
+    doc! {
+        "payment.key": key,
+        "payment.fingerprint": fingerprint,
+        "payment.requestId": &claim.request_id,
     }
 }
 

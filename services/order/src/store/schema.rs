@@ -68,9 +68,10 @@ fn order_schema() -> Document {
     };
     let attempt = doc! {
         "bsonType": "object",
-        "required": ["key", "fingerprint", "requestId"],
+        "required": ["id", "key", "fingerprint", "requestId"],
         "additionalProperties": false,
         "properties": {
+            "id": { "bsonType": "binData" },
             "key": { "bsonType": "string" },
             "fingerprint": { "bsonType": "binData" },
             "requestId": { "bsonType": "string" },

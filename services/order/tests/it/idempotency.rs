@@ -37,6 +37,55 @@ async fn a_twin_of_what_is_in_the_lanes_is_told_to_wait() {
     world.finish().await;
 }
 
+/// As a gateway that loses its connection, or a proxy that loses its gateway, sends a request once more.
+#[tokio::test]
+async fn a_request_that_is_sent_once_more_waits_for_its_first_attempt() {
+    let world = World::start("once_more", 1, &[("hot", 10)]).await;
+    let [running, waiting] = [(); 2].map(|()| world.buyer(0).with_one_request());
+    let point = FailPoint::hold(&world).await;
+    let one = running.clone();
+    let first = world.begin(async move { one.place("running", &[("hot", 1)]).await });
+    point.hit(1).await;
+    let two = waiting.clone();
+    // The first attempt of this one is cut off before its turn.
+    let cut_off = two.place("waiting", &[("hot", 1)]);
+    assert!(tokio::time::timeout(Duration::from_millis(200), cut_off).await.is_err());
+    world.until("it has lined up", async || world.waiting() == 1.0).await;
+    let again = [(running.clone(), "running"), (waiting.clone(), "waiting")]
+        .map(|(buyer, key)| world.begin(async move { buyer.place(key, &[("hot", 1)]).await }));
+    // Another request with the same key is told at once, so those before it have been taken in.
+    assert_eq!(reason(world.buyer(0).place("running", &[("hot", 1)]).await), Reason::IdempotencyInFlight);
+    point.off().await;
+    let first = first.await.unwrap();
+    let [running, waiting] = again;
+    let (running, waiting) = (running.await.unwrap(), waiting.await.unwrap());
+    assert_eq!((running.id, running.replay_of), (first.id, Some(first.request_id)));
+    world.assert_placed_once([("waiting", &waiting)]).await;
+    assert_eq!(world.available("hot").await, 8);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_cancellation_that_is_sent_once_more_waits_for_its_first_attempt() {
+    let world = World::start("cancel_more", 1, &[("hot", 10)]).await;
+    let buyer = world.buyer(0).with_one_request();
+    let order = buyer.place("place", &[("hot", 1)]).await.unwrap().id;
+    let point = FailPoint::hold(&world).await;
+    let holder = world.buyer(0);
+    let holder = world.begin(async move { holder.place("holder", &[("hot", 1)]).await });
+    point.hit(1).await;
+    let one = buyer.clone();
+    let first = world.line_up(0, async move { one.cancel("key", order).await }).await;
+    let again = world.begin(async move { buyer.cancel("key", order).await });
+    assert_eq!(reason(world.buyer(0).cancel("key", order).await), Reason::IdempotencyInFlight);
+    point.off().await;
+    let (first, again) = (first.await.unwrap(), again.await.unwrap());
+    assert_eq!((again.status, again.replay_of), (OrderStatus::Cancelled, Some(first.request_id)));
+    holder.await.unwrap();
+    assert_eq!(world.available("hot").await, 9);
+    world.finish().await;
+}
+
 #[tokio::test]
 async fn twins_on_two_replicas_at_once_place_one_order() {
     let world = World::start("twins", 2, &[("hot", 100)]).await;

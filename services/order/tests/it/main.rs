@@ -11,6 +11,7 @@ mod idempotency;
 mod meters;
 mod overload;
 mod payment_service;
+mod payments;
 mod prices;
 mod refusals;
 mod replicas;

@@ -1,7 +1,9 @@
-//! Stands in for the payment service: every charge is captured, when it is let to.
+//! Stands in for the payment service: every charge is captured or refused, when it is let to, and an order once.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use envelope::{Error, Reason};
 use ids::{OrderId, PaymentId};
 use proto::payment::v1::payment_service_server::{PaymentService, PaymentServiceServer};
 use proto::payment::v1::{
@@ -25,7 +27,11 @@ pub(crate) struct FakePayment {
 
 #[derive(Default)]
 pub(crate) struct State {
+    /// Every attempt to charge.
     pub(crate) charged: Vec<OrderId>,
+    /// Whether charges are refused from now on.
+    pub(crate) refuses: bool,
+    captured: HashMap<String, Payment>,
     pub(crate) refunded: Vec<OrderId>,
 }
 
@@ -69,7 +75,13 @@ impl PaymentService for FakePayment {
         let request = request.into_inner();
         self.state().charged.push(request.order_id.parse().unwrap());
         let _place = self.gate.acquire().await.unwrap();
-        Ok(Response::new(ChargeResponse { payment: Some(captured(request)) }))
+        let mut state = self.state();
+        if state.refuses {
+            let refusal = Error::new(Reason::PaymentDeclined, "a test");
+            return Err(service::grpc::reject(refusal));
+        }
+        let payment = state.captured.entry(request.order_id.clone()).or_insert_with(|| captured(request));
+        Ok(Response::new(ChargeResponse { payment: Some(payment.clone()) }))
     }
 
     async fn refund(&self, request: Request<RefundRequest>) -> Result<Response<RefundResponse>, Status> {
@@ -79,9 +91,10 @@ impl PaymentService for FakePayment {
 
     async fn resolve_payment(
         &self,
-        _: Request<ResolvePaymentRequest>,
+        request: Request<ResolvePaymentRequest>,
     ) -> Result<Response<ResolvePaymentResponse>, Status> {
-        Err(Status::unavailable("a test"))
+        let payment = self.state().captured.get(&request.get_ref().order_id).cloned();
+        Ok(Response::new(ResolvePaymentResponse { payment }))
     }
 
     async fn list_payments(

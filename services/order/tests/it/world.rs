@@ -64,6 +64,8 @@ pub(crate) struct Buyer {
     client: OrderServiceClient<Channel>,
     user: UserId,
     budget: Duration,
+    /// The id of every request; each has its own if there is none.
+    request_id: Option<String>,
 }
 
 /// What a customer was told of an order.
@@ -156,7 +158,7 @@ impl World {
     /// The customer, at one of the replicas.
     pub(crate) fn buyer(&self, replica: usize) -> Buyer {
         let client = OrderServiceClient::new(self.replicas[replica].clone());
-        Buyer { client, user: self.user, budget: BUDGET }
+        Buyer { client, user: self.user, budget: BUDGET, request_id: None }
     }
 
     /// Begins something that goes on by itself.
@@ -275,6 +277,16 @@ impl Buyer {
         Self { budget, ..self.clone() }
     }
 
+    /// The same as an agent that sends one request, and may send it once more.
+    pub(crate) fn with_one_request(&self) -> Self {
+        Self { request_id: Some(self.context().request_id), ..self.clone() }
+    }
+
+    /// The same with the request of another.
+    pub(crate) fn with_request_of(&self, other: &Self) -> Self {
+        Self { request_id: other.request_id.clone(), ..self.clone() }
+    }
+
     pub(crate) async fn place(&self, key: &str, lines: &[(&str, u32)]) -> Result<Told, Error> {
         let line =
             |(sku, quantity): &(&str, u32)| RequestedLine { sku: (*sku).to_owned(), quantity: *quantity };
@@ -313,7 +325,9 @@ impl Buyer {
 
     fn context(&self) -> RequestContext {
         let caller = Caller { user_id: self.user, role: Role::Customer, session_id: SessionId::new() };
-        RequestContext { caller: Some(caller), ..RequestContext::internal(self.budget) }
+        let context = RequestContext { caller: Some(caller), ..RequestContext::internal(self.budget) };
+        let request_id = self.request_id.clone().unwrap_or(context.request_id);
+        RequestContext { request_id, ..context }
     }
 }
 
