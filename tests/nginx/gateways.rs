@@ -106,9 +106,6 @@ async fn gateways_that_are_killed_or_stopped_cost_no_request_and_no_order_twice(
 
     let orders = load.orders();
     assert!(load.done() >= REQUESTS && orders >= REQUESTS / 20, "{} requests, {orders} orders", load.done());
-    // No more than were under way on the gateway that was killed.
-    let overtaken = load.overtaken();
-    assert!(overtaken <= ROUNDS * BUYERS, "{overtaken} orders were told to be in flight");
     let repeated =
         shop.front.log().lines().filter(|line| line.contains(r#""upstream_status":"502, 20"#)).count();
     assert!(repeated >= ROUNDS, "only {repeated} requests met a gateway that was not there");

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use end_to_end::{eventually, fresh_key, order_of};
 use reqwest::{Method, RequestBuilder};
@@ -22,7 +21,6 @@ pub(crate) struct Load<'a> {
     is_over: AtomicBool,
     done: AtomicUsize,
     failures: Mutex<Vec<String>>,
-    overtaken: AtomicUsize,
     orders: Mutex<BTreeSet<String>>,
 }
 
@@ -35,7 +33,6 @@ impl<'a> Load<'a> {
             is_over: AtomicBool::default(),
             done: AtomicUsize::default(),
             failures: Mutex::default(),
-            overtaken: AtomicUsize::default(),
             orders: Mutex::default(),
         }
     }
@@ -61,11 +58,6 @@ impl<'a> Load<'a> {
         self.done.load(Ordering::Relaxed)
     }
 
-    /// The times that a repeated order overtook the first one, and the buyer had to ask again.
-    pub(crate) fn overtaken(&self) -> usize {
-        self.overtaken.load(Ordering::Relaxed)
-    }
-
     /// The orders that were placed. Fails the test when a request has failed.
     #[track_caller]
     pub(crate) fn orders(&self) -> usize {
@@ -79,17 +71,15 @@ impl<'a> Load<'a> {
         let paths = [format!("/api/v1/products/{}", self.sku), "/api/v1/orders?pageSize=3".to_owned()];
         let path = &paths[number % paths.len()];
         while !self.is_over.load(Ordering::Relaxed) {
-            self.count(|| self.front.request(Method::GET, path), 200).await;
+            self.count(self.front.request(Method::GET, path), 200).await;
         }
     }
 
     async fn buy(&self) {
         while !self.is_over.load(Ordering::Relaxed) {
             let key = fresh_key();
-            let order = || {
-                let request = self.front.request(Method::POST, "/api/v1/orders");
-                request.header("Idempotency-Key", &key).json(&order_of(&[(self.sku, 1)]))
-            };
+            let order = self.front.request(Method::POST, "/api/v1/orders");
+            let order = order.header("Idempotency-Key", &key).json(&order_of(&[(self.sku, 1)]));
             if let Some(answer) = self.count(order, 201).await {
                 let id = answer["data"]["id"].as_str().unwrap().to_owned();
                 assert!(self.orders.lock().unwrap().insert(id), "two keys gave one order");
@@ -98,21 +88,11 @@ impl<'a> Load<'a> {
     }
 
     /// Sends it; the answer, when it is the right one.
-    async fn count(&self, request: impl Fn() -> RequestBuilder, status: u16) -> Option<Value> {
-        let send = || answer(request().bearer_auth(&self.token));
-        let mut reply = send().await;
-        // A gateway is killed while the order service works on its order, and nginx asks with the same key again. What the
-        // service then says is what the API tells clients to ask again for.
-        while let Ok((409, pause, body)) = &reply
-            && body["reason"] == "IDEMPOTENCY_IN_FLIGHT"
-        {
-            self.overtaken.fetch_add(1, Ordering::Relaxed);
-            tokio::time::sleep(*pause).await;
-            reply = send().await;
-        }
+    async fn count(&self, request: RequestBuilder, status: u16) -> Option<Value> {
+        let reply = answer(request.bearer_auth(&self.token)).await;
         self.done.fetch_add(1, Ordering::Relaxed);
         match reply {
-            Ok((found, _, body)) if found == status => Some(body),
+            Ok((found, body)) if found == status => Some(body),
             other => {
                 self.failures.lock().unwrap().push(format!("{other:?}"));
                 None
@@ -121,11 +101,7 @@ impl<'a> Load<'a> {
     }
 }
 
-/// Status, `Retry-After` and body.
-async fn answer(request: RequestBuilder) -> reqwest::Result<(u16, Duration, Value)> {
+async fn answer(request: RequestBuilder) -> reqwest::Result<(u16, Value)> {
     let answer = request.send().await?;
-    let pause =
-        answer.headers().get("retry-after").map_or(0, |value| value.to_str().unwrap().parse().unwrap());
-    let status = answer.status().as_u16();
-    Ok((status, Duration::from_secs(pause), answer.json().await?))
+    Ok((answer.status().as_u16(), answer.json().await?))
 }

@@ -42,6 +42,8 @@ pub(crate) struct OrderFilter {
 pub(crate) struct Store {
     db: Db,
     orders: Collection<OrderDocument>,
+    /// The same, as people look at them.
+    shown: Collection<OrderDocument>,
     ledger: Ledger,
     outbox: Outbox,
     cancellations: Records<OrderDocument>,
@@ -53,6 +55,7 @@ impl Store {
         Self {
             db: db.clone(),
             orders: db.collection(Policy::Ledger, ORDERS),
+            shown: db.collection(Policy::Shown, ORDERS),
             ledger: Ledger::new(db),
             outbox,
             cancellations: Records::new(db),
@@ -60,13 +63,17 @@ impl Store {
         }
     }
 
+    /// An order, to be decided about.
     pub(crate) async fn find(&self, id: OrderId, deadline: Deadline) -> Result<Option<Order>, mongo::Error> {
-        let filter = doc! { "_id": to_bson_uuid(id.as_uuid()) };
-        let found = bounded(deadline, |left| self.orders.find_one(filter).max_time(left)).await?;
-        Ok(found.map(Order::try_from).transpose()?)
+        find(&self.orders, id, deadline).await
     }
 
-    /// Up to `limit` orders, newest first, older than `before`.
+    /// An order, to be looked at: without a primary it comes from a secondary.
+    pub(crate) async fn show(&self, id: OrderId, deadline: Deadline) -> Result<Option<Order>, mongo::Error> {
+        find(&self.shown, id, deadline).await
+    }
+
+    /// To be looked at: up to `limit` orders, newest first, older than `before`.
     pub(crate) async fn list(
         &self,
         filter: OrderFilter,
@@ -86,7 +93,7 @@ impl Store {
         if let Some(before) = before {
             query.insert("_id", doc! { "$lt": to_bson_uuid(before.as_uuid()) });
         }
-        self.collect(query, doc! { "_id": -1 }, limit, deadline).await
+        collect(&self.shown, query, doc! { "_id": -1 }, limit, deadline).await
     }
 
     /// Up to `limit` orders whose time to be paid has passed and which nobody is paying, longest ago first.
@@ -96,25 +103,34 @@ impl Store {
             "expiresAt": { "$lte": to_bson_time(ids::now()) },
             "payment": { "$exists": false },
         };
-        self.collect(query, doc! { "expiresAt": 1 }, limit, deadline).await
+        collect(&self.orders, query, doc! { "expiresAt": 1 }, limit, deadline).await
     }
 
     /// The counters of these SKUs, as a majority has them.
     pub(crate) async fn levels(&self, skus: &[Sku], deadline: Deadline) -> Result<Levels, mongo::Error> {
         self.ledger.current_levels(skus, deadline).await
     }
+}
 
-    async fn collect(
-        &self,
-        query: Document,
-        sort: Document,
-        limit: u32,
-        deadline: Deadline,
-    ) -> Result<Vec<Order>, mongo::Error> {
-        let limit = i64::from(limit);
-        let cursor =
-            bounded(deadline, |left| self.orders.find(query).sort(sort).limit(limit).max_time(left)).await?;
-        let documents: Vec<_> = bounded(deadline, |_| cursor.try_collect()).await?;
-        Ok(documents.into_iter().map(Order::try_from).collect::<Result<_, _>>()?)
-    }
+async fn find(
+    orders: &Collection<OrderDocument>,
+    id: OrderId,
+    deadline: Deadline,
+) -> Result<Option<Order>, mongo::Error> {
+    let filter = doc! { "_id": to_bson_uuid(id.as_uuid()) };
+    let found = bounded(deadline, |left| orders.find_one(filter).max_time(left)).await?;
+    Ok(found.map(Order::try_from).transpose()?)
+}
+
+async fn collect(
+    orders: &Collection<OrderDocument>,
+    query: Document,
+    sort: Document,
+    limit: u32,
+    deadline: Deadline,
+) -> Result<Vec<Order>, mongo::Error> {
+    let limit = i64::from(limit);
+    let cursor = bounded(deadline, |left| orders.find(query).sort(sort).limit(limit).max_time(left)).await?;
+    let documents: Vec<_> = bounded(deadline, |_| cursor.try_collect()).await?;
+    Ok(documents.into_iter().map(Order::try_from).collect::<Result<_, _>>()?)
 }

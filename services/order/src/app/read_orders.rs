@@ -9,11 +9,18 @@ use crate::error::OrderError;
 use crate::store::OrderFilter;
 
 impl App {
-    /// An order that the caller may see; somebody else's looks like none.
-    pub(crate) async fn order(&self, context: &RequestContext, id: OrderId) -> Result<Order, OrderError> {
-        let caller = context.require_caller()?;
-        let order = self.store.find(id, context.deadline).await?;
-        order.filter(|order| caller.may_see(order.user_id)).ok_or(OrderError::NotFound)
+    /// An order that the caller may see, to be shown; somebody else's looks like none.
+    pub(crate) async fn show_order(
+        &self,
+        context: &RequestContext,
+        id: OrderId,
+    ) -> Result<Order, OrderError> {
+        visible(self.store.show(id, context.deadline).await?, context)
+    }
+
+    /// The same, to be changed.
+    pub(super) async fn order(&self, context: &RequestContext, id: OrderId) -> Result<Order, OrderError> {
+        visible(self.store.find(id, context.deadline).await?, context)
     }
 
     /// A page of the caller's orders, or of everybody's for an admin, and the token of the next page.
@@ -40,7 +47,12 @@ impl App {
         context: &RequestContext,
         id: OrderId,
     ) -> Result<Vec<Payment>, OrderError> {
-        let order = self.order(context, id).await?;
+        let order = self.show_order(context, id).await?;
         Ok(self.payments.list(context, order.id).await?)
     }
+}
+
+fn visible(order: Option<Order>, context: &RequestContext) -> Result<Order, OrderError> {
+    let caller = context.require_caller()?;
+    order.filter(|order| caller.may_see(order.user_id)).ok_or(OrderError::NotFound)
 }

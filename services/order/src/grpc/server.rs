@@ -50,7 +50,7 @@ impl OrderService for OrderGrpc {
     ) -> Result<Response<GetOrderResponse>, Status> {
         let context = RequestContext::from_request(&request);
         let id = parse_id(&request.get_ref().order_id)?;
-        let order = self.app.order(&context, id).await.map_err(reject)?;
+        let order = self.app.show_order(&context, id).await.map_err(reject)?;
         Ok(Response::new(GetOrderResponse { order: Some(from_order(order)) }))
     }
 

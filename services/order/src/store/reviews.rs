@@ -23,7 +23,7 @@ impl Store {
         deadline: Deadline,
     ) -> Result<Vec<Order>, mongo::Error> {
         let query = doc! { "reviewAt": { "$lte": to_bson_time(ids::now()) } };
-        self.collect(query, doc! { "reviewAt": 1 }, limit, deadline).await
+        super::collect(&self.orders, query, doc! { "reviewAt": 1 }, limit, deadline).await
     }
 
     /// Notes what was found about orders that stay as they are.
