@@ -74,6 +74,12 @@ impl Client {
         Self::send(self.request(Method::POST, path).header("Idempotency-Key", key).json(&body)).await
     }
 
+    /// `POST` with a key of its own, in the caller's trace.
+    pub async fn post_in_trace(&self, path: &str, body: Value, traceparent: &str) -> Reply {
+        let request = self.request(Method::POST, path).header("Idempotency-Key", fresh_key());
+        Self::send(request.header("traceparent", traceparent).json(&body)).await
+    }
+
     /// `POST` without a body, with a key of its own.
     pub async fn post_empty(&self, path: &str) -> Reply {
         Self::send(self.request(Method::POST, path).header("Idempotency-Key", fresh_key())).await

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test stops where it fails
 
 mod client;
+mod collector;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 pub use client::{Client, Reply};
+pub use collector::{Collected, Collector};
 
 /// A running platform; it ends with the test.
 #[derive(Debug)]

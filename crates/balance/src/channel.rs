@@ -6,11 +6,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use http::HeaderValue;
 use hyper::body::{Frame, Incoming, SizeHint};
+use service::telemetry;
 use tokio::time::{Instant, timeout_at};
-use tonic::TimeoutExpired;
 use tonic::body::Body;
+use tonic::{Code, Status, TimeoutExpired};
 use tower::BoxError;
+use tracing::{Instrument as _, Span};
 
 use crate::call::Call;
 use crate::endpoint::{Buffered, Endpoint, Line, Unanswered};
@@ -92,14 +95,20 @@ impl Channel {
         &self,
         endpoint: Arc<Endpoint>,
         line: Line,
-        request: Buffered,
+        mut request: Buffered,
         hint: &Hint,
         deadline: Option<Instant>,
     ) -> Result<http::Response<Body>, Unanswered> {
         let id = endpoint.id;
         hint.asked().push(id);
+        let span = attempt(&request, &endpoint);
+        let traceparent = (!span.is_disabled()).then(|| telemetry::traceparent(&span)).flatten();
+        if let Some(value) = traceparent.and_then(|trace| HeaderValue::try_from(trace).ok()) {
+            request.head.headers.insert(telemetry::TRACEPARENT, value);
+        }
         let mut call = Call::begin(&self.pool, Arc::clone(&endpoint), request.head.uri.path(), deadline);
-        let result = endpoint.send(request).await;
+        let result = endpoint.send(request).instrument(span.clone()).await;
+        telemetry::end_call(&span, code_of(&result));
         match &result {
             Ok(response) => call.answered(response),
             Err(Unanswered::Broken(error)) => call.settle(endpoint.blame(line, error)),
@@ -109,6 +118,28 @@ impl Channel {
             }
         }
         result.map(|response| response.map(|body| Body::new(Answer { body, _call: call })))
+    }
+}
+
+/// The span of a request at one replica.
+fn attempt(request: &Buffered, endpoint: &Endpoint) -> Span {
+    let method = request.head.uri.path().trim_start_matches('/');
+    tracing::info_span!(
+        target: telemetry::STEP,
+        "attempt",
+        otel.name = method,
+        otel.kind = "client",
+        rpc.system.name = "grpc",
+        rpc.method = method,
+        server.address = endpoint.address.uri.host(),
+        server.port = endpoint.address.uri.port_u16(),
+    )
+}
+
+fn code_of<B>(result: &Result<http::Response<B>, Unanswered>) -> Code {
+    match result {
+        Ok(response) => Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code()),
+        Err(_) => Code::Unavailable,
     }
 }
 

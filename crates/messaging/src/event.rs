@@ -30,6 +30,12 @@ impl Event {
         }
     }
 
+    /// The same in the trace of another span than the current one.
+    #[must_use]
+    pub fn continuing(self, traceparent: Option<String>) -> Self {
+        Self { traceparent, ..self }
+    }
+
     /// What names it wherever it goes.
     pub fn id(&self) -> EventId {
         self.id

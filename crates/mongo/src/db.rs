@@ -11,6 +11,7 @@ use mongodb::{Client, ClientSession, Collection, Database};
 use secrecy::ExposeSecret as _;
 use service::{Deadline, Tasks};
 
+use crate::observe::observe;
 use crate::{Error, MongoConfig};
 
 /// A database of the platform. Cheap to clone.
@@ -58,6 +59,7 @@ impl Db {
         options.heartbeat_freq = ms(config.heartbeat_period_ms);
         options.retry_reads = Some(true);
         options.retry_writes = Some(true);
+        observe(&mut options);
         let client = Client::with_options(options)?;
         let database = client.database(&config.database);
         Ok(Self {

@@ -10,6 +10,7 @@ mod error;
 pub mod idempotency;
 mod lease;
 pub mod migration;
+mod observe;
 pub mod schema;
 mod transaction;
 

@@ -19,6 +19,7 @@ const UPKEEP_PERIOD: Duration = Duration::from_secs(5);
 struct Admin {
     readiness: Readiness,
     metrics: PrometheusHandle,
+    process: metrics_process::Collector,
 }
 
 /// Serves the admin port until the process stops.
@@ -27,8 +28,9 @@ pub(crate) fn spawn(tasks: &Tasks, listener: TcpListener, readiness: Readiness, 
     let router = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
-        .route("/metrics", get(|State(admin): State<Admin>| async move { admin.metrics.render() }))
-        .with_state(Admin { readiness, metrics });
+        .route("/metrics", get(scrape))
+        .with_state(Admin { readiness, metrics, process: metrics_process::Collector::default() });
+    metrics::gauge!("build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     let stop = tasks.stop_signal();
     tasks.spawn("admin", OnFailure::Stop, async move {
         // Tasks are told to stop after the drain, so the port answers to its end.
@@ -42,6 +44,11 @@ pub(crate) fn spawn(tasks: &Tasks, listener: TcpListener, readiness: Readiness, 
         }
         Ok::<(), std::convert::Infallible>(())
     });
+}
+
+async fn scrape(State(admin): State<Admin>) -> String {
+    admin.process.collect();
+    admin.metrics.render()
 }
 
 async fn ready(State(admin): State<Admin>) -> (StatusCode, Json<Value>) {

@@ -82,6 +82,26 @@ pub enum LogFormat {
     Pretty,
 }
 
+/// `[telemetry]`: where traces go.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TelemetryConfig {
+    /// The OTLP receiver for traces, by gRPC: `http://collector:4317`. None by default: traces then have ids, for the logs,
+    /// and go nowhere.
+    pub otlp_endpoint: Option<String>,
+    /// The share of traces that is kept, from 0 to 1; 0.01. It goes by the trace's id: the same share in all processes keeps
+    /// the same traces. Failed and slow requests are kept besides.
+    pub sample_ratio: f64,
+    /// From when a request is slow, in ms; 1,000.
+    pub slow_ms: u64,
+}
+
+impl Default for TelemetryConfig {
+    fn default() -> Self {
+        Self { otlp_endpoint: None, sample_ratio: 0.01, slow_ms: 1_000 }
+    }
+}
+
 /// `[server]`: the gRPC server.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -8,13 +8,16 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use serde::de::DeserializeOwned;
 
-use crate::config::{self, LogConfig};
+use crate::config::{self, LogConfig, TelemetryConfig};
 use crate::telemetry;
 
 /// A process's whole configuration.
 pub trait ServiceConfig: DeserializeOwned + Send + 'static {
     /// The `[log]` section, which is needed before the rest.
     fn log(&self) -> &LogConfig;
+
+    /// The `[telemetry]` section, which is too.
+    fn telemetry(&self) -> &TelemetryConfig;
 }
 
 /// What the process is asked to do.
@@ -72,9 +75,14 @@ where
     if command == Command::CheckConfig {
         return Ok(());
     }
-    telemetry::init(name, config.log())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime
-        .block_on(run(config, command))
-        .inspect_err(|error| tracing::error!(error = format!("{error:#}"), "failed"))
+    runtime.block_on(async {
+        let traces = telemetry::init(name, config.log(), config.telemetry())?;
+        let ran = run(config, command).await;
+        if let Err(error) = &ran {
+            tracing::error!(error = format!("{error:#}"), "failed");
+        }
+        traces.flush().await;
+        ran
+    })
 }

@@ -5,7 +5,7 @@ use messaging::{KafkaConfig, OutboxConfig};
 use mongo::MongoConfig;
 use serde::Deserialize;
 use service::ServiceConfig;
-use service::config::{AdminConfig, LogConfig, ServerConfig};
+use service::config::{AdminConfig, LogConfig, ServerConfig, TelemetryConfig};
 use service::page::PageTokensConfig;
 
 /// Everything that can be configured.
@@ -19,6 +19,9 @@ pub struct Config {
     /// Logging.
     #[serde(default)]
     pub log: LogConfig,
+    /// Where traces go.
+    #[serde(default)]
+    pub telemetry: TelemetryConfig,
     /// The database.
     pub mongo: MongoConfig,
     /// The key of page tokens.
@@ -50,5 +53,9 @@ impl Default for CatalogueConfig {
 impl ServiceConfig for Config {
     fn log(&self) -> &LogConfig {
         &self.log
+    }
+
+    fn telemetry(&self) -> &TelemetryConfig {
+        &self.telemetry
     }
 }

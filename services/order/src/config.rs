@@ -9,7 +9,7 @@ use mongo::MongoConfig;
 use resilience::{BreakerConfig, BulkheadConfig, PolicyConfig, RetryConfig, WindowConfig};
 use serde::{Deserialize, Deserializer};
 use service::ServiceConfig;
-use service::config::{AdminConfig, LogConfig, ServerConfig};
+use service::config::{AdminConfig, LogConfig, ServerConfig, TelemetryConfig};
 use service::page::PageTokensConfig;
 
 use crate::domain::LaneLimits;
@@ -25,6 +25,9 @@ pub struct Config {
     /// Logging.
     #[serde(default)]
     pub log: LogConfig,
+    /// Where traces go.
+    #[serde(default)]
+    pub telemetry: TelemetryConfig,
     /// The database.
     pub mongo: MongoConfig,
     /// The key of page tokens.
@@ -189,6 +192,10 @@ impl LanesConfig {
 impl ServiceConfig for Config {
     fn log(&self) -> &LogConfig {
         &self.log
+    }
+
+    fn telemetry(&self) -> &TelemetryConfig {
+        &self.telemetry
     }
 }
 

@@ -9,7 +9,7 @@ use messaging::{KafkaConfig, OutboxConfig};
 use mongo::MongoConfig;
 use serde::Deserialize;
 use service::ServiceConfig;
-use service::config::{AdminConfig, LogConfig, ServerConfig};
+use service::config::{AdminConfig, LogConfig, ServerConfig, TelemetryConfig};
 
 /// The whole configuration.
 #[derive(Debug, Clone, Deserialize)]
@@ -22,6 +22,9 @@ pub struct Config {
     /// What is logged.
     #[serde(default)]
     pub log: LogConfig,
+    /// Where traces go.
+    #[serde(default)]
+    pub telemetry: TelemetryConfig,
     /// The database.
     pub mongo: MongoConfig,
     /// Customers' accounts.
@@ -42,6 +45,10 @@ pub struct Config {
 impl ServiceConfig for Config {
     fn log(&self) -> &LogConfig {
         &self.log
+    }
+
+    fn telemetry(&self) -> &TelemetryConfig {
+        &self.telemetry
     }
 }
 

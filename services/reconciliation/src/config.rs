@@ -9,7 +9,7 @@ use messaging::{ConsumerConfig, KafkaConfig};
 use mongo::MongoConfig;
 use serde::Deserialize;
 use service::ServiceConfig;
-use service::config::{AdminConfig, LogConfig, ServerConfig};
+use service::config::{AdminConfig, LogConfig, ServerConfig, TelemetryConfig};
 use service::page::PageTokensConfig;
 
 /// The whole configuration.
@@ -23,6 +23,9 @@ pub struct Config {
     /// What is logged.
     #[serde(default)]
     pub log: LogConfig,
+    /// Where traces go.
+    #[serde(default)]
+    pub telemetry: TelemetryConfig,
     /// The database.
     pub mongo: MongoConfig,
     /// The key of page tokens.
@@ -98,6 +101,10 @@ impl ReconciliationConfig {
 impl ServiceConfig for Config {
     fn log(&self) -> &LogConfig {
         &self.log
+    }
+
+    fn telemetry(&self) -> &TelemetryConfig {
+        &self.telemetry
     }
 }
 

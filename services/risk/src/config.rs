@@ -7,7 +7,7 @@ use messaging::{ConsumerConfig, KafkaConfig};
 use mongo::MongoConfig;
 use serde::Deserialize;
 use service::ServiceConfig;
-use service::config::{AdminConfig, LogConfig, ServerConfig};
+use service::config::{AdminConfig, LogConfig, ServerConfig, TelemetryConfig};
 
 use crate::domain::Rules;
 
@@ -22,6 +22,9 @@ pub struct Config {
     /// Logging.
     #[serde(default)]
     pub log: LogConfig,
+    /// Where traces go.
+    #[serde(default)]
+    pub telemetry: TelemetryConfig,
     /// The database.
     pub mongo: MongoConfig,
     /// Version 1 of the rules: those that hold until an administrator replaces them. All replicas must have the same.
@@ -75,6 +78,10 @@ impl VelocityConfig {
 impl ServiceConfig for Config {
     fn log(&self) -> &LogConfig {
         &self.log
+    }
+
+    fn telemetry(&self) -> &TelemetryConfig {
+        &self.telemetry
     }
 }
 

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use mongo::TransactError;
 use rdkafka::message::Message as _;
-use service::{Deadline, Tasks};
+use service::{Deadline, Tasks, telemetry};
 use tokio::sync::mpsc;
+use tracing::{Instrument as _, Span};
 
 use super::held::{Held, Waiting};
 use super::inbox::Applied;
@@ -95,7 +96,11 @@ impl<E: Effect> Worker<E> {
     ) -> Result<(), TransactError<Refused>> {
         let events: Vec<_> = events.collect();
         let items: Vec<_> = events.iter().filter_map(|event| event.event.as_ref().ok()).collect();
-        let applied = self.core.inbox.apply(&items, park, Deadline::after(APPLY_TIMEOUT)).await?;
+        let span = processing(self.core.inbox.group(), &items);
+        let applying = self.core.inbox.apply(&items, park, Deadline::after(APPLY_TIMEOUT));
+        let applied = applying.instrument(span.clone()).await.inspect_err(|error| {
+            telemetry::fail(&span, failure(error));
+        })?;
         self.core.client.done(events.iter().map(|event| &event.place));
         self.count(applied, &items);
         Ok(())
@@ -202,6 +207,35 @@ impl<E: Effect> Core<E> {
                 false
             }
         }
+    }
+}
+
+/// The span of a batch: in the trace of its oldest event, and linked to those of the others.
+fn processing<I>(group: &'static str, items: &[&(crate::Received, I)]) -> Span {
+    let span = tracing::info_span!(
+        target: telemetry::STEP,
+        parent: None,
+        "process",
+        otel.name = format!("process {group}"),
+        otel.kind = "consumer",
+        messaging.system = "kafka",
+        messaging.operation.type = "process",
+        messaging.operation.name = "process",
+        messaging.consumer.group.name = group,
+        messaging.batch.message_count = items.len(),
+    );
+    if !span.is_disabled() {
+        let mut traces = items.iter().filter_map(|(event, _)| event.traceparent.as_deref());
+        telemetry::continue_trace(&span, traces.next());
+        traces.for_each(|trace| telemetry::link(&span, Some(trace)));
+    }
+    span
+}
+
+fn failure(error: &TransactError<Refused>) -> &'static str {
+    match error {
+        TransactError::Refused(_) => "refused",
+        TransactError::Store(_) => "store",
     }
 }
 

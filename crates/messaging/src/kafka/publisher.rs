@@ -7,7 +7,9 @@ use mongo::ConvertError;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::future_producer::{DeliveryFuture, FutureProducer};
 
+use service::telemetry;
 use tokio::time::{Instant, timeout_at};
+use tracing::Span;
 
 use super::{Record, client_config, topics};
 use crate::{KafkaConfig, Topic};
@@ -81,11 +83,12 @@ impl Publisher {
         let mut outcomes = Vec::new();
         for record in records {
             let topic = self.topics.get(&record.topic).map(String::as_str).unwrap_or_default();
-            let mut record = record.for_topic(topic);
+            let span = sending(topic, &record);
+            let mut record = record.for_topic(topic, &span);
             loop {
                 match producer.send_result(record) {
                     Ok(delivery) => {
-                        under_way.push_back(delivery);
+                        under_way.push_back((delivery, span));
                         break;
                     }
                     Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), given_back)) => {
@@ -128,13 +131,36 @@ impl Drop for Publisher {
     }
 }
 
-async fn next(under_way: &mut VecDeque<DeliveryFuture>, until: Instant) -> Option<Outcome> {
-    let delivery = under_way.pop_front()?;
-    Some(match timeout_at(until, delivery).await {
+async fn next(under_way: &mut VecDeque<(DeliveryFuture, Span)>, until: Instant) -> Option<Outcome> {
+    let (delivery, span) = under_way.pop_front()?;
+    let outcome = match timeout_at(until, delivery).await {
         Ok(Ok(Ok(_))) => Ok(()),
         Ok(Ok(Err((error, _)))) => Err(error.into()),
         Ok(Err(_)) | Err(_) => Err(PublishError::NoAnswer),
-    })
+    };
+    if outcome.is_err() {
+        telemetry::fail(&span, "not_acknowledged");
+    }
+    Some(outcome)
+}
+
+/// The span of an event on its way to the broker, in the trace that it is from.
+fn sending(topic: &str, record: &Record<'_>) -> Span {
+    let Some(traceparent) = record.traceparent else { return Span::none() };
+    let span = tracing::info_span!(
+        target: telemetry::STEP,
+        parent: None,
+        "send",
+        otel.name = format!("send {topic}"),
+        otel.kind = "producer",
+        messaging.system = "kafka",
+        messaging.operation.type = "send",
+        messaging.operation.name = "send",
+        messaging.destination.name = topic,
+        messaging.message.id = %record.id,
+    );
+    telemetry::continue_trace(&span, Some(traceparent));
+    span
 }
 
 /// Ending a producer waits for its thread, so it is not for a thread that runs others' tasks.

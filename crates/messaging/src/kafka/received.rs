@@ -4,7 +4,7 @@ use ids::EventId;
 use jiff::Timestamp;
 use rdkafka::message::{Headers as _, Message as _, OwnedMessage};
 
-use super::record::{HEADER_ID, HEADER_TYPE};
+use super::record::{HEADER_ID, HEADER_TRACE, HEADER_TYPE};
 use crate::{Payload, Unreadable};
 
 /// An event that was published.
@@ -18,6 +18,8 @@ pub struct Received {
     pub at: Timestamp,
     /// What it tells.
     pub payload: Payload,
+    /// The trace that it is from.
+    pub(crate) traceparent: Option<String>,
 }
 
 impl Received {
@@ -25,12 +27,14 @@ impl Received {
     pub(crate) fn read(message: &OwnedMessage) -> Result<Self, Unreadable> {
         let id = header(message, HEADER_ID).and_then(|id| id.parse().ok()).ok_or(Unreadable::Id)?;
         let kind = header(message, HEADER_TYPE).unwrap_or_default();
-        Self::decode(id, kind, message.payload().unwrap_or_default())
+        let received = Self::decode(id, kind, message.payload().unwrap_or_default())?;
+        let traceparent = header(message, HEADER_TRACE).map(str::to_owned);
+        Ok(Self { traceparent, ..received })
     }
 
     pub(crate) fn decode(id: EventId, kind: &str, bytes: &[u8]) -> Result<Self, Unreadable> {
         let payload = Payload::decode(kind, bytes)?;
-        Ok(Self { id, key: payload.key().to_owned(), at: payload.occurred_at()?, payload })
+        Ok(Self { id, key: payload.key().to_owned(), at: payload.occurred_at()?, payload, traceparent: None })
     }
 }
 

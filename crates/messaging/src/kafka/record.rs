@@ -4,10 +4,13 @@ use ids::EventId;
 use jiff::Timestamp;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::FutureRecord;
+use service::telemetry;
+use tracing::Span;
 
 use crate::Topic;
 
 pub(crate) const HEADER_ID: &str = "ce_id";
+pub(crate) const HEADER_TRACE: &str = telemetry::TRACEPARENT;
 pub(crate) const HEADER_TYPE: &str = "ce_type";
 const CONTENT_TYPE: &str = "application/protobuf";
 
@@ -25,8 +28,10 @@ pub(crate) struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    /// For the topic of that name.
-    pub(super) fn for_topic(&self, topic: &'a str) -> FutureRecord<'a, str, [u8]> {
+    /// For the topic of that name. Whoever reads it continues the trace of `span`, if that is kept.
+    pub(super) fn for_topic(&self, topic: &'a str, span: &Span) -> FutureRecord<'a, str, [u8]> {
+        let sending = telemetry::traceparent(span);
+        let traceparent = sending.as_deref().or(self.traceparent);
         let (id, time, source) =
             (self.id.to_string(), self.at.to_string(), format!("/fournines/{}", self.source));
         let headers = [
@@ -38,7 +43,7 @@ impl<'a> Record<'a> {
             ("ce_subject", self.key),
             ("ce_time", &time),
         ];
-        let headers = headers.into_iter().chain(self.traceparent.map(|trace| ("traceparent", trace)));
+        let headers = headers.into_iter().chain(traceparent.map(|trace| (HEADER_TRACE, trace)));
         let headers = headers.fold(OwnedHeaders::new(), |headers, (key, value)| {
             headers.insert(Header { key, value: Some(value) })
         });

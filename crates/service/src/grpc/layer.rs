@@ -10,7 +10,7 @@ use futures::FutureExt as _;
 use http::{Request, Response};
 use tonic::{Code, Status};
 use tower::{Layer, Service};
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span};
 
 use crate::telemetry;
 
@@ -51,7 +51,10 @@ where
         let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
         let span = tracing::info_span!(
             "rpc",
-            method,
+            otel.name = method,
+            otel.kind = "server",
+            rpc.system.name = "grpc",
+            rpc.method = method,
             request_id = header("x-request-id"),
             trace_id = tracing::field::Empty
         );
@@ -69,15 +72,16 @@ where
                     Error::internal("a handler panicked").into_status().into_http()
                 }
             };
-            record(&method, &response, started);
+            record(&method, &response, started, &Span::current());
             Ok(response)
         };
         Box::pin(observed.instrument(span))
     }
 }
 
-fn record<R>(method: &str, response: &Response<R>, started: Instant) {
+fn record<R>(method: &str, response: &Response<R>, started: Instant, span: &Span) {
     let code = Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code());
+    telemetry::end_call(span, code);
     // Paths that no service has would be labels without bound.
     let method = if code == Code::Unimplemented { "unknown".to_owned() } else { method.to_owned() };
     let code = format!("{code:?}");

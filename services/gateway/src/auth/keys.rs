@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use envelope::{Error, Reason};
@@ -11,7 +11,7 @@ use jsonwebtoken::DecodingKey;
 use proto::user::v1::GetJwksRequest;
 use serde::{Deserialize, Serialize};
 use service::{Caller, Deadline, OnFailure, Readiness, RequestContext, Shell};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
@@ -26,6 +26,8 @@ const RETRY_PERIOD: Duration = Duration::from_secs(1);
 /// How often unknown keys may cause a fetch: anybody can make a token that names one.
 const UNKNOWN_KEY_PERIOD: Duration = Duration::from_secs(10);
 const FETCH_BUDGET: Duration = Duration::from_secs(2);
+/// How long a request waits for the first keys of a gateway that has just started.
+const FIRST_KEYS: Duration = Duration::from_secs(2);
 /// The most keys that are taken from a key set.
 const MAX_KEYS: usize = 32;
 const CONDITION: &str = "token_keys";
@@ -34,7 +36,7 @@ const CONDITION: &str = "token_keys";
 #[derive(Debug)]
 pub(crate) struct Keys {
     upstreams: Arc<Upstreams>,
-    current: RwLock<Option<Arc<KeySet>>>,
+    current: watch::Sender<Option<Arc<KeySet>>>,
     /// When an unknown key last caused a fetch. Holding the lock is the right to fetch.
     last_unknown: Mutex<Option<Instant>>,
 }
@@ -99,10 +101,11 @@ enum FetchError {
 
 impl Keys {
     pub(crate) fn new(upstreams: Arc<Upstreams>) -> Self {
-        Self { upstreams, current: RwLock::new(None), last_unknown: Mutex::new(None) }
+        Self { upstreams, current: watch::Sender::new(None), last_unknown: Mutex::new(None) }
     }
 
-    /// The caller that a token stands for. `UNAVAILABLE` as long as there was never a key.
+    /// The caller that a token stands for. `UNAVAILABLE` when there was never a key, and none
+    /// comes within 2 s.
     pub(crate) async fn verify(&self, token: &str, deadline: Deadline) -> Result<Caller, Error> {
         let keys = self.current();
         let digest = TokenDigest::of(token);
@@ -110,11 +113,20 @@ impl Keys {
             return Ok(caller);
         }
         let key_id = token::key_id(token)?;
-        let mut keys = keys.ok_or_else(|| Error::unavailable("no token keys yet"))?;
+        let mut keys = match keys {
+            Some(keys) => keys,
+            None => self.first(deadline).await.ok_or_else(|| Error::unavailable("no token keys yet"))?,
+        };
         if !keys.by_id.contains_key(&key_id) {
             keys = deadline.bound(self.current_with(&key_id, keys)).await?;
         }
         keys.verify(token, &key_id, digest)
+    }
+
+    async fn first(&self, deadline: Deadline) -> Option<Arc<KeySet>> {
+        let mut changes = self.current.subscribe();
+        let waited = deadline.at_most(FIRST_KEYS).bound(changes.wait_for(Option::is_some)).await;
+        waited.ok()?.ok()?.clone()
     }
 
     /// The caller that a token stands for by the keys at hand; nothing for any other token.
@@ -174,12 +186,12 @@ impl Keys {
         let response = services.get_jwks(GetJwksRequest {}).await?;
         let keys = Arc::new(parse(&response.into_inner().jwks)?);
         tracing::debug!(?keys, "token keys fetched");
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(keys);
+        self.current.send_replace(Some(keys));
         Ok(())
     }
 
     fn current(&self) -> Option<Arc<KeySet>> {
-        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.current.borrow().clone()
     }
 }
 

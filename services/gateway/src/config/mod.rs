@@ -11,7 +11,7 @@ mod upstreams;
 
 use serde::Deserialize;
 use service::ServiceConfig;
-use service::config::{AdminConfig, LogConfig};
+use service::config::{AdminConfig, LogConfig, TelemetryConfig};
 
 pub use access_log::AccessLogConfig;
 pub use cache::CacheConfig;
@@ -33,6 +33,9 @@ pub struct Config {
     /// What is logged, and how.
     #[serde(default)]
     pub log: LogConfig,
+    /// Where traces go.
+    #[serde(default)]
+    pub telemetry: TelemetryConfig,
     /// Which requests have a log line of their own.
     #[serde(default)]
     pub access_log: AccessLogConfig,
@@ -58,5 +61,9 @@ pub struct Config {
 impl ServiceConfig for Config {
     fn log(&self) -> &LogConfig {
         &self.log
+    }
+
+    fn telemetry(&self) -> &TelemetryConfig {
+        &self.telemetry
     }
 }

@@ -46,8 +46,10 @@ fn new_id() -> String {
 pub(super) fn span(exchange: &Exchange, method: &'static str, headers: &HeaderMap) -> (Span, Trace) {
     let span = tracing::info_span!(
         "request",
-        method,
-        route = exchange.target.route(),
+        otel.name = format!("{method} {}", exchange.target.route()),
+        otel.kind = "server",
+        http.request.method = method,
+        http.route = exchange.target.route(),
         request_id = exchange.request_id,
         trace_id = tracing::field::Empty,
     );

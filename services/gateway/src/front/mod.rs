@@ -17,7 +17,8 @@ use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forwar
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::{Error, HttpResponse, web};
 use futures::future::{Either, LocalBoxFuture};
-use tracing::Instrument as _;
+use service::telemetry;
+use tracing::{Instrument as _, Span};
 
 use crate::app::Gateway;
 use crate::exchange::{Exchange, client_address};
@@ -110,6 +111,7 @@ where
             };
             ticket.settle(status, &exchange);
             access::served(&exchange, method, status, arrived, trace.id.as_deref());
+            telemetry::end_request(&Span::current(), status.as_u16());
             let own = [
                 (X_REQUEST_ID, HeaderValue::from_str(&exchange.request_id).ok()),
                 (TRACEPARENT, trace.parent),

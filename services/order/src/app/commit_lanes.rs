@@ -10,11 +10,12 @@ use std::time::Duration;
 use envelope::{Error, Reason};
 use ids::{IdempotencyKey, OrderId, Sku, UserId};
 use mongo::idempotency::{self, Answer, Conflict, Fingerprint};
-use service::{Deadline, OnFailure, Tasks};
+use service::{Deadline, OnFailure, Tasks, telemetry};
 use stock::{Shortage, StockRefusal};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, Span};
 
 use crate::domain::{BatchId, Demand, LaneLimits, Lines, Order, Refused, Scheduler, Shortages, Step};
 use crate::error::OrderError;
@@ -48,6 +49,8 @@ struct State {
 struct Entry {
     work: Arc<Work>,
     deadline: Deadline,
+    since: Instant,
+    span: Span,
     reply: oneshot::Sender<Result<Answer<Order>, OrderError>>,
 }
 
@@ -119,7 +122,8 @@ impl CommitLanes {
     /// a twin is under way; `DEADLINE_EXCEEDED`; and what the rules say.
     pub(crate) async fn commit(&self, work: Work, deadline: Deadline) -> Result<Answer<Order>, OrderError> {
         let (reply, outcome) = oneshot::channel();
-        let mut entry = Entry { work: Arc::new(work), deadline, reply };
+        let mut entry =
+            Entry { work: Arc::new(work), deadline, since: Instant::now(), span: Span::current(), reply };
         loop {
             entry = match self.admit(entry) {
                 Ok(()) => break,
@@ -193,10 +197,12 @@ impl CommitLanes {
             late.into_iter().for_each(Entry::answer_late);
             let Some((id, entries)) = batch else { return };
             let running = Running { lanes: self.clone(), id, works: works(&entries) };
-            self.tasks.spawn("commit-batch", OnFailure::Log, async move {
+            let span = span_of(&entries);
+            let commit = async move {
                 running.commit(entries, careful).await;
                 Ok::<_, OrderError>(())
-            });
+            };
+            self.tasks.spawn("commit-batch", OnFailure::Log, commit.instrument(span));
         }
     }
 
@@ -268,6 +274,10 @@ impl Running {
         metrics::counter!("order_lanes_batches_total").increment(1);
         metrics::counter!("order_lanes_batched_total")
             .increment(entries.len().try_into().unwrap_or(u64::MAX));
+        metrics::histogram!("order_lanes_batch_orders").record(count(entries.len()));
+        for entry in &entries {
+            metrics::histogram!("order_lanes_wait_seconds").record(started - entry.since);
+        }
         // Whose time is up sooner is answered by its own deadline and finds the outcome under its key.
         let deadline = entries.iter().map(|entry| entry.deadline).max();
         let Some(deadline) = deadline else { return };
@@ -299,6 +309,22 @@ impl Entry {
         metrics::counter!("order_lanes_refused_total", "reason" => "late").increment(1);
         drop(self.reply.send(Err(Error::deadline_exceeded().into())));
     }
+}
+
+/// The span of a batch: in the trace of its oldest piece of work, and linked to those of the others.
+fn span_of(entries: &[Entry]) -> Span {
+    let Some((oldest, others)) = entries.split_first() else { return Span::none() };
+    let span = tracing::info_span!(
+        target: telemetry::STEP,
+        parent: &oldest.span,
+        "batch",
+        otel.name = "commit batch",
+        orders = entries.len()
+    );
+    others.iter().for_each(|other| {
+        span.follows_from(&other.span);
+    });
+    span
 }
 
 fn works(entries: &[Entry]) -> Arc<[Arc<Work>]> {

@@ -3,7 +3,7 @@
 use futures::FutureExt as _;
 use ids::{IdempotencyKey, OrderId};
 use mongo::idempotency::{Answer, fingerprint};
-use service::RequestContext;
+use service::{RequestContext, telemetry};
 
 use super::App;
 use crate::domain::{Line, Lines, Order, ReviewRequest, RiskSource};
@@ -56,7 +56,8 @@ impl App {
         let expires_at = now + self.config.payment_window();
         let order = Order::place(id, user, lines, risk, now, expires_at)?;
         let review = (risk.source == RiskSource::LocalRules).then_some(review);
-        let work = Work::Place(Placement { order, placed_by, review });
+        let traceparent = telemetry::traceparent(&tracing::Span::current());
+        let work = Work::Place(Placement { order, placed_by, review, traceparent });
         self.lanes.commit(work, context.deadline).await
     }
 

@@ -41,6 +41,8 @@ pub(crate) struct Placement {
     pub(crate) placed_by: PlacedBy,
     /// When the risk service has not judged it, what it needs to know to do so later.
     pub(crate) review: Option<ReviewRequest>,
+    /// The trace that its event continues, as its batch is in that of another order.
+    pub(crate) traceparent: Option<String>,
 }
 
 /// An order that is to give its stock back.

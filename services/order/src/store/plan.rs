@@ -87,7 +87,7 @@ impl Plan {
     }
 
     fn place(&mut self, placement: &Placement) -> Result<Answer<Order>, OrderError> {
-        let Placement { order, placed_by, review } = placement;
+        let Placement { order, placed_by, review, traceparent } = placement;
         // What is written together has one time.
         let order = order.clone().placed_at(self.at);
         let lines = order.quantities();
@@ -100,7 +100,7 @@ impl Plan {
         }
         let taken_by = self.posting.take(order.id, &lines);
         self.orders.push(OrderDocument::new(&order, placed_by, &taken_by));
-        self.events.push(events::placed(&order, review.as_ref()));
+        self.events.push(events::placed(&order, review.as_ref()).continuing(traceparent.clone()));
         Ok(Answer::first(order))
     }
 

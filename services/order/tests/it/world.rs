@@ -20,7 +20,7 @@ use proto::order::v1::{
     CancelOrderRequest, OrderStatus, PayOrderRequest, PlaceOrderRequest, RequestedLine, RiskSource,
 };
 use proto::payment::v1::BalanceMethod;
-use service::config::{AdminConfig, LogConfig, ServerConfig};
+use service::config::{AdminConfig, LogConfig, ServerConfig, TelemetryConfig};
 use service::page::PageTokensConfig;
 use service::{Caller, Deadline, OnFailure, RequestContext, Role, Shell};
 use stock::{Ledger, Posting};
@@ -117,6 +117,7 @@ impl World {
             server: ServerConfig { drain_timeout_ms: 0, ..ServerConfig::new(any_port()) },
             admin: AdminConfig { listen: any_port() },
             log: LogConfig::default(),
+            telemetry: TelemetryConfig::default(),
             mongo: mongo_config(&database, &format!("&appName={database}")).await,
             page_tokens: PageTokensConfig { key_file: page_key.path().to_owned() },
             upstreams: upstreams([

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use serde::Deserialize;
-use service::config::{self, AdminConfig, LogConfig};
+use service::config::{self, AdminConfig, LogConfig, TelemetryConfig};
 use service::{ServiceConfig, Shell};
 use tokio::net::TcpListener;
 
@@ -41,6 +41,9 @@ pub struct Config {
     /// What is logged.
     #[serde(default)]
     pub log: LogConfig,
+    /// Where traces go.
+    #[serde(default)]
+    pub telemetry: TelemetryConfig,
     /// Who may call.
     pub card: CardConfig,
 }
@@ -48,6 +51,10 @@ pub struct Config {
 impl ServiceConfig for Config {
     fn log(&self) -> &LogConfig {
         &self.log
+    }
+
+    fn telemetry(&self) -> &TelemetryConfig {
+        &self.telemetry
     }
 }
 

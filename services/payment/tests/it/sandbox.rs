@@ -26,6 +26,7 @@ impl Sandbox {
             },
             admin: service::config::AdminConfig { listen: listener.local_addr().unwrap() },
             log: service::config::LogConfig::default(),
+            telemetry: service::config::TelemetryConfig::default(),
             card: payment::sandbox::CardConfig { api_key_file: api_key_file.to_owned() },
         };
         let serving = shell.clone();

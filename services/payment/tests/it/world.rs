@@ -17,7 +17,7 @@ use proto::common::v1::Money;
 use proto::payment::v1::account_service_client::AccountServiceClient;
 use proto::payment::v1::payment_service_client::PaymentServiceClient;
 use proto::payment::v1::{self as pb, charge_request};
-use service::config::{AdminConfig, LogConfig, ServerConfig};
+use service::config::{AdminConfig, LogConfig, ServerConfig, TelemetryConfig};
 use service::{Caller, Deadline, OnFailure, RequestContext, Role, Shell};
 use tempfile::NamedTempFile;
 use tonic::transport::{Channel, Endpoint};
@@ -220,6 +220,7 @@ async fn config(test: &str, provider_url: &str, api_key_file: &Path) -> Config {
         server: ServerConfig { drain_timeout_ms: 0, ..ServerConfig::new(any_port) },
         admin: AdminConfig { listen: any_port },
         log: LogConfig::default(),
+        telemetry: TelemetryConfig::default(),
         mongo,
         accounts: AccountsConfig::default(),
         card: CardConfig {

@@ -16,7 +16,7 @@ use reconciliation::domain::{Kind, Line};
 use reconciliation::{Config, ReconciliationConfig, Statements, StatementsConfig, UpstreamsConfig};
 use serde::Deserialize as _;
 use serde::de::value::StringDeserializer;
-use service::config::{AdminConfig, LogConfig, ServerConfig};
+use service::config::{AdminConfig, LogConfig, ServerConfig, TelemetryConfig};
 use service::page::PageTokensConfig;
 use service::{Caller, Deadline, OnFailure, RequestContext, Role, Shell};
 use tempfile::NamedTempFile;
@@ -48,6 +48,7 @@ impl World {
             server: ServerConfig { drain_timeout_ms: 0, ..ServerConfig::new(any_port) },
             admin: AdminConfig { listen: any_port },
             log: LogConfig::default(),
+            telemetry: TelemetryConfig::default(),
             mongo,
             page_tokens: PageTokensConfig { key_file: page_key.path().to_owned() },
             statements: StatementsConfig::default(),

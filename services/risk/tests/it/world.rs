@@ -15,7 +15,7 @@ use proto::events::v1::{OrderEvent, OrderPlaced, RiskReview};
 use proto::risk::v1::risk_service_client::RiskServiceClient;
 use proto::risk::v1::{AssessRequest, Assessment, GetAssessmentsRequest, GetRulesRequest, GetRulesResponse};
 use risk::{Config, Rule, Rules, VelocityConfig, When};
-use service::config::{AdminConfig, LogConfig, ServerConfig};
+use service::config::{AdminConfig, LogConfig, ServerConfig, TelemetryConfig};
 use service::{Caller, Deadline, OnFailure, RequestContext, Role, Shell};
 use tonic::Request;
 use tonic::transport::{Channel, Endpoint};
@@ -51,6 +51,7 @@ impl World {
             server: ServerConfig { drain_timeout_ms: 0, ..ServerConfig::new(any_port) },
             admin: AdminConfig { listen: any_port },
             log: LogConfig::default(),
+            telemetry: TelemetryConfig::default(),
             mongo,
             rules,
             velocity: VelocityConfig { exchange_period_ms: 100, ..VelocityConfig::default() },

@@ -1,0 +1,142 @@
+//! Which spans are kept, and how they leave the process.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use opentelemetry::trace::{Link, SpanKind, TraceContextExt as _, TraceId, TraceState};
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{
+    BatchConfigBuilder, BatchSpanProcessor, Sampler, SamplingDecision, SamplingResult, SdkTracerProvider,
+    ShouldSample, SpanData,
+};
+
+use super::notable::KeepNotable;
+use crate::config::TelemetryConfig;
+
+/// How many finished spans wait to be sent; more are dropped.
+const QUEUE: usize = 8_192;
+/// How many are sent at once, and how long they are gathered for.
+const BATCH: usize = 512;
+const PERIOD: Duration = Duration::from_secs(1);
+/// How long sending them may take.
+const EXPORT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long the rest may take at the end of the process.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The spans of this process, on their way to the collector.
+#[derive(Debug)]
+pub struct Traces(Option<SdkTracerProvider>);
+
+impl Traces {
+    /// Sends what is left, for 3 s at most.
+    pub async fn flush(self) {
+        let Some(provider) = self.0 else { return };
+        // It waits for a thread of its own.
+        let flushed = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(FLUSH_TIMEOUT));
+        match flushed.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the last spans could not be sent"),
+            Err(error) => tracing::warn!(%error, "the last spans could not be sent"),
+        }
+    }
+}
+
+/// Without an endpoint spans have ids, for the logs, and go nowhere. To be called within a runtime, which then sends them.
+pub(super) fn provider(
+    service: &'static str,
+    config: &TelemetryConfig,
+) -> anyhow::Result<(SdkTracerProvider, Traces)> {
+    let resource = Resource::builder_empty()
+        .with_service_name(service)
+        .with_attributes([
+            KeyValue::new("service.namespace", "fournines"),
+            KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
+            KeyValue::new("service.instance.id", uuid::Uuid::now_v7().to_string()),
+        ])
+        .build();
+    let builder = SdkTracerProvider::builder().with_resource(resource);
+    let Some(endpoint) = &config.otlp_endpoint else {
+        let provider = builder.with_sampler(Sampler::AlwaysOff).build();
+        return Ok((provider, Traces(None)));
+    };
+    anyhow::ensure!(
+        (0.0..=1.0).contains(&config.sample_ratio),
+        "[telemetry] sample_ratio must be from 0 to 1"
+    );
+    let exporter = SpanExporter::builder()
+        .with_tonic()
+        .with_endpoint(endpoint)
+        .with_timeout(EXPORT_TIMEOUT)
+        .build()
+        .context("[telemetry] otlp_endpoint")?;
+    let batch = BatchConfigBuilder::default()
+        .with_max_queue_size(QUEUE)
+        .with_max_export_batch_size(BATCH)
+        .with_scheduled_delay(PERIOD)
+        .build();
+    let batch = BatchSpanProcessor::builder(Counted(exporter)).with_batch_config(batch).build();
+    let provider = builder
+        .with_sampler(Ratio::new(config.sample_ratio))
+        .with_span_processor(KeepNotable::new(batch, Duration::from_millis(config.slow_ms)))
+        .build();
+    Ok((provider.clone(), Traces(Some(provider))))
+}
+
+/// Samples a share of all traces, by their id alone, so that processes with the same ratio agree on each of them. What callers
+/// say of it is not heeded: they may be anybody. The others are recorded, as one of them may turn out to be notable.
+#[derive(Debug, Clone)]
+pub(super) struct Ratio(Sampler);
+
+impl Ratio {
+    pub(super) fn new(share: f64) -> Self {
+        Self(Sampler::TraceIdRatioBased(share))
+    }
+}
+
+impl ShouldSample for Ratio {
+    fn should_sample(
+        &self,
+        parent: Option<&Context>,
+        trace_id: TraceId,
+        name: &str,
+        kind: &SpanKind,
+        attributes: &[KeyValue],
+        links: &[Link],
+    ) -> SamplingResult {
+        let sampled = self.0.should_sample(None, trace_id, name, kind, attributes, links).decision
+            == SamplingDecision::RecordAndSample;
+        let decision = if sampled { SamplingDecision::RecordAndSample } else { SamplingDecision::RecordOnly };
+        let trace_state = parent
+            .map_or_else(TraceState::default, |parent| parent.span().span_context().trace_state().clone());
+        SamplingResult { decision, attributes: Vec::new(), trace_state }
+    }
+}
+
+/// Counts what is sent.
+#[derive(Debug)]
+struct Counted(SpanExporter);
+
+impl opentelemetry_sdk::trace::SpanExporter for Counted {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        let spans = batch.len().try_into().unwrap_or(u64::MAX);
+        let sent = self.0.export(batch).await;
+        let outcome = if sent.is_ok() { "sent" } else { "failed" };
+        metrics::counter!("telemetry_spans_total", "outcome" => outcome).increment(spans);
+        sent
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.0.shutdown_with_timeout(timeout)
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.0.force_flush()
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.0.set_resource(resource);
+    }
+}
