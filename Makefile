@@ -8,7 +8,8 @@ BIN := target/debug
 KAFKA_TESTS := --workspace --exclude gateway --exclude mongo --exclude user \
 	--test stack --test it --test e2e
 
-.PHONY: help build run down test test-kafka test-nginx test-api lint lint-proto proto-baseline fmt bench bench-orders bench-gateway bench-events deny
+.PHONY: help build run down test test-kafka test-nginx test-api lint lint-proto lint-deploy test-lint-deploy deploy-files \
+	proto-baseline fmt bench bench-orders bench-gateway bench-events deny
 
 help: ## List what can be done
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 16
@@ -45,6 +46,17 @@ lint: ## Formatting, clippy with warnings as errors, dependency arrows
 
 lint-proto: ## Lint the contracts, and refuse what breaks them (fetches buf)
 	deploy/lint-proto/run check
+
+lint-deploy: build ## Check chart, compose file, images, rules, alerts, dashboards, OpenAPI document and contracts
+	FOURNINES_BIN=$(BIN) deploy/lint-deploy/run
+
+test-lint-deploy: ## Plant faults in them, one at a time, and see each found
+	deploy/lint-deploy/self-test
+
+deploy-files: build ## Write again what is generated: rules from SLOs, dashboards, and the chart's copies of both
+	$(BIN)/nines slo generate
+	deploy/grafana/generate
+	helm/copy-files
 
 proto-baseline: ## Accept the contracts as they are: later ones are compared with these
 	deploy/lint-proto/run baseline
