@@ -8,8 +8,8 @@ BIN := target/debug
 KAFKA_TESTS := --workspace --exclude gateway --exclude mongo --exclude user \
 	--test stack --test it --test e2e
 
-.PHONY: help build run down test test-kafka test-nginx test-api lint lint-proto lint-deploy test-lint-deploy deploy-files \
-	proto-baseline fmt bench bench-orders bench-gateway bench-events deny
+.PHONY: help build run down test test-kafka test-nginx test-alerts test-api lint lint-proto lint-deploy test-lint-deploy deploy-files \
+	proto-baseline fmt bench bench-orders bench-gateway bench-telemetry bench-events deny
 
 help: ## List what can be done
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 16
@@ -36,12 +36,17 @@ test-nginx: build ## Run the tests of nginx in front of real gateways (fetches D
 	cargo test --workspace --test nginx --locked --no-run
 	$(BIN)/nines with-stack -- cargo test --workspace --test nginx --locked -- --test-threads=1
 
+test-alerts: build ## Run the tests with a real Prometheus and Alertmanager (fetches Debian's where there are none)
+	deploy/prometheus/fetch
+	cargo test --workspace --test alerts --locked --no-run
+	$(BIN)/nines with-stack -- cargo test --workspace --test alerts --locked
+
 test-api: build ## Generate requests from the OpenAPI document and check every answer (fetches schemathesis)
 	deploy/test-api/run
 
 lint: ## Formatting, clippy with warnings as errors, dependency arrows
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --test nginx --locked -- --deny warnings
+	cargo clippy --workspace --all-targets --test nginx --test alerts --locked -- --deny warnings
 	cargo xtask tidy
 
 lint-proto: ## Lint the contracts, and refuse what breaks them (fetches buf)
@@ -75,6 +80,10 @@ bench-orders: ## One transaction per order against the commit lanes; draws the R
 bench-gateway: ## The latency and CPU that the gateway adds, and its cached reads
 	cargo build --release --workspace --bins --locked
 	target/release/nines bench gateway
+
+bench-telemetry: ## What traces cost: orders with telemetry on and off
+	cargo build --release --workspace --bins --locked
+	target/release/nines bench telemetry
 
 bench-events: ## How far statements are behind, what a backlog costs, and the reconciliation of 1,000,000 orders
 	cargo build --release --workspace --bins --locked

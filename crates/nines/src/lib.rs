@@ -1,7 +1,7 @@
 //! What the command-line tool does beside running the stack: real input, the check of the books, events and dead letters,
-//! the benchmarks
-//! and the drills. A library, so that tests can call it, above all [`verify::verify`].
+//! objectives and alerts, the benchmarks and the drills. A library, so that tests can call it, above all [`verify::verify`].
 
+pub mod alerts;
 mod backoff;
 pub mod bench;
 pub mod completejourney;
@@ -11,6 +11,7 @@ pub mod events;
 pub mod import;
 mod place;
 pub mod replay;
+pub mod slo;
 mod terminal;
 pub mod verify;
 

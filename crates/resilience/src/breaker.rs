@@ -90,6 +90,11 @@ impl Breaker {
         Ok(Pass { breaker: self, generation: inner.generation, started, is_settled: false })
     }
 
+    /// Whether calls are made as they come: it is neither open nor probing.
+    pub(crate) fn is_closed(&self) -> bool {
+        !self.config.enabled || matches!(locked(&self.inner).state, State::Closed(_))
+    }
+
     fn probes(&self) -> u64 {
         self.config.probes.max(1).into()
     }

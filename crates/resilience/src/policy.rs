@@ -112,6 +112,12 @@ impl Policy {
         Call::new(&self.shared, deadline)
     }
 
+    /// Whether the breaker is closed. While it is not, whoever has something that stands in can use that at once, and
+    /// make the call beside it: it is refused, or finds out whether the peer is well, at nobody's expense.
+    pub fn is_closed(&self) -> bool {
+        self.shared.breaker.is_closed()
+    }
+
     /// The peer's name.
     pub fn peer(&self) -> &str {
         &self.shared.peer

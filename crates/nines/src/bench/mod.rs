@@ -24,6 +24,7 @@ mod round;
 pub(crate) mod shop;
 pub(crate) mod stats;
 pub(crate) mod stock;
+mod telemetry;
 mod through_gateway;
 pub(crate) mod usage;
 pub(crate) mod workload;
@@ -53,6 +54,8 @@ enum What {
     /// The other side of `gateway`, in a process of its own.
     #[command(hide = true)]
     Bare(gateway::Bare),
+    /// What telemetry costs.
+    Telemetry(telemetry::TelemetryCost),
     /// The way of an order to its statement, and comparing the books of many orders.
     Events(events::Events),
 }
@@ -69,6 +72,7 @@ impl Bench {
             What::Replicas(replicas) => replicas.run(progress).await,
             What::Overload(overload) => overload.run(progress).await,
             What::Gateway(gateway) => gateway.run(progress).await,
+            What::Telemetry(telemetry) => telemetry.run(progress).await,
             What::Bare(bare) => bare.run().await,
             What::Events(events) => events.run(progress).await,
         }

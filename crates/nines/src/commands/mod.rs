@@ -1,5 +1,6 @@
 //! The commands, one a file; those that need no stack of their own are in the library.
 
+mod alerts;
 mod bench;
 mod detach;
 mod down;
@@ -13,12 +14,14 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use nines::Place;
+use nines::alerts::Alerts;
 use nines::bench::Bench;
 use nines::dlt::Dlt;
 use nines::drill::Drill;
 use nines::events::Events;
 use nines::import::Import;
 use nines::replay::Replay;
+use nines::slo::Slo;
 use nines::verify::Verify;
 
 /// The command-line tool of Fournines.
@@ -51,6 +54,10 @@ enum Command {
     Events(Events),
     /// See to dead letters: events that a consumer could not apply.
     Dlt(Dlt),
+    /// Service level objectives: their rules for Prometheus, and their error budgets.
+    Slo(Slo),
+    /// Hand on what Alertmanager tells.
+    Alerts(Alerts),
     /// Measure how fast orders are taken, on a stack of the benchmark's own.
     Bench(Bench),
     /// Break a platform of the drill's own while shoppers use it, and show what they notice.
@@ -71,6 +78,8 @@ impl Cli {
             Command::Verify(verify) => verify.run().await,
             Command::Events(events) => events.run().await,
             Command::Dlt(dlt) => dlt.run().await,
+            Command::Slo(slo) => slo.run().await,
+            Command::Alerts(alerts) => alerts::run(alerts).await,
             Command::Bench(bench) => bench::run(bench).await,
             Command::Drill(drill) => drill::run(drill).await,
         }

@@ -19,7 +19,7 @@ use crate::bench::workload::{Goods, Workload};
 use crate::terminal;
 
 /// Customers that the clients share.
-const CUSTOMERS: usize = 32;
+const CUSTOMERS: usize = 256;
 
 /// A platform under which something is about to break.
 pub(super) struct Stage {

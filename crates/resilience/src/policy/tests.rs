@@ -129,13 +129,16 @@ async fn the_breaker_judges_whole_calls() {
         assert_eq!(run(&policy, Safety::Idempotent, &ends).await, (Ok(2), 2));
     }
     for _ in 0..7 {
+        assert!(policy.is_closed());
         assert_eq!(run(&policy, Safety::Once, &[Err(Reason::Internal)]).await.0, Err(Reason::Internal));
     }
+    assert!(!policy.is_closed());
     assert_eq!(run(&policy, Safety::Idempotent, &[Ok(1)]).await, (Err(Reason::Unavailable), 0));
     advance(5 * SECOND).await;
     for _ in 0..5 {
         assert_eq!(run(&policy, Safety::Once, &[Err(Reason::NotFound)]).await.1, 1);
     }
+    assert!(policy.is_closed());
     assert_eq!(run(&policy, Safety::Once, &[Ok(1)]).await.0, Ok(1));
 }
 

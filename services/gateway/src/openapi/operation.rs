@@ -24,9 +24,10 @@ pub(super) fn describe(endpoint: &Endpoint, components: &mut Components) -> Oper
         .parameters(Some(parameters(endpoint)))
         .request_body(endpoint.body.map(|shape| body(shape.refer(components).into())))
         .response(endpoint.success.status.to_string(), success(endpoint, components));
-    if endpoint.access != Access::Public {
-        operation = operation.security(SecurityRequirement::new(BEARER, Vec::<String>::new()));
-    }
+    // Said also where it is none, so that nobody has to wonder whether it was forgotten.
+    let security =
+        (endpoint.access != Access::Public).then(|| SecurityRequirement::new(BEARER, Vec::<String>::new()));
+    operation = operation.securities(Some(security));
     if endpoint.success.etag && endpoint.verb == Verb::Get {
         let mut unchanged = with_common_headers(endpoint, ResponseBuilder::new().description("Unchanged."));
         if endpoint.cached {

@@ -64,6 +64,11 @@ impl RiskService {
         to_verdict(&assessment.ok_or_else(|| Error::internal("an answer without an assessment"))?)
     }
 
+    /// Whether verdicts have come in time lately.
+    pub(crate) fn answers_in_time(&self) -> bool {
+        self.risk.policy().is_closed()
+    }
+
     /// What was found about orders that it was asked to look at; those that it has not looked at yet are left out.
     pub(crate) async fn reviews(&self, orders: &[OrderId]) -> Result<HashMap<OrderId, Verdict>, Error> {
         let order_ids = orders.iter().map(OrderId::to_string).collect();

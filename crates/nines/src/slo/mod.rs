@@ -1,0 +1,49 @@
+//! `nines slo`: makes Prometheus' rules of the service level objectives in `deploy/slo`, and tells how much of their error
+//! budgets is left.
+
+mod generate;
+mod prometheus;
+mod promised;
+mod rules;
+mod span;
+mod spec;
+mod status;
+mod windows;
+mod yaml;
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use generate::Generate;
+use status::Status;
+
+/// Service level objectives: their rules for Prometheus, and their error budgets.
+#[derive(Debug, Args)]
+pub struct Slo {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Make Prometheus' rules and alerts of the objectives.
+    ///
+    /// With --check nothing is written, and the exit code is 1 when a file is not what would be written.
+    Generate(Generate),
+    /// Print how much of each error budget is left, from a running Prometheus that has the rules.
+    Status(Status),
+}
+
+impl Slo {
+    /// Runs the command and prints what it did or found.
+    ///
+    /// # Errors
+    /// When an objective is not valid, a file can't be read or written, or Prometheus can't be asked or has no objectives.
+    pub async fn run(self) -> anyhow::Result<ExitCode> {
+        match self.action {
+            Action::Generate(generate) => generate.run(),
+            Action::Status(status) => status.run().await,
+        }
+    }
+}
