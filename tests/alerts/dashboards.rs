@@ -27,7 +27,8 @@ pub(crate) async fn check(observers: &Observers) {
         collect(&dashboard["panels"], &mut expressions);
         assert!(!expressions.is_empty(), "{} asks nothing", path.display());
         for expression in expressions {
-            let expression = VARIABLES.iter().fold(expression, |text, (name, value)| text.replace(name, value));
+            let expression =
+                VARIABLES.iter().fold(expression, |text, (name, value)| text.replace(name, value));
             let result = observers.query(&expression).await;
             asked += 1;
             if result.as_array().is_some_and(Vec::is_empty) && is_measured(&expression, &metrics) {

@@ -47,7 +47,8 @@ impl Buyer {
         self.customer.get(&path).await.expect_status(200);
         self.customer.get("/products/tea").await.expect_status(200);
         self.customer.get("/products?limit=10").await;
-        let paid = self.customer.post_keyed(&format!("{path}/payments"), json!({ "method": "balance" })).await;
+        let paid =
+            self.customer.post_keyed(&format!("{path}/payments"), json!({ "method": "balance" })).await;
         let is_paid = paid.status.is_success();
         if is_paid {
             self.customer.post_empty(&format!("{path}/cancel")).await;

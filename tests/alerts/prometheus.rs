@@ -31,7 +31,8 @@ impl Observers {
         let tools = run(Command::new(format!("{ROOT}/deploy/prometheus/fetch")));
         let tools = PathBuf::from(tools.trim());
         let ports = devstack::ports::pick(3).unwrap();
-        let [prometheus, alertmanager, relay] = [0, 1, 2].map(|number| format!("127.0.0.1:{}", ports[number]));
+        let [prometheus, alertmanager, relay] =
+            [0, 1, 2].map(|number| format!("127.0.0.1:{}", ports[number]));
         let processes = [
             start_relay(dir.path(), &relay, robot),
             start_alertmanager(dir.path(), &tools, &alertmanager, &relay),
@@ -40,7 +41,8 @@ impl Observers {
         let http = reqwest::Client::builder().timeout(Duration::from_secs(10)).build().unwrap();
         for (what, address) in [("prometheus", &prometheus), ("alertmanager", &alertmanager)] {
             let url = format!("http://{address}/-/ready");
-            eventually(what, async || http.get(&url).send().await.is_ok_and(|ready| ready.status() == 200)).await;
+            eventually(what, async || http.get(&url).send().await.is_ok_and(|ready| ready.status() == 200))
+                .await;
         }
         let prometheus = format!("http://{prometheus}");
         Self { prometheus, http, _processes: processes, _dir: dir }
@@ -61,7 +63,8 @@ impl Observers {
     /// The rules that could not be evaluated, or have not been.
     pub(crate) async fn rules_not_well(&self) -> Vec<String> {
         let groups = self.get("/api/v1/rules", &[]).await;
-        let rules = groups["groups"].as_array().unwrap().iter().flat_map(|group| group["rules"].as_array().unwrap());
+        let rules =
+            groups["groups"].as_array().unwrap().iter().flat_map(|group| group["rules"].as_array().unwrap());
         let rules: Vec<_> = rules.collect();
         assert!(rules.len() > 50, "only {} rules are there", rules.len());
         let unwell = rules.into_iter().filter(|rule| rule["health"] != "ok");
@@ -114,11 +117,16 @@ fn start_prometheus(dir: &Path, tools: &Path, address: &str, alertmanager: &str,
     // YAML is a superset of JSON.
     let file = dir.join("prometheus.yml");
     fs::write(&file, config.to_string()).unwrap();
-    start("prometheus", dir, tools.join("bin/prometheus"), &[
-        format!("--config.file={}", file.display()),
-        format!("--storage.tsdb.path={}", dir.join("tsdb").display()),
-        format!("--web.listen-address={address}"),
-    ])
+    start(
+        "prometheus",
+        dir,
+        tools.join("bin/prometheus"),
+        &[
+            format!("--config.file={}", file.display()),
+            format!("--storage.tsdb.path={}", dir.join("tsdb").display()),
+            format!("--web.listen-address={address}"),
+        ],
+    )
 }
 
 fn start_alertmanager(dir: &Path, tools: &Path, address: &str, relay: &str) -> Process {
@@ -141,12 +149,17 @@ fn start_alertmanager(dir: &Path, tools: &Path, address: &str, relay: &str) -> P
     });
     let file = dir.join("alertmanager.yml");
     fs::write(&file, config).unwrap();
-    start("alertmanager", dir, tools.join("bin/alertmanager"), &[
-        format!("--config.file={}", file.display()),
-        format!("--storage.path={}", dir.join("alertmanager").display()),
-        format!("--web.listen-address={address}"),
-        "--cluster.listen-address=".to_owned(),
-    ])
+    start(
+        "alertmanager",
+        dir,
+        tools.join("bin/alertmanager"),
+        &[
+            format!("--config.file={}", file.display()),
+            format!("--storage.path={}", dir.join("alertmanager").display()),
+            format!("--web.listen-address={address}"),
+            "--cluster.listen-address=".to_owned(),
+        ],
+    )
 }
 
 fn start_relay(dir: &Path, address: &str, robot: &str) -> Process {
@@ -155,14 +168,19 @@ fn start_relay(dir: &Path, address: &str, robot: &str) -> Process {
         fs::write(&path, content).unwrap();
         path.to_str().unwrap().to_owned()
     };
-    start("relay", dir, crate::devstack_bin("nines"), &[
-        "alerts".to_owned(),
-        "relay".to_owned(),
-        format!("--listen={address}"),
-        format!("--to-file={}", file("robot", robot)),
-        format!("--secret-file={}", file("secret", "SECtest")),
-        format!("--token-file={}", file("token", TOKEN)),
-    ])
+    start(
+        "relay",
+        dir,
+        crate::devstack_bin("nines"),
+        &[
+            "alerts".to_owned(),
+            "relay".to_owned(),
+            format!("--listen={address}"),
+            format!("--to-file={}", file("robot", robot)),
+            format!("--secret-file={}", file("secret", "SECtest")),
+            format!("--token-file={}", file("token", TOKEN)),
+        ],
+    )
 }
 
 fn start(name: &str, dir: &Path, program: PathBuf, args: &[String]) -> Process {

@@ -43,6 +43,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 /// Serves on a bound port until the shell drains.
 pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> anyhow::Result<()> {
     let gateway = Arc::new(Gateway::start(shell, config));
+    front::count_from_zero();
     gateway.keys.keep_fresh(shell);
     server::serve(shell, &config.http, listener, gateway).await
 }

@@ -43,17 +43,19 @@ pub(super) async fn retry<E: Effect>(core: Arc<Core<E>>, tasks: Tasks) -> Result
 
 async fn round<E: Effect>(core: &Core<E>, lease: &mut Lease) -> Result<(), mongo::Error> {
     let deadline = || Deadline::after(APPLY_TIMEOUT);
+    let store = core.inbox.store();
+    let parked = metrics::gauge!("consumer_parked_events", "group" => store.group);
     if !lease.hold(deadline()).await? {
+        // Told by whoever tries them.
+        parked.set(0.0);
         return Ok(());
     }
-    let store = core.inbox.store();
     let filter = doc! { "_id": { "$gte": { "group": store.group, "key": "" }, "$lt": { "group": format!("{}\0", store.group) } } };
     let find = |left| store.keys.find(filter).sort(doc! { "_id": 1 }).limit(MAX_KEYS).max_time(left);
     let cursor = bounded(deadline(), find).await?;
     let keys: Vec<ParkedKey> = bounded(deadline(), |_| cursor.try_collect()).await?;
     let waiting: i64 = keys.iter().map(|key| key.waiting).sum();
-    metrics::gauge!("consumer_parked_events", "group" => store.group)
-        .set(f64::from(i32::try_from(waiting).unwrap_or(i32::MAX)));
+    parked.set(f64::from(i32::try_from(waiting).unwrap_or(i32::MAX)));
     for key in keys {
         if !lease.hold(deadline()).await? {
             break;

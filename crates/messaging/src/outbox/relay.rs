@@ -123,6 +123,8 @@ impl Relay {
     /// Publishes the oldest entries that have not been.
     async fn round(&mut self) -> Result<Round, RelayError> {
         if !self.lease.hold(Deadline::after(DATABASE_TIMEOUT)).await? {
+            // What waits is told by whoever publishes it.
+            self.report(None).await?;
             return Ok(Round::NotOurs);
         }
         let entries = self.unsent().await?;

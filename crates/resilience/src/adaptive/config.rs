@@ -14,8 +14,8 @@ pub struct AdaptiveLimitConfig {
     pub min: u32,
     /// The highest limit; 2,000, at most 1,000,000. Above it, memory and descriptors would be what gives way.
     pub max: u32,
-    /// Payments at once, beside the limit; 2,000, from 1 to 1,000,000. Enough for the most payments a second to be
-    /// expected times the seconds that one takes.
+    /// The highest limit of payments, which is one of its own; 2,000, from 1 to 1,000,000. Enough for the most payments a
+    /// second to be expected times the seconds that one takes.
     pub max_payments: u32,
     /// By what factor latency may rise above that of quiet times before the limit falls; 1.5, from 1 to 10.
     pub tolerance: f64,

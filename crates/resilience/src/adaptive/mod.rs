@@ -4,12 +4,13 @@
 //! the latency of quiet times to the latency now, and grows by the square root of itself, an allowance for short
 //! queues. What is ours is in [`gradient`]: the baseline of each class of requests, and when it may rise.
 //!
-//! Browsing and orders share the limit: browsing may fill a part of it only, so it is what goes first. Payments are
-//! counted for themselves, up to a fixed number, and have no vote. A payment waits a second for the card network and
-//! does nothing meanwhile; counted together, waiting payments fill the limit while the servers idle. In the
-//! simulation that left 0.7 to 0.8 of the goodput at five times the load, and a start under load refused payments;
-//! counted apart it is 0.99, and none. Payments still come before all else: what they take of the servers shows in
-//! the latency of the others, whose limit falls.
+//! Browsing and orders share a limit: browsing may fill a part of it only, so it is what goes first. Payments have a
+//! limit of their own, which follows their own latency. A payment waits a second for the card network and does nothing
+//! meanwhile; counted together, waiting payments fill the limit while the servers idle. In the simulation that left
+//! 0.7 to 0.8 of the goodput at five times the load; counted apart it is 0.99. Payments still come before all else:
+//! what they take of the servers shows in the latency of the others, whose limit falls, while the second that a payment
+//! waits anyway hides it from theirs. Only when there are more payments than could be served with everything else gone,
+//! their limit falls too, and the surplus is refused rather than kept waiting until it is too late for all of them.
 //!
 //! A request enters by one compare-and-swap and leaves by four additions, none behind a lock; once a window one of
 //! those that leave takes a lock and computes the new limit.
@@ -34,6 +35,9 @@ use samples::Samples;
 
 pub use config::{AdaptiveLimitConfig, PriorityShares};
 
+/// How many payments may be in flight before any latency is known, unless the configuration says less.
+const PAYMENTS_AT_FIRST: u32 = 256;
+
 /// A limit on the requests in flight. Clones are the same limit.
 #[derive(Debug, Clone)]
 pub struct AdaptiveLimit(Arc<Inner>);
@@ -51,27 +55,31 @@ pub struct Permit {
 
 #[derive(Debug)]
 struct Inner {
-    name: &'static str,
     shares: PriorityShares,
-    max_payments: u32,
-    /// Browsing and orders in flight.
-    shared: AtomicU32,
-    /// Payments in flight.
-    payments: AtomicU32,
-    /// How many of the shared may be in flight.
+    epoch: Instant,
+    min_samples: u32,
+    /// Browsing and orders.
+    shared: Lane,
+    payments: Lane,
+}
+
+/// What one limit holds for.
+#[derive(Debug)]
+struct Lane {
+    name: &'static str,
+    in_flight: AtomicU32,
+    /// How many may be in flight.
     limit: AtomicU32,
-    /// The most of the shared in flight since the window began.
+    /// The most in flight since the window began.
     peak: AtomicU32,
-    /// Whether one of the shared was refused since the window began.
+    /// Whether one was refused since the window began.
     refused: AtomicBool,
     samples: Samples,
     gradient: Mutex<Gradient>,
-    epoch: Instant,
-    /// The beginning of the window, in ns since `epoch`.
+    /// The beginning of the window, in ns since the epoch.
     window_began: AtomicU64,
     /// The shortest time it lasts, in ns.
     window: AtomicU64,
-    min_samples: u32,
     metrics: Metrics,
 }
 
@@ -87,29 +95,22 @@ impl AdaptiveLimit {
     pub const CLASSES: usize = samples::CLASSES;
 
     /// A limit with nothing in flight. `name` is its label in the metrics `adaptive_limit_requests`,
-    /// `adaptive_limit_in_flight` (browsing and orders; the most in the last window) and
-    /// `adaptive_limit_refusals_total`.
-    pub fn new(name: &'static str, config: &AdaptiveLimitConfig) -> Self {
-        let gradient = Gradient::new(config);
-        let limit = gradient.limit();
-        let metrics = Metrics::new(name);
-        metrics.limit.set(limit);
+    /// `adaptive_limit_in_flight` (the most in the last window) and `adaptive_limit_refusals_total`, `payments` that of
+    /// the limit of payments in the first two.
+    pub fn new(name: &'static str, payments: &'static str, config: &AdaptiveLimitConfig) -> Self {
+        let most = config.max_payments.max(1);
+        let of_payments = AdaptiveLimitConfig {
+            initial: config.initial.max(PAYMENTS_AT_FIRST).min(most),
+            min: config.min.min(most),
+            max: most,
+            ..config.clone()
+        };
         Self(Arc::new(Inner {
-            name,
             shares: config.shares,
-            max_payments: config.max_payments.max(1),
-            shared: AtomicU32::new(0),
-            payments: AtomicU32::new(0),
-            limit: AtomicU32::new(limit),
-            peak: AtomicU32::new(0),
-            refused: AtomicBool::new(false),
-            samples: Samples::new(Duration::from_micros(config.slack_us)),
-            gradient: Mutex::new(gradient),
             epoch: Instant::now(),
-            window_began: AtomicU64::new(0),
-            window: AtomicU64::new(config.window_ms.saturating_mul(1_000_000)),
             min_samples: config.min_samples,
-            metrics,
+            shared: Lane::new(name, name, config),
+            payments: Lane::new(payments, name, &of_payments),
         }))
     }
 
@@ -119,60 +120,59 @@ impl AdaptiveLimit {
     /// [`Self::CLASSES`].
     pub fn acquire(&self, priority: Priority, class: usize) -> Result<Permit, envelope::Error> {
         let inner = &self.0;
-        let allowed = inner.allowed(priority);
-        let entered = inner.lane(priority).fetch_update(Ordering::Relaxed, Ordering::Relaxed, |in_flight| {
+        let (lane, allowed) = (inner.lane(priority), inner.allowed(priority));
+        let entered = lane.in_flight.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |in_flight| {
             (in_flight < allowed).then(|| in_flight + 1)
         });
-        let before = entered.map_err(|_| inner.refuse(priority))?;
+        let before = entered.map_err(|_| lane.refuse(priority))?;
         // Mostly only a load: the peak is reached early in a window.
-        if priority != Priority::Pay && before >= inner.peak.load(Ordering::Relaxed) {
-            inner.peak.fetch_max(before + 1, Ordering::Relaxed);
+        if before >= lane.peak.load(Ordering::Relaxed) {
+            lane.peak.fetch_max(before + 1, Ordering::Relaxed);
         }
         Ok(Permit { limit: Arc::clone(inner), priority, class, started: Instant::now() })
     }
 
     /// How many requests for browsing and orders may be in flight now.
     pub fn limit(&self) -> u32 {
-        self.0.limit.load(Ordering::Relaxed)
+        self.0.shared.limit.load(Ordering::Relaxed)
     }
 
     /// The requests in flight, payments among them.
     pub fn in_flight(&self) -> u32 {
-        self.0.shared.load(Ordering::Relaxed) + self.0.payments.load(Ordering::Relaxed)
+        let in_flight = |lane: &Lane| lane.in_flight.load(Ordering::Relaxed);
+        in_flight(&self.0.shared) + in_flight(&self.0.payments)
     }
 }
 
 impl Permit {
     /// The request was served: the time since it entered is its latency.
     pub fn succeeded(self) {
-        if self.priority != Priority::Pay {
-            self.limit.samples.add(self.class, self.started.elapsed());
-            self.limit.close_window_if_due();
-        }
+        let lane = self.limit.lane(self.priority);
+        lane.samples.add(self.class, self.started.elapsed());
+        lane.close_window_if_due(&self.limit);
     }
 
     /// The request was lost to overload: its time ran out, or what it called refused for being overloaded.
     pub fn overloaded(self) {
-        if self.priority != Priority::Pay {
-            self.limit.samples.add_lost();
-            self.limit.close_window_if_due();
-        }
+        let lane = self.limit.lane(self.priority);
+        lane.samples.add_lost();
+        lane.close_window_if_due(&self.limit);
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let before = self.limit.lane(self.priority).fetch_sub(1, Ordering::Relaxed);
-        if before == 1 && self.priority != Priority::Pay {
+        let lane = self.limit.lane(self.priority);
+        if lane.in_flight.fetch_sub(1, Ordering::Relaxed) == 1 {
             // No window closes while nothing comes.
-            self.limit.metrics.in_flight.set(0);
+            lane.metrics.in_flight.set(0);
         }
     }
 }
 
 impl Inner {
-    /// The requests in flight that this priority is counted with.
-    fn lane(&self, priority: Priority) -> &AtomicU32 {
+    /// What this priority is counted with.
+    fn lane(&self, priority: Priority) -> &Lane {
         if priority == Priority::Pay { &self.payments } else { &self.shared }
     }
 
@@ -181,17 +181,36 @@ impl Inner {
         let percent = match priority {
             Priority::Browse => self.shares.browse,
             Priority::Order => self.shares.order,
-            Priority::Pay => return self.max_payments,
+            Priority::Pay => 100,
         };
-        let limit = self.limit.load(Ordering::Relaxed);
+        let limit = self.lane(priority).limit.load(Ordering::Relaxed);
         let allowed = u64::from(limit) * u64::from(percent.min(100)) / 100;
         u32::try_from(allowed).unwrap_or(limit).max(1)
     }
+}
+
+impl Lane {
+    fn new(name: &'static str, of: &'static str, config: &AdaptiveLimitConfig) -> Self {
+        let gradient = Gradient::new(config);
+        let limit = gradient.limit();
+        let metrics = Metrics::new(name, of);
+        metrics.limit.set(limit);
+        Self {
+            name,
+            in_flight: AtomicU32::new(0),
+            limit: AtomicU32::new(limit),
+            peak: AtomicU32::new(0),
+            refused: AtomicBool::new(false),
+            samples: Samples::new(Duration::from_micros(config.slack_us)),
+            gradient: Mutex::new(gradient),
+            window_began: AtomicU64::new(0),
+            window: AtomicU64::new(config.window_ms.saturating_mul(1_000_000)),
+            metrics,
+        }
+    }
 
     fn refuse(&self, priority: Priority) -> envelope::Error {
-        if priority != Priority::Pay {
-            self.refused.store(true, Ordering::Relaxed);
-        }
+        self.refused.store(true, Ordering::Relaxed);
         self.metrics.refusals[rank(priority)].increment(1);
         envelope::Error::new(envelope::Reason::Overloaded, "too many requests are being served")
             .with_retry_after(Duration::from_secs(1))
@@ -201,11 +220,11 @@ impl Inner {
         now.saturating_sub(self.window_began.load(Ordering::Relaxed)) >= self.window.load(Ordering::Relaxed)
     }
 
-    fn close_window_if_due(&self) {
-        if self.samples.count() < self.min_samples {
+    fn close_window_if_due(&self, of: &Inner) {
+        if self.samples.count() < of.min_samples {
             return;
         }
-        let now = nanos(self.epoch.elapsed());
+        let now = nanos(of.epoch.elapsed());
         if !self.is_due(now) {
             return;
         }
@@ -225,7 +244,7 @@ impl Inner {
         let load = Load {
             window: self.samples.take(),
             elapsed: Duration::from_nanos(now.saturating_sub(began)),
-            peak: self.peak.swap(self.shared.load(Ordering::Relaxed), Ordering::Relaxed),
+            peak: self.peak.swap(self.in_flight.load(Ordering::Relaxed), Ordering::Relaxed),
             refused: self.refused.swap(false, Ordering::Relaxed),
         };
         let limit = gradient.update(&load);
@@ -246,12 +265,12 @@ impl Inner {
 }
 
 impl Metrics {
-    fn new(name: &'static str) -> Self {
+    fn new(name: &'static str, of: &'static str) -> Self {
         Self {
             limit: metrics::gauge!("adaptive_limit_requests", "limit" => name),
             in_flight: metrics::gauge!("adaptive_limit_in_flight", "limit" => name),
             refusals: Priority::ALL.map(|priority| {
-                metrics::counter!("adaptive_limit_refusals_total", "limit" => name, "priority" => priority.name())
+                metrics::counter!("adaptive_limit_refusals_total", "limit" => of, "priority" => priority.name())
             }),
         }
     }
@@ -277,7 +296,7 @@ mod tests {
     fn limit_of(initial: u32) -> AdaptiveLimit {
         let config =
             AdaptiveLimitConfig { initial, min: 1, max_payments: 3, ..AdaptiveLimitConfig::default() };
-        AdaptiveLimit::new("test", &config)
+        AdaptiveLimit::new("test", "test-payments", &config)
     }
 
     fn enter(limit: &AdaptiveLimit, priority: Priority) -> Vec<Permit> {
@@ -327,7 +346,7 @@ mod tests {
     async fn a_class_out_of_range_counts_as_the_last() {
         let limit = limit_of(100);
         limit.acquire(Priority::Order, usize::MAX).unwrap().succeeded();
-        assert_eq!(limit.0.samples.take().classes[0].class, AdaptiveLimit::CLASSES - 1);
+        assert_eq!(limit.0.shared.samples.take().classes[0].class, AdaptiveLimit::CLASSES - 1);
     }
 
     #[test]

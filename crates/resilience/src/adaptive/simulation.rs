@@ -100,7 +100,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 impl World {
     fn new(config: &AdaptiveLimitConfig, places: usize, kinds: &[Kind]) -> Self {
         Self {
-            limit: AdaptiveLimit::new("simulated", config),
+            limit: AdaptiveLimit::new("simulated", "simulated-payments", config),
             kinds: kinds.to_vec(),
             places,
             busy: 0,

@@ -14,7 +14,7 @@ const MINUTE_MS: u64 = 60_000;
 #[serde(default, deny_unknown_fields)]
 pub struct LimitsConfig {
     /// How many requests are served at once, in all; the limit follows their latency. From 16 to 2,000 by default, of
-    /// which browsing may fill 75 %; payments have 2,000 places of their own.
+    /// which browsing may fill 75 %; payments have a limit of their own, up to 2,000.
     pub concurrency: AdaptiveLimitConfig,
     /// How many requests of one connection may be under way; 32, from 1 to 10,000. HTTP/1.1 has one at a time.
     #[serde(deserialize_with = "within::<1, 10_000, _>")]

@@ -10,7 +10,7 @@ use envelope::Reason;
 use metrics::{Counter, Histogram};
 
 use crate::exchange::Exchange;
-use crate::refusal;
+use crate::{refusal, routes};
 
 /// What requests of one kind and outcome are counted by.
 #[derive(Debug, Clone)]
@@ -44,6 +44,17 @@ fn count(method: &'static str, route: &'static str, status: StatusCode, arrived:
         let meters = meters.entry((method, route, status.as_u16()));
         meters.or_insert_with(|| Meters::new(method, route, status)).count(arrived);
     });
+}
+
+/// Failures are counted from 0 on: of a counter that begins with its first failure, nobody sees that one.
+pub(crate) fn count_from_zero() {
+    let failures =
+        [StatusCode::INTERNAL_SERVER_ERROR, StatusCode::SERVICE_UNAVAILABLE, StatusCode::GATEWAY_TIMEOUT];
+    for endpoint in routes::endpoints() {
+        for status in failures {
+            Meters::new(endpoint.verb.as_str(), endpoint.path, status).requests.increment(0);
+        }
+    }
 }
 
 /// A request that went all the way; within its span, so that the line has the fields of that too.

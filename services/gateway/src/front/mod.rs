@@ -23,6 +23,7 @@ use tracing::{Instrument as _, Span};
 use crate::app::Gateway;
 use crate::exchange::{Exchange, client_address};
 use crate::{middleware, routes};
+pub(crate) use access::count_from_zero;
 use headers::{TRACEPARENT, X_REQUEST_ID};
 use quick::Quick;
 use ticket::Ticket;

@@ -24,7 +24,7 @@ pub(crate) struct Limits {
 impl Limits {
     pub(crate) fn start(config: &LimitsConfig, tasks: &Tasks) -> Self {
         Self {
-            concurrency: AdaptiveLimit::new("gateway", &config.concurrency),
+            concurrency: AdaptiveLimit::new("gateway", "gateway-payments", &config.concurrency),
             max_in_flight_per_connection: config.max_in_flight_per_connection,
             rates: Rates::new(&config.rates, &share::follow(config, tasks)),
         }
