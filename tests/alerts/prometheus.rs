@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use devstack::{Process, ProcessSpec};
 use end_to_end::{Shop, eventually};
+use reqwest::Url;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -82,7 +83,8 @@ impl Observers {
     }
 
     async fn get(&self, path: &str, query: &[(&str, &str)]) -> Value {
-        let answer = self.http.get(format!("{}{path}", self.prometheus)).query(query).send().await.unwrap();
+        let url = Url::parse_with_params(&format!("{}{path}", self.prometheus), query).unwrap();
+        let answer = self.http.get(url).send().await.unwrap();
         let mut answer: Value = answer.json().await.unwrap();
         assert_eq!(answer["status"], "success", "{query:?}: {answer}");
         answer["data"].take()
@@ -120,7 +122,7 @@ fn start_prometheus(dir: &Path, tools: &Path, address: &str, alertmanager: &str,
     start(
         "prometheus",
         dir,
-        tools.join("bin/prometheus"),
+        tools.join("prometheus"),
         &[
             format!("--config.file={}", file.display()),
             format!("--storage.tsdb.path={}", dir.join("tsdb").display()),
@@ -152,7 +154,7 @@ fn start_alertmanager(dir: &Path, tools: &Path, address: &str, relay: &str) -> P
     start(
         "alertmanager",
         dir,
-        tools.join("bin/alertmanager"),
+        tools.join("alertmanager"),
         &[
             format!("--config.file={}", file.display()),
             format!("--storage.path={}", dir.join("alertmanager").display()),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use axum::extract::{Query, State};
+use axum::extract::{RawQuery, State};
 use axum::routing::post;
 use axum::{Json, Router};
 use serde_json::{Value, json};
@@ -46,10 +46,16 @@ impl Robot {
 
 async fn take(
     State(robot): State<Robot>,
-    Query(query): Query<Vec<(String, String)>>,
+    RawQuery(query): RawQuery,
     Json(message): Json<Value>,
 ) -> Json<Value> {
-    let has = |name: &str| query.iter().any(|(key, value)| key == name && !value.is_empty());
+    let query = query.unwrap_or_default();
+    let has = |name: &str| {
+        query
+            .split('&')
+            .filter_map(|pair| pair.split_once('='))
+            .any(|(key, value)| key == name && !value.is_empty())
+    };
     assert!(has("access_token") && has("timestamp") && has("sign"), "{query:?}");
     assert_eq!(message["msgtype"], "markdown", "{message}");
     robot.messages.lock().unwrap().push(message["markdown"]["text"].as_str().unwrap().to_owned());
