@@ -102,13 +102,17 @@ impl Channel {
         let id = endpoint.id;
         hint.asked().push(id);
         let span = attempt(&request, &endpoint);
-        let traceparent = (!span.is_disabled()).then(|| telemetry::traceparent(&span)).flatten();
-        if let Some(value) = traceparent.and_then(|trace| HeaderValue::try_from(trace).ok()) {
-            request.head.headers.insert(telemetry::TRACEPARENT, value);
+        let is_traced = !span.is_disabled();
+        if let Some(trace) = is_traced.then(|| telemetry::traceparent(&span)).flatten()
+            && let Ok(trace) = HeaderValue::try_from(trace)
+        {
+            request.head.headers.insert(telemetry::TRACEPARENT, trace);
         }
         let mut call = Call::begin(&self.pool, Arc::clone(&endpoint), request.head.uri.path(), deadline);
         let result = endpoint.send(request).instrument(span.clone()).await;
-        telemetry::end_call(&span, code_of(&result));
+        if is_traced {
+            telemetry::end_call(&span, code_of(&result));
+        }
         match &result {
             Ok(response) => call.answered(response),
             Err(Unanswered::Broken(error)) => call.settle(endpoint.blame(line, error)),

@@ -20,7 +20,7 @@ const STUCK_SOONEST: Duration = Duration::from_millis(50);
 const STUCK: Duration = Duration::from_millis(500);
 /// It also owes an answer after so many calls that were given up without any: others may answer before it is even late.
 const UNHEARD: u32 = 3;
-/// So long after its last answer, one call at a time finds out whether a replica that was stuck is back.
+/// So long after its last answer, one call at a time finds out whether a replica that was stuck or slow is back.
 const TRIED_AGAIN: Duration = Duration::from_secs(10);
 /// A call that was given up so shortly before its deadline was given up because of it.
 pub(crate) const GRACE: Duration = Duration::from_millis(2);
@@ -155,9 +155,16 @@ impl Load {
         if self.owes() { Duration::from_nanos(self.now().saturating_sub(since)) } else { Duration::ZERO }
     }
 
-    /// How long its answers take, beside what is usual for each method: 1 is usual. Up at once and down slowly.
+    /// How long its answers take, beside what is usual for each method: 1 is usual. Up at once and down slowly; but whoever
+    /// is left alone for it has no way to show better, so after a while without an answer the next call finds out.
     pub(crate) fn slowness(&self) -> f64 {
-        self.history().slowness.get()
+        let slowness = self.history().slowness.get();
+        if self.is_to_be_tried_again() { slowness.min(1.0) } else { slowness }
+    }
+
+    fn is_to_be_tried_again(&self) -> bool {
+        let since = Duration::from_nanos(self.now().saturating_sub(self.progress_at.load(Ordering::Relaxed)));
+        since >= TRIED_AGAIN && self.waiting.load(Ordering::Relaxed) == 0
     }
 
     /// Calls and failures of about the last 10 s.
@@ -262,6 +269,25 @@ mod tests {
         call(&load, 2_000 * MS, Verdict::Dropped);
         assert!(load.slowness() > 1_900.0);
         load.forgive();
+        assert!(load.slowness() <= 1.0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_is_left_alone_is_tried_again_one_call_at_a_time() {
+        let load = Load::new();
+        for _ in 0..6 {
+            call(&load, MS, Verdict::Failed);
+        }
+        tokio::time::advance(TRIED_AGAIN - MS).await;
+        assert!(load.slowness() > 5.0);
+        tokio::time::advance(MS).await;
+        assert!(load.slowness() <= 1.0);
+        load.begin();
+        assert!(load.slowness() > 5.0);
+        load.settle(MS, 1.0, Verdict::Failed);
+        load.end();
+        assert!(load.slowness() > 5.0);
+        tokio::time::advance(TRIED_AGAIN).await;
         assert!(load.slowness() <= 1.0);
     }
 
