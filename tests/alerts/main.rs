@@ -79,7 +79,7 @@ async fn payments_that_fail_are_heard_of_and_everything_is_watched() {
     .await;
     assert_eq!(robot.alerts(), BTreeSet::new());
     dashboards::check(&observers).await;
-    let told = std::process::Command::new(devstack_bin("nines"))
+    let told = std::process::Command::new(nines())
         .args(["slo", "status", "--json", "--prometheus", &observers.prometheus_url()])
         .output()
         .unwrap();
@@ -106,7 +106,6 @@ async fn payments_that_fail_are_heard_of_and_everything_is_watched() {
     assert!(robot.alerts().is_disjoint(&others.into()), "{:?}", robot.alerts());
 }
 
-fn devstack_bin(name: &str) -> std::path::PathBuf {
-    let test = std::env::current_exe().unwrap();
-    test.ancestors().nth(2).unwrap().join(name)
+fn nines() -> std::path::PathBuf {
+    devstack::platform::default_bin_dir().unwrap().join("nines")
 }

@@ -95,7 +95,7 @@ fn start_prometheus(dir: &Path, tools: &Path, address: &str, alertmanager: &str,
     let rules = dir.join("rules");
     fs::create_dir(&rules).unwrap();
     fs::copy(format!("{ROOT}/deploy/prometheus/rules/platform.yaml"), rules.join("platform.yaml")).unwrap();
-    let mut generate = Command::new(crate::devstack_bin("nines"));
+    let mut generate = Command::new(crate::nines());
     generate.args(["slo", "generate", "--scale", SCALE, "--from", &format!("{ROOT}/deploy/slo"), "--into"]);
     generate.arg(&rules);
     run(generate);
@@ -173,7 +173,7 @@ fn start_relay(dir: &Path, address: &str, robot: &str) -> Process {
     start(
         "relay",
         dir,
-        crate::devstack_bin("nines"),
+        crate::nines(),
         &[
             "alerts".to_owned(),
             "relay".to_owned(),

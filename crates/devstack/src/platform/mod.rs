@@ -261,8 +261,11 @@ fn with_log(error: Error, log: &Path) -> Error {
     }
 }
 
-/// Binaries lie beside `nines`; a test's executable lies one folder deeper.
-fn default_bin_dir() -> Result<PathBuf> {
+/// Where our binaries lie: beside `nines`; a test's executable lies one folder deeper.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn default_bin_dir() -> Result<PathBuf> {
     let executable = std::env::current_exe()
         .map_err(|source| Error::Io { what: "can't tell where this executable lies".into(), source })?;
     let folder = executable.parent().unwrap_or(Path::new("."));
