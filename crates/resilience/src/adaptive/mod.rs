@@ -343,6 +343,20 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn too_many_payments_lower_the_limit_of_payments_alone() {
+        let config = AdaptiveLimitConfig { initial: 100, ..AdaptiveLimitConfig::default() };
+        let limit = AdaptiveLimit::new("test", "test-payments", &config);
+        let before = enter(&limit, Priority::Pay).len();
+        for _ in 0..100 {
+            let permit = limit.acquire(Priority::Pay, 0).unwrap();
+            tokio::time::advance(Duration::from_millis(5)).await;
+            permit.overloaded();
+        }
+        assert!(enter(&limit, Priority::Pay).len() < before);
+        assert_eq!(limit.limit(), 100);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_class_out_of_range_counts_as_the_last() {
         let limit = limit_of(100);
         limit.acquire(Priority::Order, usize::MAX).unwrap().succeeded();

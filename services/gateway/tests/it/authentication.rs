@@ -130,7 +130,11 @@ async fn keys_come_when_they_come_and_stay_when_the_user_service_is_away() {
     failure(response, Reason::Unavailable).await;
     failure(gateway.get("/readyz").send().await.unwrap(), Reason::Unavailable).await;
     failure(gateway.get("/.well-known/jwks.json").send().await.unwrap(), Reason::Unavailable).await;
-    *gateway.fake.jwks.lock().unwrap() = Some(tokens::jwks());
+    // Whoever comes shortly before the keys waits for them.
+    let (early, ()) = futures::join!(orders(), async {
+        *gateway.fake.jwks.lock().unwrap() = Some(tokens::jwks());
+    });
+    assert_eq!(early.unwrap().status(), 200);
     gateway.wait_until(|shell| shell.readiness.is_ready()).await;
     assert_eq!(gateway.get("/readyz").send().await.unwrap().status(), 200);
     assert_eq!(orders().await.unwrap().status(), 200);
