@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use end_to_end::{Overrides, Shop, order_of};
+use end_to_end::{Shop, everywhere, order_of};
 use serde_json::{Value, json};
 
 /// Everything that a log could give away, as one shopper brings it along.
@@ -12,15 +12,12 @@ const PASSWORD: &str = "planted-password-1";
 const NEW_PASSWORD: &str = "planted-password-2";
 const CARD: &str = "tok_planted_card";
 
-const PROCESSES: [&str; 7] = ["gateway", "order", "inventory", "user", "payment", "risk", "reconciliation"];
-
 #[tokio::test]
 async fn logs_name_the_trace_and_give_nothing_away() {
     // What is logged only when somebody looks for a fault must not give anything away either.
     let debug = toml::toml! { [log]
     filter = "debug,hyper=info,h2=info" };
-    let overrides: Overrides = PROCESSES.map(|process| (process.to_owned(), debug.clone())).into();
-    let shop = Shop::open_with("logs", overrides).await;
+    let shop = Shop::open_with("logs", everywhere(&debug)).await;
     let admin = shop.admin().await;
     shop.product(&admin, "tea", 450, 10).await;
     let user = json!({ "name": NAME, "email": EMAIL, "password": PASSWORD });

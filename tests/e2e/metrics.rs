@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use end_to_end::{Client, Shop, eventually, order_of};
+use end_to_end::{Shop, eventually, order_of};
 use serde_json::json;
 
 /// Names of label by name of metric.
@@ -53,7 +53,7 @@ fn served(page: &str) -> Labels {
     found
 }
 
-async fn use_everything(shop: &Shop) -> Client {
+async fn use_everything(shop: &Shop) {
     let (admin, customer) = (shop.admin().await, shop.customer().await);
     shop.product(&admin, "tea", 450, 5).await;
     let me = customer.get("/users/me").await.expect_status(200).data();
@@ -66,7 +66,6 @@ async fn use_everything(shop: &Shop) -> Client {
     customer.get("/no/such/path/with/secrets").await.expect_status(404);
     customer.get("/products/tea").await.expect_status(200);
     shop.anyone().post("/sessions", json!({ "email": "a@example.com", "password": "wrong horse" })).await;
-    customer
 }
 
 #[tokio::test]

@@ -3,9 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use end_to_end::{Collected, Collector, Overrides, Shop, eventually, order_of};
-
-const PROCESSES: [&str; 7] = ["gateway", "order", "inventory", "user", "payment", "risk", "reconciliation"];
+use end_to_end::{Collected, Collector, Shop, eventually, everywhere, order_of};
 
 async fn shop(test: &str, ratio: f64) -> (Shop, Collector) {
     let (collector, endpoint) = Collector::start().await;
@@ -15,8 +13,7 @@ async fn shop(test: &str, ratio: f64) -> (Shop, Collector) {
         sample_ratio = ratio
         slow_ms = 60_000
     };
-    let overrides: Overrides = PROCESSES.map(|process| (process.to_owned(), settings.clone())).into();
-    (Shop::open_with(test, overrides).await, collector)
+    (Shop::open_with(test, everywhere(&settings)).await, collector)
 }
 
 /// A trace id of the caller's own, as a `traceparent`.

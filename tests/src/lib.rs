@@ -28,6 +28,12 @@ pub struct Shop {
 /// Settings on top of the usual ones, by service.
 pub type Overrides = BTreeMap<String, toml::Table>;
 
+/// The same settings for every service.
+pub fn everywhere(settings: &toml::Table) -> Overrides {
+    let services = ["gateway", "order", "inventory", "user", "payment", "risk", "reconciliation"];
+    services.map(|service| (service.to_owned(), settings.clone())).into()
+}
+
 impl Shop {
     /// Opens a shop with the usual settings.
     pub async fn open(test: &str) -> Self {

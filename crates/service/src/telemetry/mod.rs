@@ -3,6 +3,8 @@
 mod notable;
 mod traces;
 
+use std::borrow::Cow;
+
 use anyhow::Context as _;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator as _};
@@ -119,25 +121,23 @@ pub fn trace_id(span: &Span) -> Option<String> {
     context.is_valid().then(|| context.trace_id().to_string())
 }
 
-/// Marks a span as failed, with the reason's name.
-pub fn fail(span: &Span, reason: &'static str) {
-    span.set_status(opentelemetry::trace::Status::error(reason));
-    span.set_attribute("error.type", reason);
+/// Marks a span as failed, with the kind of the error.
+pub fn fail(span: &Span, kind: impl Into<Cow<'static, str>>) {
+    let kind = kind.into();
+    span.set_status(opentelemetry::trace::Status::error(kind.clone()));
+    span.set_attribute("error.type", kind);
 }
 
 /// Tells the span of an HTTP request how that was answered.
 pub fn end_request(span: &Span, status: u16) {
     span.set_attribute("http.response.status_code", i64::from(status));
     if status >= 500 {
-        fail(span, "5xx");
+        fail(span, status.to_string());
     }
 }
 
 /// Tells a call's span how the call has ended, at its server or at its client.
 pub fn end_call(span: &Span, code: Code) {
-    if span.is_disabled() {
-        return;
-    }
     let name = code_name(code);
     span.set_attribute("rpc.response.status_code", name);
     // What a client has done wrong is no failure of ours.
