@@ -18,8 +18,8 @@ use crate::health::ask_health;
 use crate::pace::Paces;
 use crate::pick::Picker;
 
-/// How long requests wait, after the last connection is lost, for replicas that have moved: a lookup in DNS, as often as
-/// it is allowed, and a connection.
+/// How long requests wait after the last connection is lost: for one to a replica that has just come back, and for replicas
+/// that have moved, which takes a lookup in DNS, as often as it is allowed, and a connection.
 const FOUND_WITHIN: Duration = Duration::from_secs(2);
 /// How often it is looked whether an ejection is over or there is panic.
 const LOOK: Duration = Duration::from_secs(1);
@@ -36,8 +36,6 @@ pub(crate) struct Pool {
     ejection: EjectionConfig,
     health: HealthConfig,
     slow_start: Duration,
-    /// Whether replicas can be found elsewhere than they were.
-    can_move: bool,
     /// Since when there has been no connection.
     dark_since: Mutex<Option<Instant>>,
     /// Counts changes of what can be called: a connection that opens or fails, a set that changes.
@@ -63,7 +61,6 @@ impl Pool {
             picker: Picker::new(config),
             outcomes: Outcomes::new(upstream),
             paces: Paces::default(),
-            can_move: !config.endpoints.are_fixed(),
             dark_since: Mutex::new(Some(Instant::now())),
             endpoints: ArcSwap::default(),
             ejection: config.ejection,
@@ -101,15 +98,22 @@ impl Pool {
         self.lost();
         let is_dark = !endpoints.iter().any(|endpoint| endpoint.connection.is_open());
         let since = self.dark_since.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or(now);
-        (self.can_move && is_dark).then(|| since + FOUND_WITHIN)
+        is_dark.then(|| since + FOUND_WITHIN)
     }
 
     /// What can be called has changed.
     pub(crate) fn changed(&self) {
-        let is_lit = self.endpoints().iter().any(|endpoint| endpoint.connection.is_open());
-        {
+        let endpoints = self.endpoints();
+        let is_lit = endpoints.iter().any(|endpoint| endpoint.connection.is_open());
+        let was_lit = {
             let mut dark_since = self.dark_since.lock().unwrap_or_else(PoisonError::into_inner);
-            *dark_since = if is_lit { None } else { dark_since.or_else(|| Some(Instant::now())) };
+            let before = *dark_since;
+            *dark_since = if is_lit { None } else { before.or_else(|| Some(Instant::now())) };
+            before.is_none()
+        };
+        if was_lit && !is_lit {
+            // One that came back while the others served is not known to be there before its pause ends.
+            endpoints.iter().for_each(|endpoint| endpoint.connection.hurry());
         }
         self.count();
         self.changes.send_modify(|changes| *changes += 1);

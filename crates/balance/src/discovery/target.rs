@@ -29,11 +29,6 @@ const MAX_TARGETS: usize = 1_024;
 pub struct Targets(Vec<Target>);
 
 impl Targets {
-    /// Whether none of them is looked up in DNS.
-    pub(crate) fn are_fixed(&self) -> bool {
-        self.0.iter().all(|target| target.fixed().is_some())
-    }
-
     pub(super) fn iter(&self) -> impl Iterator<Item = &Target> {
         self.0.iter()
     }

@@ -12,7 +12,7 @@ use http_body_util::Full;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
 
 /// The body of a request: small, and kept until it is answered, so that it can be sent elsewhere.
@@ -50,11 +50,13 @@ pub(crate) struct Connection {
     state: watch::Sender<State>,
     /// How many there were.
     number: AtomicU64,
+    /// Ends the pause before the next attempt.
+    hurried: Notify,
 }
 
 impl Connection {
     pub(crate) fn new() -> Self {
-        Self { state: watch::Sender::new(State::Connecting), number: AtomicU64::new(0) }
+        Self { state: watch::Sender::new(State::Connecting), number: AtomicU64::new(0), hurried: Notify::new() }
     }
 
     /// The way to send requests, when there is one.
@@ -97,6 +99,11 @@ impl Connection {
         self.state.subscribe()
     }
 
+    /// Has the next attempt made now, and those after it as soon as after the first.
+    pub(crate) fn hurry(&self) {
+        self.hurried.notify_one();
+    }
+
     fn set(&self, state: State) {
         if matches!(state, State::Open(_)) {
             self.number.fetch_add(1, Ordering::Relaxed);
@@ -123,8 +130,10 @@ impl Connection {
                 }
                 Err(error) => self.set(State::Down(Arc::new(error))),
             }
-            sleep(pause.mul_f64(0.5 + rand::random::<f64>() / 2.0)).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            tokio::select! {
+                () = sleep(pause.mul_f64(0.5 + rand::random::<f64>() / 2.0)) => pause = (pause * 2).min(LONGEST_PAUSE),
+                () = self.hurried.notified() => pause = FIRST_PAUSE,
+            }
         }
     }
 

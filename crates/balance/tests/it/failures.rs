@@ -48,6 +48,25 @@ async fn replicas_that_die_and_come_back_cost_nobody_an_error() {
     assert!(errors.is_empty(), "{errors:?}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_has_just_come_back_takes_over_when_the_last_other_dies() {
+    // Long enough that the pauses between attempts to connect have grown.
+    const AWAY: Duration = Duration::from_millis(1_500);
+    let mut replicas = [(); 2].map(|()| Replica::start());
+    let callers = Callers::of(&replicas.each_ref(), json!({}));
+    callers.until_all_are_called(&replicas.each_ref()).await;
+    let killing = async {
+        replicas[0].kill();
+        for number in [0, 1, 0, 1] {
+            tokio::time::sleep(AWAY).await;
+            replicas[number] = Replica::start_on(replicas[number].address(), None);
+            replicas[1 - number].kill();
+        }
+    };
+    let (_, errors) = callers.calls_during(Ask::idempotent(), AT_ONCE, killing).await;
+    assert!(errors.is_empty(), "{errors:?}");
+}
+
 #[tokio::test]
 async fn one_that_fails_half_its_calls_is_ejected_and_comes_back() {
     let replicas = three();
@@ -226,7 +245,7 @@ async fn dns_moves_to_new_addresses_while_the_old_ones_die_and_no_call_fails() {
 }
 
 #[tokio::test]
-async fn with_nobody_there_a_call_fails_at_once() {
+async fn with_nobody_there_calls_fail_after_a_short_wait() {
     let mut replicas = three();
     replicas.iter_mut().for_each(Replica::kill);
     let callers = Callers::of(&replicas.each_ref(), json!({}));
