@@ -85,7 +85,7 @@ fn own_sections(sections: &mut Value, kind: Kind, all: &[Instance], secrets: &Se
                     "browse": unlimited,
                     "default": unlimited,
                 },
-                "concurrency": { "initial": 512, "min": 64, "tolerance": 4.0 },
+                "concurrency": { "initial": 512, "min": 512 },
             });
         }
     }

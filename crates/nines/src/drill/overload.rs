@@ -9,21 +9,21 @@ use serde::Serialize;
 
 use super::load::{Samples, load};
 use super::report::{Figures, Report};
-use super::stage::{Marks, Stage};
+use super::stage::{Marks, Stage, set};
 use super::traffic::{Kind, Manners, Mix, Outcome, Sample};
 use crate::bench::drive::Pace;
 use crate::bench::results;
 use crate::bench::stats::rounded;
 use crate::terminal;
 
-/// With how many clients the peak is looked for.
-const PEAK_CLIENTS: usize = 128;
+/// With how many clients the peak is looked for: fewer don't fill the batches of orders, more are refused.
+const PEAK_CLIENTS: [usize; 4] = [16, 32, 64, 128];
 /// The share of the peak that is asked before and after.
 const CALM: f64 = 0.5;
 /// A second is well when so much of what was asked is good.
 const WELL: f64 = 0.99;
 
-/// Finds the peak goodput of a closed loop, then offers many times more in an open loop, with half of the peak before and
+/// Finds the peak goodput of closed loops, then offers many times more in an open loop, with half of the peak before and
 /// after it.
 #[derive(Debug, Args)]
 pub(super) struct Flood {
@@ -45,7 +45,8 @@ pub(super) struct Flood {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Flooded {
-    /// Good answers a second of the closed loop, all and those to orders and payments.
+    /// Good answers a second of the best closed loop, all and those to orders and payments, and its clients.
+    peak_clients: usize,
     peak_per_second: f64,
     peak_orders_per_second: f64,
     offered_per_second: f64,
@@ -64,24 +65,25 @@ struct Flooded {
 impl Flood {
     pub(super) async fn run(self, out: &Path, progress: &Progress) -> anyhow::Result<()> {
         let manners = Manners { retries: self.retries, ..Manners::default() };
-        let stage = Stage::open(manners, progress, |_options| {}).await?;
+        let stage = Stage::open(manners, progress, |options| {
+            set(&mut options.overrides, "gateway", limits_of_a_shop());
+        })
+        .await?;
         let lasting = Duration::from_secs(self.seconds);
         let clients = usize::try_from(self.in_flight)?;
-        let seeking = load(&stage.shoppers, Mix::SHOP, Pace::Closed, PEAK_CLIENTS, lasting);
-        let best = progress.step("the peak of a closed loop", seeking).await?;
-        let (peak, peak_orders) = (goodput(&best, lasting, |_| true), goodput(&best, lasting, is_order));
-        let at = |times: f64| Pace::Open { per_second: peak * times };
+        let (peak, mut placed) = progress.step("the peak of closed loops", peak(&stage, lasting)).await?;
+        let at = |times: f64| Pace::Open { per_second: peak.per_second * times };
         let mut marks = Marks::new();
         let before = load(&stage.shoppers, Mix::SHOP, at(CALM), clients, lasting).await?;
         marks.add(format!("{} times the peak", self.times));
         let flood = load(&stage.shoppers, Mix::SHOP, at(f64::from(self.times)), clients, lasting).await?;
         marks.add("half of the peak");
         let after = load(&stage.shoppers, Mix::SHOP, at(CALM), clients, lasting).await?;
-        let flooded = flooded(&flood, &after, peak, peak_orders, lasting);
+        let flooded = flooded(&flood, &after, &peak, lasting);
         let json = serde_json::to_string_pretty(&flooded)?;
         results::write(&out.join("overload-figures.json"), json.as_bytes())?;
         terminal::print(&json, false)?;
-        let placed = [&best, &before, &flood, &after].into_iter().map(Samples::placed).sum();
+        placed += [&before, &flood, &after].into_iter().map(Samples::placed).sum::<u64>();
         let all = [before.list, flood.list, after.list].concat();
         let not_sent = before.not_sent + flood.not_sent + after.not_sent;
         let shown = Samples { start: before.start, list: all, not_sent };
@@ -89,7 +91,38 @@ impl Flood {
     }
 }
 
-fn flooded(flood: &Samples, after: &Samples, peak: f64, peak_orders: f64, lasting: Duration) -> Flooded {
+/// The defaults, in place of the local stack's, which lets in whatever tests send.
+fn limits_of_a_shop() -> toml::Table {
+    toml::toml! {
+        [limits.concurrency]
+        initial = 32
+        min = 16
+    }
+}
+
+/// The best of the closed loops.
+#[derive(Debug, Default)]
+struct Peak {
+    clients: usize,
+    per_second: f64,
+    orders_per_second: f64,
+}
+
+/// Finds the peak, a while with each number of clients, and counts the orders that were placed meanwhile.
+async fn peak(stage: &Stage, lasting: Duration) -> anyhow::Result<(Peak, u64)> {
+    let (mut best, mut placed) = (Peak::default(), 0);
+    for clients in PEAK_CLIENTS {
+        let seen = load(&stage.shoppers, Mix::SHOP, Pace::Closed, clients, lasting).await?;
+        placed += seen.placed();
+        let per_second = goodput(&seen, lasting, |_| true);
+        if per_second > best.per_second {
+            best = Peak { clients, per_second, orders_per_second: goodput(&seen, lasting, is_order) };
+        }
+    }
+    Ok((best, placed))
+}
+
+fn flooded(flood: &Samples, after: &Samples, peak: &Peak, lasting: Duration) -> Flooded {
     let (good, good_orders) = (goodput(flood, lasting, |_| true), goodput(flood, lasting, is_order));
     let of_kind = |kind| Figures::of(flood.list.iter().filter(move |sample| sample.kind == kind));
     let payments = of_kind(Kind::Pay);
@@ -98,13 +131,14 @@ fn flooded(flood: &Samples, after: &Samples, peak: f64, peak_orders: f64, lastin
     #[allow(clippy::cast_precision_loss)] // far below 2^53
     let offered = (flood.list.len() as f64 + flood.not_sent as f64) / lasting.as_secs_f64();
     Flooded {
-        peak_per_second: rounded(peak),
-        peak_orders_per_second: rounded(peak_orders),
+        peak_clients: peak.clients,
+        peak_per_second: rounded(peak.per_second),
+        peak_orders_per_second: rounded(peak.orders_per_second),
         offered_per_second: rounded(offered),
         goodput_per_second: rounded(good),
         goodput_orders_per_second: rounded(good_orders),
-        ratio: rounded(good / peak),
-        ratio_orders: rounded(good_orders / peak_orders),
+        ratio: rounded(good / peak.per_second),
+        ratio_orders: rounded(good_orders / peak.orders_per_second),
         by_kind: Kind::ALL.map(|kind| (kind, of_kind(kind))),
         payments_good_percent: rounded(paid * 100.0 / admitted),
         recovered_after_seconds: recovered(after),

@@ -17,7 +17,7 @@ pub struct AdaptiveLimitConfig {
     /// The highest limit of payments, which is one of its own; 2,000, from 1 to 1,000,000. Enough for the most payments a
     /// second to be expected times the seconds that one takes.
     pub max_payments: u32,
-    /// By what factor latency may rise above that of quiet times before the limit falls; 1.5, from 1 to 10.
+    /// By what factor latency may rise above that of quiet times before the limit falls; 2, from 1 to 10.
     pub tolerance: f64,
     /// How much of the way to a new limit is gone in one window; 0.2, above 0, at most 1.
     pub smoothing: f64,
@@ -69,7 +69,7 @@ impl Default for AdaptiveLimitConfig {
             min: 16,
             max: 2_000,
             max_payments: 2_000,
-            tolerance: 1.5,
+            tolerance: 2.0,
             smoothing: 0.2,
             window_ms: 100,
             min_samples: 20,

@@ -19,6 +19,9 @@
 //! - *Fast growth.* While requests are refused although latency is that of quiet times, the limit up to doubles each
 //!   window, as in TCP's slow start: after a restart under load, or when requests that only wait fill it. It starts
 //!   low, so that the first baseline is that of short queues.
+//! - *What is not used is forgotten.* While less than an eighth of the limit is used, it falls towards eight times what is.
+//!   What was served at once some time ago says little about now, and an overload that meets a high limit fills it before
+//!   the first latency tells of it: its queue then takes longer than its requests have.
 //! - *Losses* by overload lower the limit at once by their share of the requests, down to one half.
 
 use std::time::Duration;
@@ -29,6 +32,13 @@ use super::samples::{Seen, Window};
 
 /// By how much the limit may grow in one window that refuses without need.
 const GROWTH: f64 = 0.5;
+/// How much of the way down to a lower limit is gone in one window, at least: every window above it makes the queue longer,
+/// and the windows longer with it.
+const DESCENT: f64 = 0.5;
+/// How many times what is in flight the limit may be while nothing is refused, and how long it takes to halve on the way
+/// there.
+const ROOM: f64 = 8.0;
+const HALVED_IN: Duration = Duration::from_secs(1);
 /// The part to which the number in flight must fall to tell whether latency falls with it.
 const FALLEN: f64 = 0.6;
 /// The least fall of latency then, as a logarithm; in proportion it would be 0.51.
@@ -61,6 +71,8 @@ pub(super) struct Load {
     pub(super) elapsed: Duration,
     /// The most in flight at once.
     pub(super) peak: u32,
+    /// How many are in flight, those under other limits among them: they may share what is saturated.
+    pub(super) in_flight: u32,
     /// Whether a request was refused by the limit.
     pub(super) refused: bool,
 }
@@ -68,7 +80,7 @@ pub(super) struct Load {
 /// Where the limit began to fall.
 #[derive(Debug, Clone, Copy)]
 struct Descent {
-    peak: f64,
+    in_flight: f64,
     excess: f64,
     elapsed: Duration,
 }
@@ -115,6 +127,7 @@ impl Gradient {
         if !saturated {
             // Not to grow while idle, and not to fall while the limit holds nobody back.
             self.descent = None;
+            self.forget(load);
         } else if let Some(excess) = excess {
             let gradient = (self.log_tolerance - excess).exp().clamp(0.5, 1.0);
             self.step(gradient, if load.refused { self.headroom(excess) } else { 0.0 });
@@ -122,6 +135,12 @@ impl Gradient {
         }
         self.limit = (self.limit * kept).clamp(self.min, self.max);
         self.limit()
+    }
+
+    fn forget(&mut self, load: &Load) {
+        let room = (ROOM * f64::from(load.peak)).min(self.limit);
+        let halvings = load.elapsed.div_duration_f64(HALVED_IN);
+        self.limit = room.max(self.limit * (-halvings).exp2());
     }
 
     /// 1 when latency is that of quiet times, and 0 from half the tolerance on.
@@ -135,7 +154,8 @@ impl Gradient {
 
     fn step(&mut self, gradient: f64, headroom: f64) {
         let target = self.limit * gradient + self.limit.sqrt();
-        self.limit += self.smoothing * (target - self.limit) + headroom * GROWTH * self.limit;
+        let smoothing = if target < self.limit { self.smoothing.max(DESCENT) } else { self.smoothing };
+        self.limit += smoothing * (target - self.limit) + headroom * GROWTH * self.limit;
         self.limit = self.limit.clamp(self.min, self.max);
     }
 
@@ -146,15 +166,15 @@ impl Gradient {
             return;
         }
         self.windows_at_min = if self.limit <= self.min { self.windows_at_min + 1 } else { 0 };
-        let peak = f64::from(load.peak);
-        let begin = Descent { peak, excess, elapsed: Duration::ZERO };
+        let in_flight = f64::from(load.in_flight);
+        let begin = Descent { in_flight, excess, elapsed: Duration::ZERO };
         // While latency still climbs, what it comes from has not shown yet.
         let mut descent = self.descent.filter(|descent| excess <= descent.excess + NOISE).unwrap_or(begin);
         descent.elapsed += load.elapsed;
         self.descent = Some(descent);
         // Latency follows the number in flight only after those that entered before have left.
         let settled = descent.elapsed.as_secs_f64() > 4.0 * latency(&load.window.classes);
-        let fell = peak < FALLEN * descent.peak;
+        let fell = in_flight < FALLEN * descent.in_flight;
         let same = descent.excess - excess < LEAST_FALL;
         if settled && ((fell && same) || self.windows_at_min > LONG_AT_MIN) {
             tracing::info!(excess = excess.exp(), "latency rose for good; it is the new baseline");
@@ -192,6 +212,7 @@ mod tests {
             window: Window { classes: vec![seen], lost: 0 },
             elapsed: Duration::from_millis(100),
             peak,
+            in_flight: peak,
             refused: false,
         }
     }
@@ -205,7 +226,7 @@ mod tests {
         let window = (proptest::collection::vec(seen, 0..8), 0_u32..1_000)
             .prop_map(|(classes, lost)| Window { classes, lost });
         (window, 0_u64..20_000, 0_u32..5_000, proptest::bool::ANY).prop_map(|(window, ms, peak, refused)| {
-            Load { window, elapsed: Duration::from_millis(ms), peak, refused }
+            Load { window, elapsed: Duration::from_millis(ms), peak, in_flight: peak, refused }
         })
     }
 
@@ -241,7 +262,7 @@ mod tests {
         let config = AdaptiveLimitConfig { initial: 1_000, ..AdaptiveLimitConfig::default() };
         for (served, lost, left) in [(90, 10, 900), (10, 90, 500)] {
             let mut gradient = Gradient::new(&config);
-            let mut load = load(served, 10.0, 0);
+            let mut load = load(served, 10.0, 400);
             load.window.lost = lost;
             assert_eq!(gradient.update(&load), left);
         }
@@ -267,5 +288,18 @@ mod tests {
         for latency in [10.0, 10.0, 10.0, 500.0, 500.0] {
             assert_eq!(gradient.update(&load(100, latency, 15)), 32);
         }
+    }
+
+    #[test]
+    fn what_is_not_used_is_forgotten_within_seconds() {
+        let config = AdaptiveLimitConfig { initial: 1_000, ..AdaptiveLimitConfig::default() };
+        let mut gradient = Gradient::new(&config);
+        let after = |gradient: &mut Gradient, seconds: u32, peak| {
+            (0..10 * seconds).map(|_| gradient.update(&load(100, 10.0, peak))).last().unwrap()
+        };
+        assert_eq!(after(&mut gradient, 5, 125), 1_000);
+        assert!(after(&mut gradient, 1, 25).abs_diff(500) <= 1);
+        assert_eq!(after(&mut gradient, 9, 25), 200);
+        assert_eq!(after(&mut gradient, 9, 1), 16, "but no more than to the minimum");
     }
 }

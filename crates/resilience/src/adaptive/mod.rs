@@ -139,8 +139,7 @@ impl AdaptiveLimit {
 
     /// The requests in flight, payments among them.
     pub fn in_flight(&self) -> u32 {
-        let in_flight = |lane: &Lane| lane.in_flight.load(Ordering::Relaxed);
-        in_flight(&self.0.shared) + in_flight(&self.0.payments)
+        self.0.in_flight()
     }
 }
 
@@ -171,6 +170,11 @@ impl Drop for Permit {
 }
 
 impl Inner {
+    fn in_flight(&self) -> u32 {
+        let in_flight = |lane: &Lane| lane.in_flight.load(Ordering::Relaxed);
+        in_flight(&self.shared) + in_flight(&self.payments)
+    }
+
     /// What this priority is counted with.
     fn lane(&self, priority: Priority) -> &Lane {
         if priority == Priority::Pay { &self.payments } else { &self.shared }
@@ -235,16 +239,17 @@ impl Lane {
             Err(TryLockError::WouldBlock) => return,
         };
         if self.is_due(now) {
-            self.close_window(now, &mut gradient);
+            self.close_window(now, of.in_flight(), &mut gradient);
         }
     }
 
-    fn close_window(&self, now: u64, gradient: &mut Gradient) {
+    fn close_window(&self, now: u64, in_flight: u32, gradient: &mut Gradient) {
         let began = self.window_began.swap(now, Ordering::Relaxed);
         let load = Load {
             window: self.samples.take(),
             elapsed: Duration::from_nanos(now.saturating_sub(began)),
             peak: self.peak.swap(self.in_flight.load(Ordering::Relaxed), Ordering::Relaxed),
+            in_flight,
             refused: self.refused.swap(false, Ordering::Relaxed),
         };
         let limit = gradient.update(&load);
