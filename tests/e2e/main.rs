@@ -10,6 +10,7 @@ mod flash_sale;
 mod idempotency;
 mod logs;
 mod metrics;
+mod mutual_tls;
 mod payments;
 mod queries;
 mod reconciliation;

@@ -1,6 +1,7 @@
 //! A shop for a test: every service as a real process, on a database of its own, driven over REST.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test stops where it fails
 
+mod authority;
 mod client;
 mod collector;
 
@@ -12,6 +13,7 @@ use mongodb::Database;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+pub use authority::{Authority, Identity};
 pub use client::{Client, Reply};
 pub use collector::{Collected, Collector};
 

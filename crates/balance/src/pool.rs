@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use service::tls::Tls;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -13,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::call::Outcomes;
 use crate::config::{EjectionConfig, HealthConfig, UpstreamConfig};
 use crate::discovery::{Address, Discovery};
-use crate::endpoint::{Buffered, Endpoint};
+use crate::endpoint::{Buffered, Endpoint, Way};
 use crate::health::ask_health;
 use crate::pace::Paces;
 use crate::pick::Picker;
@@ -36,6 +37,7 @@ pub(crate) struct Pool {
     ejection: EjectionConfig,
     health: HealthConfig,
     slow_start: Duration,
+    tls: Option<Tls>,
     /// Since when there has been no connection.
     dark_since: Mutex<Option<Instant>>,
     /// Counts changes of what can be called: a connection that opens or fails, a set that changes.
@@ -55,7 +57,12 @@ impl Drop for Member {
 }
 
 impl Pool {
-    pub(crate) fn new(upstream: &'static str, config: &UpstreamConfig, discovery: Discovery) -> Self {
+    pub(crate) fn new(
+        upstream: &'static str,
+        config: &UpstreamConfig,
+        discovery: Discovery,
+        tls: Option<Tls>,
+    ) -> Self {
         let pool = Self {
             upstream,
             picker: Picker::new(config),
@@ -66,6 +73,7 @@ impl Pool {
             ejection: config.ejection,
             health: config.health,
             slow_start: config.slow_start(),
+            tls,
             changes: watch::Sender::new(0),
             discovery,
         };
@@ -297,8 +305,9 @@ async fn keep_connected(pool: Arc<Pool>, endpoint: Arc<Endpoint>) {
             pool.changed();
         }
     };
+    let way = Way { uri: &endpoint.address.uri, service: pool.upstream, tls: pool.tls.as_ref() };
     tokio::select! {
-        () = endpoint.connection.keep(&endpoint.address.uri) => {}
+        () = endpoint.connection.keep(way) => {}
         () = noting => {}
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use envelope::{Error, Reason};
 use resilience::{Attempt, Failure, Policy, Safety};
-use service::{OnFailure, RequestContext, Tasks};
+use service::{OnFailure, RequestContext, Shell};
 use tonic::{Request, Response, Status};
 
 use crate::channel::Channel;
@@ -24,10 +24,12 @@ pub struct Upstream {
 
 impl Upstream {
     /// Finds the replicas and connects to them, in tasks of the process. Nothing depends on start order: a replica that
-    /// is not there yet is tried again and again. `name` labels metrics and log lines.
-    pub fn start(name: &'static str, config: &UpstreamConfig, tasks: &Tasks) -> Self {
+    /// is not there yet is tried again and again. `name` is that of the service: it labels metrics and log lines, and with
+    /// mutual TLS replicas must prove that they have it.
+    pub fn start(name: &'static str, config: &UpstreamConfig, shell: &Shell) -> Self {
+        let tasks = &shell.tasks;
         let discovery = Discovery::start(name, &config.endpoints, &config.dns, tasks);
-        let pool = Arc::new(Pool::new(name, config, discovery));
+        let pool = Arc::new(Pool::new(name, config, discovery, shell.tls.clone()));
         tasks.spawn("upstream", OnFailure::Stop, Arc::clone(&pool).keep(tasks.stop_signal()));
         Self { channel: Channel::new(pool), policy: Policy::new(name, &config.policy) }
     }

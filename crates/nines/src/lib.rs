@@ -5,6 +5,7 @@ pub mod alerts;
 mod backoff;
 pub mod bench;
 pub mod completejourney;
+pub mod dial;
 pub mod dlt;
 pub mod drill;
 pub mod events;

@@ -1,9 +1,9 @@
 //! The gRPC server of a process: health v1, reflection, tracing, metrics, recovery from panics, and a bounded drain.
 
+mod incoming;
 mod layer;
 mod linger;
 
-use std::io;
 use std::str::FromStr;
 
 use anyhow::Context as _;
@@ -16,13 +16,13 @@ use tokio_util::sync::CancellationToken;
 use tonic::metadata::errors::InvalidMetadataValue;
 use tonic::service::RoutesBuilder;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 use tonic::{Response, Status};
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use crate::config::ServerConfig;
 use crate::{OnFailure, Shell};
+pub use incoming::incoming;
 use layer::ObserveLayer;
 pub use linger::Linger;
 
@@ -109,7 +109,10 @@ pub async fn serve(
         .http2_max_pending_accept_reset_streams(usize::try_from(config.max_concurrent_streams).ok())
         .layer(ObserveLayer)
         .add_routes(routes.routes())
-        .serve_with_incoming_shutdown(incoming(listener), shell.drain_signal().cancelled_owned());
+        .serve_with_incoming_shutdown(
+            incoming(listener, shell.tls.clone()),
+            shell.drain_signal().cancelled_owned(),
+        );
     let drain = shell.drain_signal();
     let overdue = async {
         drain.cancelled().await;
@@ -122,11 +125,6 @@ pub async fn serve(
             Ok(())
         }
     }
-}
-
-/// The connections that come in, for a server that ends them without losing a request.
-pub fn incoming(listener: TcpListener) -> impl Stream<Item = io::Result<Linger>> {
-    TcpIncoming::from(listener).with_nodelay(Some(true)).map(|accepted| accepted.map(Linger::new))
 }
 
 /// Keeps the health service's overall status (the empty name) equal to readiness.

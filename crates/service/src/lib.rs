@@ -12,6 +12,7 @@ mod readiness;
 mod shell;
 mod tasks;
 pub mod telemetry;
+pub mod tls;
 
 pub use caller::{Caller, Role};
 pub use context::{RequestContext, parse_grpc_timeout};

@@ -9,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::AdminConfig;
+use crate::tls::{Tls, TlsConfig};
 use crate::{OnFailure, Readiness, Tasks, admin, telemetry};
 
 /// How long tasks may take to end after the servers have drained.
@@ -23,15 +24,24 @@ pub struct Shell {
     pub tasks: Tasks,
     /// The conditions for being ready.
     pub readiness: Readiness,
+    /// Who this process is to other services; without it calls between them are plain.
+    pub tls: Option<Tls>,
     drain: CancellationToken,
 }
 
 impl Shell {
-    /// Binds the admin port and starts to listen for signals.
-    pub async fn start(name: &'static str, config: &AdminConfig) -> anyhow::Result<Self> {
+    /// Binds the admin port, reads the certificates and starts to listen for signals.
+    pub async fn start(
+        name: &'static str,
+        admin: &AdminConfig,
+        tls: Option<&TlsConfig>,
+    ) -> anyhow::Result<Self> {
         let metrics = telemetry::install_metrics()?;
-        let listener = TcpListener::bind(config.listen).await.context("the admin port can't be bound")?;
-        let shell = Self::without_admin();
+        let listener = TcpListener::bind(admin.listen).await.context("the admin port can't be bound")?;
+        let mut shell = Self::without_admin();
+        if let Some(config) = tls {
+            shell.tls = Some(Tls::start(config, &shell.tasks).await.context("[tls]")?);
+        }
         tracing::info!(service = name, admin = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "starting");
         admin::spawn(&shell.tasks, listener, shell.readiness.clone(), metrics);
         shell.listen_for_signals()?;
@@ -43,6 +53,7 @@ impl Shell {
         Self {
             tasks: Tasks::new(CancellationToken::new()),
             readiness: Readiness::new(),
+            tls: None,
             drain: CancellationToken::new(),
         }
     }

@@ -14,7 +14,7 @@ import yaml
 from chart import CASES, CHART, RELEASE, ROOT, SERVICES, containers, rendered, rust_sections, where
 
 # Sections that the chart writes as a whole: addresses, secrets, and what several services must agree in.
-CHARTS_OWN = {"admin", "telemetry", "page_tokens", "bootstrap", "catalogue", "accounts", "statements"}
+CHARTS_OWN = {"admin", "telemetry", "tls", "page_tokens", "bootstrap", "catalogue", "accounts", "statements"}
 SECRET = re.compile(
     r"PRIVATE KEY|mongodb(\+srv)?://|://[^/\s]*:[^/\s]*@|^\s*(uri|brokers|password|token|api_key|secret)\s*=",
     re.MULTILINE,

@@ -54,6 +54,15 @@ limits:
 {{- else }}
 server: {listen: "0.0.0.0:{{ $facts.port }}", drain_timeout_ms: {{ $values.drain.timeoutMs | int64 }}}
 {{- end }}
+{{- if $values.mtls.enabled }}
+tls:
+  ca: /etc/fournines/tls/ca.crt
+  certificate: /etc/fournines/tls/tls.crt
+  key: /etc/fournines/tls/tls.key
+  {{- with include "fournines.callers" $service | fromJsonArray }}
+  callers: {{ concat . $values.mtls.callers | toJson }}
+  {{- end }}
+{{- end }}
 {{- if $facts.mongodb }}
 mongo: {database: {{ $values.mongodb.database | quote }}}
 {{- end }}

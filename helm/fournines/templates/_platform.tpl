@@ -13,6 +13,15 @@ reconciliation: {port: 7005, mongodb: true, kafka: true, keys: [pageTokens], cal
 risk: {port: 7006, mongodb: true, kafka: true}
 {{- end }}
 
+{{/* The services that call this one, as JSON. */}}
+{{- define "fournines.callers" -}}
+{{- $callers := list -}}
+{{- range $caller, $facts := include "fournines.platform" . | fromYaml -}}
+{{- if has $ (default list $facts.calls) }}{{ $callers = append $callers $caller }}{{ end -}}
+{{- end -}}
+{{- toJson $callers -}}
+{{- end }}
+
 {{/* The admin port of every service. */}}
 {{- define "fournines.admin-port" -}}9000{{- end }}
 

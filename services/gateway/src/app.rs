@@ -38,7 +38,7 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// Begins to look for the replicas of the services and for other gateways.
     pub(crate) fn start(shell: &Shell, config: &Config) -> Self {
-        let upstreams = Upstreams::start(&config.upstreams, &shell.tasks);
+        let upstreams = Upstreams::start(&config.upstreams, shell);
         Self {
             keys: Arc::new(Keys::new(Arc::clone(&upstreams))),
             catalogue: Arc::new(Catalogue::new(&config.cache, &shell.tasks)),

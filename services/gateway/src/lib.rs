@@ -34,7 +34,7 @@ pub use routes::endpoints;
 
 /// Serves until SIGTERM.
 pub async fn run(config: Config) -> anyhow::Result<()> {
-    let shell = Shell::start("gateway", &config.admin).await?;
+    let shell = Shell::start("gateway", &config.admin, config.tls.as_ref()).await?;
     let listener = server::bind(&config.http)?;
     serve(&shell, &config, listener).await?;
     shell.finish().await

@@ -15,7 +15,7 @@ use proto::user::v1::session_service_client::SessionServiceClient;
 use proto::user::v1::user_service_client::UserServiceClient;
 use proto::{inventory::v1 as inventory, order::v1 as order, payment::v1 as payment};
 use proto::{reconciliation::v1 as reconciliation, user::v1 as user};
-use service::{RequestContext, Tasks};
+use service::{RequestContext, Shell};
 use tonic::Response;
 
 use crate::config::UpstreamsConfig;
@@ -42,13 +42,13 @@ pub(crate) struct Services {
 }
 
 impl Upstreams {
-    pub(crate) fn start(config: &UpstreamsConfig, tasks: &Tasks) -> Arc<Self> {
+    pub(crate) fn start(config: &UpstreamsConfig, shell: &Shell) -> Arc<Self> {
         Arc::new(Self {
-            user: Upstream::start("user", &config.user, tasks),
-            inventory: Upstream::start("inventory", &config.inventory, tasks),
-            order: Upstream::start("order", &config.order, tasks),
-            payment: Upstream::start("payment", &config.payment, tasks),
-            reconciliation: Upstream::start("reconciliation", &config.reconciliation, tasks),
+            user: Upstream::start("user", &config.user, shell),
+            inventory: Upstream::start("inventory", &config.inventory, shell),
+            order: Upstream::start("order", &config.order, shell),
+            payment: Upstream::start("payment", &config.payment, shell),
+            reconciliation: Upstream::start("reconciliation", &config.reconciliation, shell),
         })
     }
 

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use service::ServiceConfig;
 use service::config::{AdminConfig, LogConfig, ServerConfig, TelemetryConfig};
 use service::page::PageTokensConfig;
+use service::tls::TlsConfig;
 
 /// Everything that can be configured.
 #[derive(Debug, Clone, Deserialize)]
@@ -22,6 +23,8 @@ pub struct Config {
     /// Where traces go.
     #[serde(default)]
     pub telemetry: TelemetryConfig,
+    /// Mutual TLS with other services; without it calls between them are plain.
+    pub tls: Option<TlsConfig>,
     /// The database.
     pub mongo: MongoConfig,
     /// The key of page tokens.

@@ -25,7 +25,7 @@ use crate::store::Store;
 
 /// Serves until SIGTERM.
 pub async fn run(config: Config) -> anyhow::Result<()> {
-    let shell = Shell::start("inventory", &config.admin).await?;
+    let shell = Shell::start("inventory", &config.admin, config.tls.as_ref()).await?;
     let listener = shell.bind("grpc", config.server.listen).await?;
     serve(&shell, &config, listener).await?;
     shell.finish().await

@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer};
 use service::ServiceConfig;
 use service::config::{AdminConfig, LogConfig, ServerConfig, TelemetryConfig};
 use service::page::PageTokensConfig;
+use service::tls::TlsConfig;
 
 use crate::domain::LaneLimits;
 
@@ -28,6 +29,8 @@ pub struct Config {
     /// Where traces go.
     #[serde(default)]
     pub telemetry: TelemetryConfig,
+    /// Mutual TLS with other services; without it calls between them are plain.
+    pub tls: Option<TlsConfig>,
     /// The database.
     pub mongo: MongoConfig,
     /// The key of page tokens.

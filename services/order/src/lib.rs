@@ -35,7 +35,7 @@ const REVIEW_LEASE: Duration = Duration::from_secs(10);
 
 /// Serves until SIGTERM.
 pub async fn run(config: Config) -> anyhow::Result<()> {
-    let shell = Shell::start("order", &config.admin).await?;
+    let shell = Shell::start("order", &config.admin, config.tls.as_ref()).await?;
     let listener = shell.bind("grpc", config.server.listen).await?;
     serve(&shell, &config, listener).await?;
     shell.finish().await
@@ -46,10 +46,10 @@ pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> any
     let db = mongo::Db::connect(&config.mongo, &shell.tasks).await?;
     db.end_abandoned_transactions();
     mongo::migration::watch(shell, &db, store::migrations());
-    let inventory = Upstream::start("inventory", &config.upstreams.inventory, &shell.tasks);
+    let inventory = Upstream::start("inventory", &config.upstreams.inventory, shell);
     let catalogue = Catalogue::new(inventory, config.orders.price_cache());
-    let payments = Payments::new(Upstream::start("payment", &config.upstreams.payment, &shell.tasks));
-    let risk = RiskService::new(Upstream::start("risk", &config.upstreams.risk, &shell.tasks));
+    let payments = Payments::new(Upstream::start("payment", &config.upstreams.payment, shell));
+    let risk = RiskService::new(Upstream::start("risk", &config.upstreams.risk, shell));
     let tokens = PageTokens::from_config(&config.page_tokens)?;
     let outbox = Outbox::new(&db, "order", &config.outbox);
     outbox.relay(&config.kafka, &shell.tasks);

@@ -34,7 +34,7 @@ use store::Store;
 /// # Errors
 /// When the configuration does not fit together, a port can't be bound, or a vital task fails.
 pub async fn run(config: Config) -> anyhow::Result<()> {
-    let shell = Shell::start("payment", &config.admin).await?;
+    let shell = Shell::start("payment", &config.admin, config.tls.as_ref()).await?;
     let listener = shell.bind("grpc", config.server.listen).await?;
     serve(&shell, &config, listener).await?;
     shell.finish().await

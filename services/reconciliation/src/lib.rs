@@ -35,7 +35,7 @@ const GROUP: &str = "reconciliation";
 /// # Errors
 /// When a port can't be bound, the page key can't be read, or a vital task fails.
 pub async fn run(config: Config) -> anyhow::Result<()> {
-    let shell = Shell::start("reconciliation", &config.admin).await?;
+    let shell = Shell::start("reconciliation", &config.admin, config.tls.as_ref()).await?;
     let listener = shell.bind("grpc", config.server.listen).await?;
     serve(&shell, &config, listener).await?;
     shell.finish().await
@@ -56,7 +56,7 @@ pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> any
     let runs = Runs::new(&db);
     let reconciler = Reconciler {
         db,
-        books: Books::new(&config.upstreams, &shell.tasks),
+        books: Books::new(&config.upstreams, shell),
         statements: statements.clone(),
         runs: runs.clone(),
         lag,

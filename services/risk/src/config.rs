@@ -8,6 +8,7 @@ use mongo::MongoConfig;
 use serde::Deserialize;
 use service::ServiceConfig;
 use service::config::{AdminConfig, LogConfig, ServerConfig, TelemetryConfig};
+use service::tls::TlsConfig;
 
 use crate::domain::Rules;
 
@@ -25,6 +26,8 @@ pub struct Config {
     /// Where traces go.
     #[serde(default)]
     pub telemetry: TelemetryConfig,
+    /// Mutual TLS with other services; without it calls between them are plain.
+    pub tls: Option<TlsConfig>,
     /// The database.
     pub mongo: MongoConfig,
     /// Version 1 of the rules: those that hold until an administrator replaces them. All replicas must have the same.

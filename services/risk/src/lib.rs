@@ -32,7 +32,7 @@ const GROUP: &str = "risk";
 /// # Errors
 /// When a port can't be bound, or a vital task fails.
 pub async fn run(config: Config) -> anyhow::Result<()> {
-    let shell = Shell::start("risk", &config.admin).await?;
+    let shell = Shell::start("risk", &config.admin, config.tls.as_ref()).await?;
     let listener = shell.bind("grpc", config.server.listen).await?;
     serve(&shell, &config, listener).await?;
     shell.finish().await

@@ -32,7 +32,7 @@ use crate::tokens::AccessTokens;
 
 /// Serves until SIGTERM.
 pub async fn run(config: Config) -> anyhow::Result<()> {
-    let shell = Shell::start("user", &config.admin).await?;
+    let shell = Shell::start("user", &config.admin, config.tls.as_ref()).await?;
     let listener = shell.bind("grpc", config.server.listen).await?;
     serve(&shell, &config, listener).await?;
     shell.finish().await

@@ -9,16 +9,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::client::conn::http2::{self, SendRequest};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::net::TcpStream;
+use hyper::client::conn::http2::SendRequest;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
+
+use super::way::{Opened, Way};
 
 /// The body of a request: small, and kept until it is answered, so that it can be sent elsewhere.
 pub(crate) type Body = Full<Bytes>;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long the first answer over a new connection is waited for.
 const PROVEN_WITHIN: Duration = Duration::from_secs(2);
 /// The pauses between attempts to connect: a process that restarts is found within moments, one that is gone is tried
@@ -27,11 +26,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// After a connection that lasted as long, or was ended in good order, the pauses begin again with the first.
 const STEADY: Duration = Duration::from_secs(5);
-/// Pings find a peer that is gone without a word.
-const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(5);
-const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(2);
-/// Windows of HTTP/2: the defaults of 64 KiB make a large page wait for the round trip.
-const WINDOW: u32 = 1 << 20;
 
 /// What is known of a connection.
 #[derive(Debug, Clone)]
@@ -113,10 +107,10 @@ impl Connection {
 
     /// Keeps it open until dropped. When the peer says that it goes away, requests under way are finished on the old
     /// connection while new ones use the next.
-    pub(crate) async fn keep(&self, uri: &http::Uri) {
-        let mut pause = FIRST_PAUSE;
+    pub(crate) async fn keep(&self, way: Way<'_>) {
+        let (uri, mut pause) = (way.uri, FIRST_PAUSE);
         loop {
-            match connect(uri).await {
+            match way.connect().await {
                 Ok(opened) => {
                     let began = Instant::now();
                     let ended = self.keep_open(uri, opened).await;
@@ -157,9 +151,6 @@ impl Connection {
     }
 }
 
-type Driven = http2::Connection<TokioIo<TcpStream>, Body, TokioExecutor>;
-type Opened = (SendRequest<Body>, Driven);
-
 /// Asks the peer after its health, as whatever speaks gRPC can be asked. What it answers is not the question here.
 async fn prove(uri: &http::Uri, sender: &mut SendRequest<Body>) -> io::Result<()> {
     // No compression, no bytes: a message whose fields are their defaults.
@@ -174,25 +165,4 @@ async fn prove(uri: &http::Uri, sender: &mut SendRequest<Body>) -> io::Result<()
         Ok(answer) => answer.map(drop).map_err(io::Error::other),
         Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the peer answers nothing")),
     }
-}
-
-async fn connect(uri: &http::Uri) -> io::Result<Opened> {
-    let bad = || io::Error::new(io::ErrorKind::InvalidInput, "an endpoint needs a host and a port");
-    let host = uri.host().ok_or_else(bad)?.trim_matches(['[', ']']);
-    let port = uri.port_u16().ok_or_else(bad)?;
-    let connecting = async {
-        let stream = TcpStream::connect((host, port)).await?;
-        stream.set_nodelay(true)?;
-        http2::Builder::new(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .keep_alive_interval(KEEP_ALIVE_INTERVAL)
-            .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
-            .keep_alive_while_idle(true)
-            .initial_stream_window_size(WINDOW)
-            .initial_connection_window_size(WINDOW)
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(io::Error::other)
-    };
-    timeout(CONNECT_TIMEOUT, connecting).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }

@@ -4,6 +4,7 @@ mod connection;
 mod load;
 mod peak;
 mod standing;
+mod way;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,6 +18,7 @@ use connection::Connection;
 use load::Load;
 pub(crate) use load::{GRACE, Verdict};
 pub(crate) use standing::Standing;
+pub(crate) use way::Way;
 
 /// A replica of an upstream.
 #[derive(Debug)]

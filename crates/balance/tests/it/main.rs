@@ -6,3 +6,4 @@ mod edges;
 mod failures;
 mod strategies;
 mod support;
+mod tls;

@@ -11,6 +11,7 @@ use anyhow::ensure;
 use clap::{Args, Subcommand};
 use jiff::{SignedDuration, Timestamp};
 
+use crate::dial::Identity;
 use crate::{Place, terminal};
 use publisher::Choice;
 
@@ -57,6 +58,8 @@ struct ReplayEvents {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    identity: Identity,
+    #[command(flatten)]
     place: Place,
 }
 
@@ -74,13 +77,14 @@ impl Events {
 
 impl ReplayEvents {
     async fn run(self) -> anyhow::Result<ExitCode> {
-        let Self { from, to, services, dry_run, json, place } = self;
+        let Self { from, to, services, dry_run, json, identity, place } = self;
         ensure!(from < to, "the span is empty: it begins at {from} and ends at {to}");
         ensure!(to.duration_since(from) <= LONGEST_SPAN, "the span is longer than 366 days");
         let publishers = publisher::resolve(&services, || place.running())?;
+        let tls = identity.read().await?;
         let report = {
             let _replaying = terminal::spinner("asking the services");
-            replay(&publishers, Span { from, to }, dry_run).await
+            replay(&publishers, Span { from, to }, dry_run, tls.as_ref()).await
         };
         terminal::print(&report, json)?;
         Ok(if report.all_answered() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

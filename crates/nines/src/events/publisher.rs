@@ -39,7 +39,7 @@ impl Service {
     /// Every one.
     pub const ALL: [Self; 3] = [Self::Order, Self::Inventory, Self::Payment];
 
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Order => "order",
             Self::Inventory => "inventory",

@@ -8,13 +8,13 @@ use envelope::Error;
 use jiff::Timestamp;
 use proto::messaging::v1::outbox_service_client::OutboxServiceClient;
 use proto::messaging::v1::{ListEventsRequest, ListEventsResponse, RepublishRequest};
+use service::tls::Tls;
 use service::{Deadline, RequestContext};
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 
 use super::{Publisher, Replayed, Report};
+use crate::dial;
 
-/// How long a connection may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// A listing is as of one moment, which the database keeps for 300 s. So a long span is listed in slices, of which each is
 /// published again within that time.
 const SLICE: Duration = Duration::from_secs(60 * 60);
@@ -49,11 +49,12 @@ impl Span {
 
 /// Has the services publish again what they keep of a span or, in a dry run, only lists it. One service after the other;
 /// one that can't be asked holds up no other, and is in the report. Memory is bounded by a page of 1,000 entries.
-pub async fn replay(publishers: &[Publisher], span: Span, dry_run: bool) -> Report {
+/// `tls` is for services with mutual TLS.
+pub async fn replay(publishers: &[Publisher], span: Span, dry_run: bool, tls: Option<&Tls>) -> Report {
     let mut services = Vec::with_capacity(publishers.len());
     for publisher in publishers {
         let mut replayed = Replayed::new(publisher);
-        if let Err(error) = replay_one(publisher, span, dry_run, &mut replayed).await {
+        if let Err(error) = replay_one(publisher, span, dry_run, tls, &mut replayed).await {
             replayed.failed = Some(told(&error));
         }
         services.push(replayed);
@@ -65,10 +66,10 @@ async fn replay_one(
     publisher: &Publisher,
     span: Span,
     dry_run: bool,
+    tls: Option<&Tls>,
     replayed: &mut Replayed,
 ) -> anyhow::Result<()> {
-    let endpoint = Endpoint::from_shared(publisher.address.clone()).context("the address is not valid")?;
-    let channel = endpoint.connect_timeout(CONNECT_TIMEOUT).connect_lazy();
+    let channel = dial::channel(publisher.service.name(), &publisher.address, tls)?;
     let mut client = OutboxServiceClient::new(channel).max_decoding_message_size(MAX_PAGE_BYTES);
     for slice in span.slices() {
         replay_slice(&mut client, slice, dry_run, replayed).await?;

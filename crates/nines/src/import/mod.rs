@@ -6,23 +6,21 @@ mod load;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use devstack::stack::StackState;
 use serde::Serialize;
-use tonic::transport::Endpoint;
 
 use crate::completejourney::{self, NoOrder, Source};
+use crate::dial::{self, Identity};
 use crate::{Place, terminal};
 use catalogue::Catalogue;
 use load::Loaded;
 
 /// The most pieces that the catalogue takes as a first stock.
 const MAX_STOCK: u64 = 1_000_000_000;
-/// How long a connection to the inventory service may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Load a catalogue with its first stock.
 #[derive(Debug, Args)]
@@ -53,6 +51,8 @@ struct Completejourney {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    identity: Identity,
+    #[command(flatten)]
     place: Place,
 }
 
@@ -73,10 +73,7 @@ impl Completejourney {
             Some(address) => address.clone(),
             None => inventory_of(&self.place.running()?)?,
         };
-        let channel = Endpoint::from_shared(address)
-            .context("the address of the inventory service is not valid")?
-            .connect_timeout(CONNECT_TIMEOUT)
-            .connect_lazy();
+        let channel = dial::channel("inventory", &address, self.identity.read().await?.as_ref())?;
         let catalogue = {
             let _reading = terminal::spinner("reading The Complete Journey");
             let wheel = completejourney::wheel().await?;

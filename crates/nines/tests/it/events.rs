@@ -105,18 +105,18 @@ async fn what_was_sent_in_the_span_is_published_again_page_by_page() {
     // The service is asked about an hour at a time.
     let hours = Duration::from_secs(2 * 60 * 60);
     let (span, publishers) = (Span { from: from - hours, to }, [served.publisher.clone()]);
-    let listed = replay(&publishers, span, true).await;
+    let listed = replay(&publishers, span, true, None).await;
     assert!(listed.all_answered(), "{listed}");
     let [inventory] = listed.services.as_slice() else { panic!("{listed}") };
     assert_eq!((inventory.entries, inventory.events, inventory.waiting), (1_200, 2_400, 1));
     assert_eq!((inventory.first, inventory.last), (Some(from), Some(to - Duration::from_millis(1))));
     assert_eq!((inventory.again, served.unsent().await), (0, 1));
 
-    let report = replay(&publishers, span, false).await;
+    let report = replay(&publishers, span, false, None).await;
     let [inventory] = report.services.as_slice() else { panic!("{report}") };
     assert_eq!((inventory.entries, inventory.again, inventory.gone), (1_200, 1_199, 0));
     assert_eq!(served.unsent().await, 1_200);
-    let again = replay(&publishers, span, false).await;
+    let again = replay(&publishers, span, false, None).await;
     assert_eq!((again.services[0].waiting, again.services[0].again), (1_200, 0));
     served.stop().await;
 }
@@ -135,7 +135,8 @@ async fn a_service_that_is_away_is_told_and_holds_up_no_other() {
         served.publisher.clone(),
     ];
     let bound = Duration::from_secs(30);
-    let report = tokio::time::timeout(bound, replay(&publishers, Span { from, to }, false)).await.unwrap();
+    let report =
+        tokio::time::timeout(bound, replay(&publishers, Span { from, to }, false, None)).await.unwrap();
     assert!(!report.all_answered());
     let [order, payment, inventory] = report.services.as_slice() else { panic!("{report}") };
     assert!(order.failed.is_some() && payment.failed.is_some(), "{report}");

@@ -6,9 +6,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 use tonic::transport::server::{Connected, TcpConnectInfo};
+
+use crate::tls::Wire;
 
 /// How long the other end has for hanging up.
 const LONGEST: Duration = Duration::from_secs(1);
@@ -21,13 +22,13 @@ const DISCARDED_AT_ONCE: usize = 4_096;
 /// sent were not looked at, and can safely be made elsewhere.
 #[derive(Debug)]
 pub struct Linger {
-    stream: TcpStream,
+    stream: Wire,
     /// Until when is waited, once the end has begun.
     until: Option<Pin<Box<Sleep>>>,
 }
 
 impl Linger {
-    pub(super) fn new(stream: TcpStream) -> Self {
+    pub(super) fn new(stream: Wire) -> Self {
         Self { stream, until: None }
     }
 }
@@ -36,7 +37,10 @@ impl Connected for Linger {
     type ConnectInfo = TcpConnectInfo;
 
     fn connect_info(&self) -> Self::ConnectInfo {
-        self.stream.connect_info()
+        match &self.stream {
+            Wire::Left(stream) => stream.connect_info(),
+            Wire::Right(stream) => stream.get_ref().0.connect_info(),
+        }
     }
 }
 
@@ -98,7 +102,7 @@ impl AsyncWrite for Linger {
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
 
@@ -107,7 +111,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (theirs, accepted) =
             tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
-        (Linger::new(accepted.unwrap().0), theirs.unwrap())
+        (Linger::new(Wire::Left(accepted.unwrap().0)), theirs.unwrap())
     }
 
     #[tokio::test]

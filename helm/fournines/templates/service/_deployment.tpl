@@ -67,6 +67,9 @@ volumeMounts:
   {{- if .facts.keys }}
   - {name: keys, mountPath: /etc/fournines/keys, readOnly: true}
   {{- end }}
+  {{- if .root.Values.mtls.enabled }}
+  - {name: tls, mountPath: /etc/fournines/tls, readOnly: true}
+  {{- end }}
 {{- end }}
 
 {{- define "fournines.service.env" -}}
@@ -102,6 +105,11 @@ The keys that a service needs, each as a file of its own. Only the user of the p
 {{- $root := .root -}}{{- $secrets := $root.Values.secrets -}}{{- $bootstrap := $root.Values.bootstrap -}}
 - name: config
   configMap: {name: {{ include "fournines.name" (list .root .service "config") }}}
+{{- if $root.Values.mtls.enabled }}
+# What cert-manager has made. As a whole: files that are mounted one by one are not renewed.
+- name: tls
+  secret: {secretName: {{ include "fournines.name" (list .root .service "tls") }}, defaultMode: 0440}
+{{- end }}
 {{- with .facts.keys }}
 - name: keys
   projected:

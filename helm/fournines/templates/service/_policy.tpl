@@ -26,10 +26,8 @@ spec:
     {{- else }}
     - ports: [{port: {{ .facts.port }}}]
       from:
-        {{- range $caller, $facts := $platform }}
-        {{- if has $one.service (default list $facts.calls) }}
-        {{- include "fournines.peer" (list $one.root $caller) | nindent 8 }}
-        {{- end }}
+        {{- range include "fournines.callers" .service | fromJsonArray }}
+        {{- include "fournines.peer" (list $one.root .) | nindent 8 }}
         {{- end }}
     {{- end }}
     # The kubelet's probes come from the node and need no rule.

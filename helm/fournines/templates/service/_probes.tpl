@@ -12,6 +12,9 @@ Readiness asks what callers ask. For gRPC services that is grpc.health.v1 with t
 called; balancers of other services ask the same. The gateway's is /readyz, which is on both its ports; it is asked on
 the admin port, since the public one has the most connections just when no gateway must be taken off: all would go
 together. Load that is too much is refused there by rate and concurrency limits, not by being unready.
+
+With mutual TLS /readyz is asked of every service: the kubelet has no certificate to show. It says what the gRPC health
+service says, but from the other port.
 */}}
 {{- define "fournines.service.probes" -}}
 startupProbe:
@@ -24,7 +27,7 @@ livenessProbe:
   timeoutSeconds: 5
   failureThreshold: 6
 readinessProbe:
-  {{- if eq .service "gateway" }}
+  {{- if or (eq .service "gateway") .root.Values.mtls.enabled }}
   httpGet: {path: /readyz, port: admin}
   {{- else }}
   grpc: {port: {{ .facts.port }}}

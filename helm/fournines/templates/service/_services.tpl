@@ -5,7 +5,8 @@ it.
 */}}
 {{- define "fournines.service.services" }}
 {{- $one := . }}
-{{- $port := dict "name" "grpc" "port" .facts.port "appProtocol" "kubernetes.io/h2c" }}
+{{- $protocol := ternary "https" "kubernetes.io/h2c" .root.Values.mtls.enabled }}
+{{- $port := dict "name" "grpc" "port" .facts.port "appProtocol" $protocol }}
 {{- if eq .service "gateway" }}
 {{- $port = dict "name" "http" "port" .facts.port "appProtocol" "http" }}
 {{- end }}

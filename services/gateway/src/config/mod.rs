@@ -12,6 +12,7 @@ mod upstreams;
 use serde::Deserialize;
 use service::ServiceConfig;
 use service::config::{AdminConfig, LogConfig, TelemetryConfig};
+use service::tls::TlsConfig;
 
 pub use access_log::AccessLogConfig;
 pub use cache::CacheConfig;
@@ -36,6 +37,8 @@ pub struct Config {
     /// Where traces go.
     #[serde(default)]
     pub telemetry: TelemetryConfig,
+    /// Mutual TLS with other services; without it calls between them are plain.
+    pub tls: Option<TlsConfig>,
     /// Which requests have a log line of their own.
     #[serde(default)]
     pub access_log: AccessLogConfig,

@@ -118,6 +118,7 @@ impl World {
             admin: AdminConfig { listen: any_port() },
             log: LogConfig::default(),
             telemetry: TelemetryConfig::default(),
+            tls: None,
             mongo: mongo_config(&database, &format!("&appName={database}")).await,
             page_tokens: PageTokensConfig { key_file: page_key.path().to_owned() },
             upstreams: upstreams([

@@ -82,7 +82,7 @@ pub struct CardConfig {
 /// # Errors
 /// When a port can't be bound or the API key can't be read.
 pub async fn run(config: Config) -> anyhow::Result<()> {
-    let shell = Shell::start("card-sandbox", &config.admin).await?;
+    let shell = Shell::start("card-sandbox", &config.admin, None).await?;
     let listener = shell.bind("http", config.server.listen).await?;
     serve(&shell, &config, listener).await?;
     shell.finish().await

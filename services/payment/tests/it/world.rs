@@ -221,6 +221,7 @@ async fn config(test: &str, provider_url: &str, api_key_file: &Path) -> Config {
         admin: AdminConfig { listen: any_port },
         log: LogConfig::default(),
         telemetry: TelemetryConfig::default(),
+        tls: None,
         mongo,
         accounts: AccountsConfig::default(),
         card: CardConfig {

@@ -18,7 +18,7 @@ use proto::order::v1::order_audit_service_client::OrderAuditServiceClient;
 use proto::payment::v1 as payment;
 use proto::payment::v1::payment_audit_service_client::PaymentAuditServiceClient;
 use proto::payment::v1::payment_service_client::PaymentServiceClient;
-use service::{Deadline, RequestContext, Tasks};
+use service::{Deadline, RequestContext, Shell};
 use tonic::{Response, Status, Streaming};
 
 use crate::config::UpstreamsConfig;
@@ -46,11 +46,11 @@ pub(crate) struct Books {
 }
 
 impl Books {
-    pub(crate) fn new(config: &UpstreamsConfig, tasks: &Tasks) -> Self {
+    pub(crate) fn new(config: &UpstreamsConfig, shell: &Shell) -> Self {
         Self {
-            order: Upstream::start("order", &config.order, tasks),
-            inventory: Upstream::start("inventory", &config.inventory, tasks),
-            payment: Upstream::start("payment", &config.payment, tasks),
+            order: Upstream::start("order", &config.order, shell),
+            inventory: Upstream::start("inventory", &config.inventory, shell),
+            payment: Upstream::start("payment", &config.payment, shell),
         }
     }
 

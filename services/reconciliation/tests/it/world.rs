@@ -49,6 +49,7 @@ impl World {
             admin: AdminConfig { listen: any_port },
             log: LogConfig::default(),
             telemetry: TelemetryConfig::default(),
+            tls: None,
             mongo,
             page_tokens: PageTokensConfig { key_file: page_key.path().to_owned() },
             statements: StatementsConfig::default(),

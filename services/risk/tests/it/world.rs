@@ -52,6 +52,7 @@ impl World {
             admin: AdminConfig { listen: any_port },
             log: LogConfig::default(),
             telemetry: TelemetryConfig::default(),
+            tls: None,
             mongo,
             rules,
             velocity: VelocityConfig { exchange_period_ms: 100, ..VelocityConfig::default() },

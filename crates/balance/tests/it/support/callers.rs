@@ -5,9 +5,9 @@ use std::time::Duration;
 use balance::{Ask, Upstream, UpstreamConfig};
 use envelope::Error;
 use serde_json::{Value, json};
-use service::{RequestContext, Tasks};
+use service::tls::Tls;
+use service::{RequestContext, Shell};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
@@ -20,7 +20,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// An upstream under test. Its tasks end with it.
 pub(crate) struct Callers {
     pub(crate) upstream: Upstream,
-    stop: CancellationToken,
+    shell: Shell,
 }
 
 impl Callers {
@@ -31,14 +31,24 @@ impl Callers {
     }
 
     pub(crate) fn to(endpoints: Value, settings: Value) -> Self {
+        Self::of_service("test", endpoints, settings, None)
+    }
+
+    /// With mutual TLS the replicas must be this service.
+    pub(crate) fn of_service(
+        service: &'static str,
+        endpoints: Value,
+        settings: Value,
+        tls: Option<Tls>,
+    ) -> Self {
         let mut table = json!({ "endpoints": endpoints, "slow_start_ms": 0, "retry": { "budget_floor_per_second": 1_000 } });
         for (name, setting) in settings.as_object().unwrap() {
             table[name] = setting.clone();
         }
         let config: UpstreamConfig = serde_json::from_value(table).unwrap();
-        let stop = CancellationToken::new();
-        let upstream = Upstream::start("test", &config, &Tasks::new(stop.clone()));
-        Self { upstream, stop }
+        let mut shell = Shell::without_admin();
+        shell.tls = tls;
+        Self { upstream: Upstream::start(service, &config, &shell), shell }
     }
 
     /// Waits until each of these has been called.
@@ -109,7 +119,7 @@ impl Callers {
 
 impl Drop for Callers {
     fn drop(&mut self) {
-        self.stop.cancel();
+        self.shell.tasks.stop_signal().cancel();
     }
 }
 

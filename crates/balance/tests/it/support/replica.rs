@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use envelope::{Error, Reason};
+use service::tls::Tls;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
@@ -52,6 +53,11 @@ impl Replica {
 
     /// On an address, with connections that are ended at this age.
     pub(crate) fn start_on(address: SocketAddr, max_age: Option<Duration>) -> Self {
+        Self::start_with(address, max_age, None)
+    }
+
+    /// The same for callers that prove who they are.
+    pub(crate) fn start_with(address: SocketAddr, max_age: Option<Duration>, tls: Option<Tls>) -> Self {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listener = bind(address);
@@ -69,7 +75,7 @@ impl Replica {
         }
         let stopping = stop.clone().cancelled_owned();
         let served = runtime.spawn(async move {
-            let incoming = service::grpc::incoming(TcpListener::from_std(listener).unwrap());
+            let incoming = service::grpc::incoming(TcpListener::from_std(listener).unwrap(), tls);
             server.add_service(service).serve_with_incoming_shutdown(incoming, stopping).await.unwrap();
         });
         Self { address, state, stop, served: Some(served), runtime: Some(runtime) }

@@ -1,0 +1,93 @@
+//! `[tls]`: who this process is to other services, and whom it believes.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rustls::pki_types::ServerName;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+
+/// `[tls]`: with it the gRPC server takes callers with a certificate only, and this process shows its own to those that it
+/// calls. Without it both are plain. The admin port is plain in either case.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsConfig {
+    /// The certificates of the authorities that are believed, PEM. They should sign for this platform and nobody else.
+    pub ca: PathBuf,
+    /// The certificate of this process, PEM; behind it those that lead to the authority, if there are any. It has the name of
+    /// the service, such as `order`, as a DNS name, and is for servers and clients alike.
+    pub certificate: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+    /// The services that may call this one, one at least: the certificate of a caller must have one of these names. When it
+    /// is not given, whoever has a certificate of the authority may.
+    #[serde(default, deserialize_with = "callers")]
+    pub callers: Option<Vec<ServerName<'static>>>,
+    /// How often the files are looked at for new ones, in ms; 10,000 by default, 10 to 600,000.
+    #[serde(default = "default_refresh_ms", deserialize_with = "refresh_ms")]
+    pub refresh_ms: u64,
+}
+
+impl TlsConfig {
+    /// The defaults, with these files.
+    pub fn new(ca: PathBuf, certificate: PathBuf, key: PathBuf) -> Self {
+        Self { ca, certificate, key, callers: None, refresh_ms: default_refresh_ms() }
+    }
+
+    pub(super) fn refresh(&self) -> Duration {
+        Duration::from_millis(self.refresh_ms)
+    }
+}
+
+fn default_refresh_ms() -> u64 {
+    10_000
+}
+
+fn refresh_ms<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    let period = u64::deserialize(from)?;
+    if (10..=600_000).contains(&period) {
+        return Ok(period);
+    }
+    Err(D::Error::custom(format_args!("refresh_ms is from 10 to 600000, not {period}")))
+}
+
+fn callers<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<ServerName<'static>>>, D::Error> {
+    let names = Vec::<String>::deserialize(from)?;
+    if names.is_empty() {
+        return Err(D::Error::custom("callers has one name at least"));
+    }
+    let parse = |name: String| {
+        let parsed = ServerName::try_from(name.clone());
+        parsed.map_err(|_| D::Error::custom(format_args!("{name:?} in callers is no DNS name")))
+    };
+    names.into_iter().map(parse).collect::<Result<_, _>>().map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn load(more: serde_json::Value) -> Result<TlsConfig, serde_json::Error> {
+        let mut section = json!({ "ca": "ca.crt", "certificate": "tls.crt", "key": "tls.key" });
+        section.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        serde_json::from_value(section)
+    }
+
+    #[test]
+    fn what_is_out_of_bounds_is_not_loaded() {
+        let usual = load(json!({})).unwrap();
+        assert_eq!((usual.callers, usual.refresh_ms), (None, 10_000));
+        assert_eq!(load(json!({ "callers": ["gateway", "order"] })).unwrap().callers.unwrap().len(), 2);
+        for bad in [
+            json!({ "callers": [] }),
+            json!({ "callers": ["not a name"] }),
+            json!({ "refresh_ms": 9 }),
+            json!({ "refresh_ms": 600_001 }),
+            json!({ "password": "x" }),
+        ] {
+            assert!(load(bad.clone()).is_err(), "{bad}");
+        }
+    }
+}
