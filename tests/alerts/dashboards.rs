@@ -45,8 +45,7 @@ impl Answers {
     }
 
     async fn add(&mut self, observers: &Observers, expression: String, metrics: &[String]) {
-        let expression =
-            VARIABLES.iter().fold(expression, |text, (name, value)| text.replace(name, value));
+        let expression = VARIABLES.iter().fold(expression, |text, (name, value)| text.replace(name, value));
         // Panels of what must not be show nothing when all is well.
         let expression = expression.trim_end_matches(" > 0").to_owned();
         if !is_empty(observers, &expression).await {

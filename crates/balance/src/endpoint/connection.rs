@@ -50,7 +50,11 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn new() -> Self {
-        Self { state: watch::Sender::new(State::Connecting), number: AtomicU64::new(0), hurried: Notify::new() }
+        Self {
+            state: watch::Sender::new(State::Connecting),
+            number: AtomicU64::new(0),
+            hurried: Notify::new(),
+        }
     }
 
     /// The way to send requests, when there is one.
