@@ -95,8 +95,8 @@ impl Flood {
 fn limits_of_a_shop() -> toml::Table {
     toml::toml! {
         [limits.concurrency]
-        initial = 64
-        min = 32
+        initial = 32
+        min = 16
     }
 }
 

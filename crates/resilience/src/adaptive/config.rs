@@ -7,20 +7,21 @@ use serde::{Deserialize, Deserializer};
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(remote = "Self", default, deny_unknown_fields)]
 pub struct AdaptiveLimitConfig {
-    /// Requests at once at the start; 64, from `min` to `max`. Low, so that the first latencies seen are those of an
+    /// Requests at once at the start; 32, from `min` to `max`. Low, so that the first latencies seen are those of an
     /// idle service even when it starts into an overload; it doubles with every window that refuses without need.
     pub initial: u32,
-    /// The lowest limit; 32, at least 1.
+    /// The lowest limit; 16, at least 1.
     pub min: u32,
     /// The highest limit; 2,000, at most 1,000,000. Above it, memory and descriptors would be what gives way.
     pub max: u32,
     /// The highest limit of payments, which is one of its own; 2,000, from 1 to 1,000,000. Enough for the most payments a
     /// second to be expected times the seconds that one takes.
     pub max_payments: u32,
-    /// By what factor latency may rise above that of quiet times before the limit falls; 4, from 1 to 10. A service that
-    /// commits orders in batches takes longer for larger ones and does more.
+    /// By what factor latency may rise above that of quiet times before the limit falls; 2, from 1 to 10. A
+    /// service that does its work in batches takes longer for larger ones and does more, so more tolerance is more work done,
+    /// and longer queues.
     pub tolerance: f64,
-    /// How much of the way to a new limit is gone in one window; 0.2, above 0, at most 1.
+    /// How much of the way to a new limit is gone in one window; 0.2, above 0, at most 1. Down it is a half at least.
     pub smoothing: f64,
     /// The shortest window between two changes of the limit, in ms; 100, from 10 to 10,000.
     pub window_ms: u64,
@@ -66,11 +67,11 @@ impl AdaptiveLimitConfig {
 impl Default for AdaptiveLimitConfig {
     fn default() -> Self {
         Self {
-            initial: 64,
-            min: 32,
+            initial: 32,
+            min: 16,
             max: 2_000,
             max_payments: 2_000,
-            tolerance: 4.0,
+            tolerance: 2.0,
             smoothing: 0.2,
             window_ms: 100,
             min_samples: 20,
@@ -104,8 +105,8 @@ mod tests {
         assert_eq!(default, AdaptiveLimitConfig::default());
         for bad in [
             r#"{"min": 0}"#,
-            r#"{"min": 65}"#,
-            r#"{"max": 63}"#,
+            r#"{"min": 33}"#,
+            r#"{"max": 31}"#,
             r#"{"max": 1000001}"#,
             r#"{"tolerance": 0.9}"#,
             r#"{"smoothing": 0}"#,

@@ -286,7 +286,7 @@ mod tests {
     fn nothing_changes_while_less_than_half_is_used() {
         let mut gradient = Gradient::new(&AdaptiveLimitConfig::default());
         for latency in [10.0, 10.0, 10.0, 500.0, 500.0] {
-            assert_eq!(gradient.update(&load(100, latency, 31)), 64);
+            assert_eq!(gradient.update(&load(100, latency, 15)), 32);
         }
     }
 
@@ -300,6 +300,6 @@ mod tests {
         assert_eq!(after(&mut gradient, 5, 125), 1_000);
         assert!(after(&mut gradient, 1, 25).abs_diff(500) <= 1);
         assert_eq!(after(&mut gradient, 9, 25), 200);
-        assert_eq!(after(&mut gradient, 9, 1), 32, "but no more than to the minimum");
+        assert_eq!(after(&mut gradient, 9, 1), 16, "but no more than to the minimum");
     }
 }

@@ -216,11 +216,6 @@ impl World {
     }
 }
 
-/// For a server that does no more for being asked more at once, as this one is.
-fn strict() -> AdaptiveLimitConfig {
-    AdaptiveLimitConfig { initial: 32, min: 16, tolerance: 1.5, ..AdaptiveLimitConfig::default() }
-}
-
 const MIX: [Kind; 3] = [
     Kind { priority: Priority::Browse, share: 700, work: 2_000, wait: 0 },
     Kind { priority: Priority::Order, share: 280, work: 10_000, wait: 0 },
@@ -230,7 +225,7 @@ const ORDERS: Kind = Kind { priority: Priority::Order, share: 1_000, work: 50_00
 
 #[tokio::test(start_paused = true)]
 async fn five_times_the_load_costs_no_goodput_and_no_payment_and_browsing_goes_first() {
-    let mut world = World::new(&strict(), 8, &MIX);
+    let mut world = World::new(&AdaptiveLimitConfig::default(), 8, &MIX);
     let before = world.run(5, 0.7).await;
     assert!(before.refused_part() < 0.001, "{before:?}");
 
@@ -249,7 +244,7 @@ async fn five_times_the_load_costs_no_goodput_and_no_payment_and_browsing_goes_f
 #[tokio::test(start_paused = true)]
 async fn a_start_into_overload_serves_what_can_be_served() {
     for places in [8, 100] {
-        let mut world = World::new(&strict(), places, &MIX.map(|kind| kind.slower(20)));
+        let mut world = World::new(&AdaptiveLimitConfig::default(), places, &MIX.map(|kind| kind.slower(20)));
         let start = world.run(20, 5.0).await;
         assert!(start.useful > 0.9, "{places}: {start:?}");
         assert_eq!(start.of(Priority::Pay).refused, 0, "{places}: {start:?}");
@@ -258,7 +253,7 @@ async fn a_start_into_overload_serves_what_can_be_served() {
 
 #[tokio::test(start_paused = true)]
 async fn the_limit_settles_near_the_capacity_and_stays_there_however_long_the_overload_lasts() {
-    let mut world = World::new(&strict(), 20, &[ORDERS]);
+    let mut world = World::new(&AdaptiveLimitConfig::default(), 20, &[ORDERS]);
     world.run(10, 0.7).await;
     world.run(20, 3.0).await;
     let overload = world.run(200, 3.0).await;
@@ -273,7 +268,7 @@ async fn the_limit_settles_near_the_capacity_and_stays_there_however_long_the_ov
 
 #[tokio::test(start_paused = true)]
 async fn steady_load_does_not_wear_the_limit_down() {
-    let mut world = World::new(&strict(), 40, &MIX.map(|kind| kind.slower(20)));
+    let mut world = World::new(&AdaptiveLimitConfig::default(), 40, &MIX.map(|kind| kind.slower(20)));
     world.run(10, 0.8).await;
     let steady = world.run(200, 0.8).await;
     assert!(steady.refused_part() < 0.001, "{steady:?}");
@@ -282,7 +277,7 @@ async fn steady_load_does_not_wear_the_limit_down() {
 
 #[tokio::test(start_paused = true)]
 async fn a_latency_that_rose_for_good_becomes_the_baseline() {
-    let mut world = World::new(&strict(), 20, &[ORDERS]);
+    let mut world = World::new(&AdaptiveLimitConfig::default(), 20, &[ORDERS]);
     world.run(10, 0.7).await;
     world.kinds[0].wait = 200_000;
     world.run(30, 2.0).await;
@@ -292,7 +287,7 @@ async fn a_latency_that_rose_for_good_becomes_the_baseline() {
 
 #[tokio::test(start_paused = true)]
 async fn an_idle_service_forgets_a_high_limit_and_grows_none() {
-    let config = AdaptiveLimitConfig { initial: 500, ..strict() };
+    let config = AdaptiveLimitConfig { initial: 500, ..AdaptiveLimitConfig::default() };
     let mut world = World::new(&config, 20, &[ORDERS]);
     let idle = world.run(20, 0.5).await;
     assert!(idle.limits.is_sorted_by(|earlier, later| later <= earlier), "{idle:?}");
