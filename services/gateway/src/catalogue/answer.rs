@@ -37,12 +37,14 @@ pub(crate) enum How {
     Unavailable,
     /// It is old, and inventory takes long.
     Slow,
+    /// It is old, and there is too much to do.
+    Overloaded,
 }
 
 impl How {
     /// Whether it was given without an answer of inventory.
     fn is_kept(self) -> bool {
-        matches!(self, Self::Hit | Self::Unavailable | Self::Slow)
+        matches!(self, Self::Hit | Self::Unavailable | Self::Slow | Self::Overloaded)
     }
 
     /// The value of `Cache-Status`.
@@ -55,6 +57,7 @@ impl How {
             Self::Bypassed => "fournines; fwd=bypass; stored",
             Self::Unavailable => "fournines; fwd=stale; detail=inventory-unavailable",
             Self::Slow => "fournines; fwd=stale; detail=inventory-slow",
+            Self::Overloaded => "fournines; fwd=stale; detail=overloaded",
         })
     }
 
@@ -68,6 +71,7 @@ impl How {
             Self::Bypassed => "bypass",
             Self::Unavailable => "stale_unavailable",
             Self::Slow => "stale_slow",
+            Self::Overloaded => "stale_overloaded",
         }
     }
 }
@@ -77,9 +81,14 @@ impl Answer {
         Self { copy, how }
     }
 
-    /// A copy that is fresh.
-    pub(crate) fn hit(copy: Arc<Snapshot>) -> Self {
-        Self::new(copy, How::Hit)
+    /// The bytes of its JSON, without the request id.
+    pub(crate) fn text_length(&self) -> usize {
+        self.copy.text_length()
+    }
+
+    /// Counts it as a read of the catalogue.
+    pub(crate) fn count(&self) {
+        metrics::counter!("gateway_catalogue_reads_total", "by" => self.how.name()).increment(1);
     }
 
     /// The answer to a request with these headers and this id: 200, or 304 when the client has it already.
@@ -110,7 +119,7 @@ impl Responder for Answer {
 
     fn respond_to(self, request: &HttpRequest) -> HttpResponse {
         let exchange = Exchange::of(request);
-        metrics::counter!("gateway_catalogue_reads_total", "by" => self.how.name()).increment(1);
+        self.count();
         if self.how.is_kept() {
             exchange.leave_out_of_latency();
         }

@@ -1,5 +1,5 @@
 //! Copies of what the catalogue answered: given without asking while they are fresh, asked for once for all who want them
-//! when they are not, and given nevertheless when inventory can't be asked.
+//! when they are not, and given nevertheless when inventory can't be asked, or not for this reader.
 
 mod answer;
 mod flights;
@@ -62,8 +62,16 @@ impl Catalogue {
     }
 
     /// The copy of this key, if it is fresh.
-    pub(crate) fn fresh(&self, key: &str) -> Option<Arc<Snapshot>> {
-        self.copies.get(key).filter(|copy| self.is_fresh(copy))
+    pub(crate) fn fresh(&self, key: &str) -> Option<Answer> {
+        let copy = self.copies.get(key).filter(|copy| self.is_fresh(copy))?;
+        Some(Answer::new(copy, How::Hit))
+    }
+
+    /// The copy of this key, for a reader for whom there is no time to ask.
+    pub(crate) fn kept(&self, key: &str) -> Option<Answer> {
+        let copy = self.copies.get(key)?;
+        let how = if self.is_fresh(&copy) { How::Hit } else { How::Overloaded };
+        Some(Answer::new(copy, how))
     }
 
     /// To be called when something of the catalogue has been changed, or may have been.

@@ -1,5 +1,6 @@
-//! The outermost layer. It answers at once what needs no more: a fresh copy of the catalogue, and a refusal when there is too
-//! much to do; both cost a fraction of a request that goes on. Every other request it names, counts in, times and logs.
+//! The outermost layer. It answers at once what needs no more: a fresh copy of the catalogue, and when there is too much to
+//! do, an older copy or a refusal; all cost a fraction of a request that goes on. Every other request it names, counts in,
+//! times and logs.
 
 mod access;
 mod headers;
@@ -16,6 +17,7 @@ use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::{Error, HttpResponse, web};
+use envelope::Reason;
 use futures::future::{Either, LocalBoxFuture};
 use service::telemetry;
 use tracing::{Instrument as _, Span};
@@ -95,6 +97,11 @@ where
         let ticket = match Ticket::take(&self.gateway.limits, &request, exchange.target) {
             Ok(ticket) => ticket,
             Err(error) => {
+                if error.reason() == Reason::Overloaded
+                    && let Some(answer) = self.quick.instead(&request, arrived)
+                {
+                    return at_once(request, answer);
+                }
                 let answer = refuse::answer(&error, &self.gateway, request.headers(), &exchange.request_id);
                 access::refused(&exchange, request.method(), error.reason(), arrived);
                 return at_once(request, answer);

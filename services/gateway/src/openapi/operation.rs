@@ -161,7 +161,7 @@ fn with_common_headers(endpoint: &Endpoint, response: ResponseBuilder) -> Respon
 
 fn with_cache_headers(response: ResponseBuilder) -> ResponseBuilder {
     let status = "Whether this is a copy, after RFC 9211: `fournines; hit`, or `fournines; fwd=stale; detail=…` for an \
-        old one, when the catalogue can't be asked.";
+        old one, when the catalogue can't be asked or there is too much to do.";
     response
         .header("Cache-Status", explained(status))
         .header("Age", explained("How old a copy is, in seconds."))

@@ -125,3 +125,32 @@ async fn fresh_copies_are_given_however_much_else_there_is_to_do() {
     assert_eq!(browse(&gateway).send().await.unwrap().headers()["cache-status"], "fournines; hit");
     refused(gateway.get("/api/v1/products/milk")).await;
 }
+
+#[tokio::test]
+async fn a_read_that_may_not_go_on_gets_an_older_copy() {
+    let gateway = Gateway::start_with(json!({
+        "cache": { "fresh_ms": 0 },
+        "limits": { "concurrency": { "initial": 1, "min": 1, "max": 1 } },
+        "cors": { "allowed_origins": ["https://shop.example"] },
+    }));
+    let gateway = gateway.await;
+    let first: Value = browse(&gateway).send().await.unwrap().json().await.unwrap();
+    *gateway.fake.answer.lock().unwrap() = Answer::Hang;
+    let mut held = Held::new();
+    hold(&mut held, &gateway, look(&gateway)).await;
+    let asked = gateway.fake.asked().len();
+    let by_a_page = browse(&gateway).bearer_auth(tokens::customer()).header("Origin", "https://shop.example");
+    for request in [browse(&gateway), by_a_page.try_clone().unwrap()] {
+        let kept = request.send().await.unwrap();
+        assert_eq!(kept.headers()["cache-status"], "fournines; fwd=stale; detail=overloaded");
+        assert!(kept.headers().contains_key("age") && kept.headers().contains_key("ratelimit"));
+        assert_eq!(kept.json::<Value>().await.unwrap()["data"], first["data"]);
+    }
+    let allowed = by_a_page.send().await.unwrap();
+    assert_eq!(allowed.headers()["access-control-allow-origin"], "https://shop.example");
+    // Not to those who must see the newest, nor where there is none.
+    refused(browse(&gateway).header("Cache-Control", "no-cache")).await;
+    refused(browse(&gateway).bearer_auth(tokens::admin())).await;
+    refused(gateway.get("/api/v1/products/milk")).await;
+    assert_eq!(gateway.fake.asked().len(), asked);
+}

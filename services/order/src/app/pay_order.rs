@@ -50,7 +50,7 @@ impl App {
         let (app, context) = (self.clone(), context.clone());
         let work = async move { app.charge(&context, &claimed, &claim, request.method).await };
         let panicked = || Error::internal("a payment panicked").into();
-        self.tasks.run_to_end(work).await.unwrap_or_else(|| Err(panicked()))
+        self.tasks.run_to_end("payment", work).await.unwrap_or_else(|| Err(panicked()))
     }
 
     async fn charge(

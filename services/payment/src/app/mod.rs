@@ -55,7 +55,7 @@ impl Payments {
         &self,
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Error> {
-        self.tasks.run_to_end(work).await.unwrap_or(Err(Error::Store(mongo::Error::Panicked)))
+        self.tasks.run_to_end("payment", work).await.unwrap_or(Err(Error::Store(mongo::Error::Panicked)))
     }
 }
 
