@@ -74,7 +74,7 @@ impl Db {
     {
         let db = self.clone();
         let work = async move { db.try_until(deadline, body).await };
-        self.tasks.run_to_end(work).await.unwrap_or(Err(TransactError::Store(Error::Panicked)))
+        self.tasks.run_to_end("transaction", work).await.unwrap_or(Err(TransactError::Store(Error::Panicked)))
     }
 
     async fn try_until<T, R, F>(&self, deadline: Deadline, mut body: F) -> Result<T, TransactError<R>>

@@ -84,7 +84,7 @@ impl Shell {
         self.stop();
         self.tasks.stop_signal().cancel();
         if tokio::time::timeout(TASKS_END_WITHIN, self.tasks.finished()).await.is_err() {
-            tracing::warn!("tasks were still running at the end");
+            tracing::warn!(tasks = ?self.tasks.running(), "tasks were still running at the end");
         }
         anyhow::ensure!(!failed, "a vital task failed");
         tracing::info!("stopped");
