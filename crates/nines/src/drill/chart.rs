@@ -172,7 +172,8 @@ mod tests {
 
     #[test]
     fn every_second_and_mark_is_drawn() {
-        let figures = Figures { good: 90, shed: 8, failed: 2, p50_ms: 1.0, p99_ms: 20.0, longest_ms: 30.0 };
+        let figures =
+            Figures { good: 90, copied: 0, shed: 8, failed: 2, p50_ms: 1.0, p99_ms: 20.0, longest_ms: 30.0 };
         let samples =
             crate::drill::load::Samples { start: tokio::time::Instant::now(), list: Vec::new(), not_sent: 0 };
         let marks = vec![Mark { at_seconds: 1.0, what: "order-2 killed".into() }];

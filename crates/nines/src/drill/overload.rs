@@ -155,7 +155,7 @@ fn goodput(samples: &Samples, lasting: Duration, which: fn(&Sample) -> bool) -> 
     let good = samples
         .list
         .iter()
-        .filter(|sample| sample.outcome == Outcome::Good && which(sample) && sample.due + sample.took <= end);
+        .filter(|sample| sample.outcome.is_good() && which(sample) && sample.due + sample.took <= end);
     #[allow(clippy::cast_precision_loss)] // far below 2^53
     let good = good.count() as f64;
     good / lasting.as_secs_f64()

@@ -34,6 +34,8 @@ pub(super) struct Report {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Figures {
     pub(super) good: usize,
+    /// Those of the good ones that were answered with an old copy.
+    pub(super) copied: usize,
     pub(super) shed: usize,
     pub(super) failed: usize,
     /// Of those that were not shed, from when they were due; 0 without any.
@@ -99,7 +101,8 @@ impl Figures {
         let waits = waits.map(|sample| micros(sample.took));
         let [p50, p99, longest] = quantiles_ms(waits, [0.5, 0.99, 1.0]).unwrap_or_default();
         Self {
-            good: count(|outcome| *outcome == Outcome::Good),
+            good: count(|outcome| outcome.is_good()),
+            copied: count(|outcome| *outcome == Outcome::Copied),
             shed: count(|outcome| *outcome == Outcome::Shed),
             failed: count(|outcome| matches!(outcome, Outcome::Failed(_))),
             p50_ms: rounded(p50),

@@ -27,6 +27,8 @@ const ANSWER_LIMIT_BYTES: usize = 1024 * 1024;
 const DEPOSIT: i64 = 1_000_000_000_000;
 /// The most unpaid orders that are remembered for each customer.
 const UNPAID: usize = 64;
+/// The `Cache-Status` of a copy that was given since there was too much to do.
+const OVERLOADED_COPY: &str = "fournines; fwd=stale; detail=overloaded";
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// What a request is about.
@@ -71,10 +73,18 @@ impl Mix {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Outcome {
     Good,
+    /// Good, from an old copy of the catalogue, since too much is going on to ask for a new one.
+    Copied,
     /// Refused since too much is going on: `OVERLOADED` or `RATE_LIMITED`.
     Shed,
     /// Anything else; the text says what, and is one of few.
     Failed(&'static str),
+}
+
+impl Outcome {
+    pub(crate) fn is_good(self) -> bool {
+        matches!(self, Self::Good | Self::Copied)
+    }
 }
 
 /// A request with its answer.
@@ -128,6 +138,7 @@ pub(crate) struct Admin<'a> {
 /// An answer, as far as it matters here.
 struct Answer {
     status: StatusCode,
+    copied: bool,
     told: Value,
 }
 
@@ -191,7 +202,7 @@ impl Shoppers {
         let outcome = loop {
             sent += 1;
             let outcome = self.once(number, customer, kind, order.as_deref(), &key).await;
-            if outcome == Outcome::Good || sent > self.manners.retries {
+            if outcome.is_good() || sent > self.manners.retries {
                 break outcome;
             }
         };
@@ -237,7 +248,7 @@ impl Shoppers {
                 if let (Kind::Order, Some(id)) = (kind, answer.told["data"]["id"].as_str()) {
                     customer.owes(id.to_owned());
                 }
-                Outcome::Good
+                if answer.copied { Outcome::Copied } else { Outcome::Good }
             }
             Ok(answer) => outcome(&answer),
         }
@@ -267,7 +278,8 @@ impl Shoppers {
             let (head, body) = response.into_parts();
             let body = Limited::new(body, ANSWER_LIMIT_BYTES).collect().await.map_err(|_| "cut off")?;
             let told = serde_json::from_slice(&body.to_bytes()).unwrap_or_default();
-            Ok(Answer { status: head.status, told })
+            let copied = head.headers.get("cache-status").is_some_and(|status| status == OVERLOADED_COPY);
+            Ok(Answer { status: head.status, copied, told })
         };
         tokio::time::timeout(PATIENCE, answered).await.unwrap_or(Err("no answer in time"))
     }
@@ -326,6 +338,7 @@ mod tests {
     fn refusals_for_load_are_told_from_failures() {
         let answer = |reason: &str| Answer {
             status: StatusCode::SERVICE_UNAVAILABLE,
+            copied: false,
             told: json!({ "reason": reason }),
         };
         assert_eq!(outcome(&answer("OVERLOADED")), Outcome::Shed);
