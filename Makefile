@@ -3,10 +3,12 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 BIN := target/debug
-# Where the broker is used. Not chosen with `-p`: for fewer packages cargo enables fewer features of what they share,
-# and compiles that once more.
+# Where the broker's own ways show: what it delivers to whom, and what becomes of it when something dies. Not chosen with `-p`:
+# for fewer packages cargo enables fewer features of what they share, and compiles that once more.
 KAFKA_TESTS := --workspace --exclude gateway --exclude mongo --exclude user \
 	--test stack --test it --test e2e
+KAFKA_NAMES := broker:: broker_lost:: consumer:: outbox:: dead_letters:: dlt:: events:: reviews:: statements:: \
+	a_lost_event a_poisoned_record
 
 .PHONY: help build run down test test-kafka test-nginx test-alerts test-api lint lint-proto lint-deploy test-lint-deploy deploy-files \
 	proto-baseline fmt bench bench-orders bench-gateway bench-telemetry bench-events deny
@@ -27,9 +29,10 @@ test: ## Run all tests on a real replica set and a real broker
 	cargo build --workspace --bins --tests --locked
 	$(BIN)/nines with-stack -- cargo test --workspace --locked
 
-test-kafka: build ## Run the tests that use the broker on Apache Kafka (needs Java 17 and Maven)
-	cargo test $(KAFKA_TESTS) --locked --no-run
-	$(BIN)/nines with-stack --broker kafka -- cargo test $(KAFKA_TESTS) --locked
+test-kafka: build ## Run the tests that depend on the broker on Apache Kafka (needs Java 17 and Maven)
+	tests=$$(cargo test $(KAFKA_TESTS) --locked -- --list --format terse); \
+	for name in $(KAFKA_NAMES); do grep --quiet "$$name.*: test$$" <<< "$$tests" || { echo "no test is called $$name"; exit 1; }; done
+	$(BIN)/nines with-stack --broker kafka -- cargo test $(KAFKA_TESTS) --locked -- $(KAFKA_NAMES)
 
 test-nginx: build ## Run the tests of nginx in front of real gateways (fetches Debian's nginx where there is none)
 	deploy/nginx/fetch
