@@ -221,6 +221,12 @@ const MIX: [Kind; 3] = [
     Kind { priority: Priority::Order, share: 280, work: 10_000, wait: 0 },
     Kind { priority: Priority::Pay, share: 20, work: 5_000, wait: 1_000_000 },
 ];
+/// Payments that wait for nothing but the server.
+const FROM_BALANCES: [Kind; 3] = [
+    Kind { priority: Priority::Browse, share: 600, work: 2_000, wait: 0 },
+    Kind { priority: Priority::Order, share: 250, work: 10_000, wait: 0 },
+    Kind { priority: Priority::Pay, share: 150, work: 15_000, wait: 0 },
+];
 const ORDERS: Kind = Kind { priority: Priority::Order, share: 1_000, work: 50_000, wait: 0 };
 
 #[tokio::test(start_paused = true)]
@@ -239,6 +245,17 @@ async fn five_times_the_load_costs_no_goodput_and_no_payment_and_browsing_goes_f
     world.run(2, 0.7).await;
     let after = world.run(8, 0.7).await;
     assert!(after.refused_part() < 0.001 && (0.65..0.75).contains(&after.useful), "{after:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn payments_that_only_need_the_server_come_before_orders() {
+    let mut world =
+        World::new(&AdaptiveLimitConfig::default(), 40, &FROM_BALANCES.map(|kind| kind.slower(5)));
+    world.run(5, 0.7).await;
+    let overload = world.run(15, 2.0).await;
+    assert!(overload.useful > 0.9, "{overload:?}");
+    let [browse, order, pay] = Priority::ALL.map(|priority| overload.of(priority).part_served());
+    assert!(browse < 0.01 && order < 0.5 && pay > 0.9, "{overload:?}");
 }
 
 #[tokio::test(start_paused = true)]
