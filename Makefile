@@ -3,10 +3,12 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 BIN := target/debug
+# What `build` builds besides libraries. Tests turn on features of what all programs share: to build those without them
+# afterwards compiles nearly everything once more. So what tests builds them too, and so does CI.
+TARGETS ?= --bins
 # Where the broker's own ways show: what it delivers to whom, and what becomes of it when something dies. Not chosen with `-p`:
 # for fewer packages cargo enables fewer features of what they share, and compiles that once more.
-KAFKA_TESTS := --workspace --exclude gateway --exclude mongo --exclude user \
-	--test stack --test it --test e2e
+KAFKA_TESTS := --workspace --test stack --test it --test e2e
 KAFKA_NAMES := broker:: broker_lost:: consumer:: outbox:: dead_letters:: dlt:: events:: reviews:: statements:: \
 	a_lost_event a_poisoned_record
 
@@ -17,7 +19,9 @@ help: ## List what can be done
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 16
 
 build: ## Build every process and the command line
-	cargo build --workspace --bins --locked
+	cargo build --workspace $(TARGETS) --locked
+
+test test-kafka test-nginx test-alerts: TARGETS = --bins --tests
 
 run: build ## Bring up the whole platform on this machine; Ctrl-C stops it
 	$(BIN)/nines up
@@ -25,8 +29,7 @@ run: build ## Bring up the whole platform on this machine; Ctrl-C stops it
 down: build ## Stop what `nines up --detach` started
 	$(BIN)/nines down
 
-test: ## Run all tests on a real replica set and a real broker
-	cargo build --workspace --bins --tests --locked
+test: build ## Run all tests on a real replica set and a real broker
 	$(BIN)/nines with-stack -- cargo test --workspace --locked
 
 test-kafka: build ## Run the tests that depend on the broker on Apache Kafka (needs Java 17 and Maven)

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::load::{Samples, load};
 use super::report::{Figures, Report};
 use super::stage::{Marks, Stage, set};
-use super::traffic::{Kind, Manners, Mix, Outcome, Sample};
+use super::traffic::{Kind, Manners, Mix, Sample};
 use crate::bench::drive::Pace;
 use crate::bench::results;
 use crate::bench::stats::rounded;
@@ -182,6 +182,7 @@ fn recovered(after: &Samples) -> Option<u64> {
 mod tests {
     use tokio::time::Instant;
 
+    use super::super::traffic::Outcome;
     use super::*;
 
     #[test]
