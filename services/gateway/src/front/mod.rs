@@ -98,7 +98,7 @@ where
             Ok(ticket) => ticket,
             Err(error) => {
                 if error.reason() == Reason::Overloaded
-                    && let Some(answer) = self.quick.instead(&request, arrived)
+                    && let Some(answer) = self.quick.instead(&request, &exchange, arrived)
                 {
                     return at_once(request, answer);
                 }

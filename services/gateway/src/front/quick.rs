@@ -11,15 +11,13 @@ use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::{HttpResponse, web};
 
-use service::Caller;
-
 use super::access::CachedReads;
 use super::{headers, identity, refuse};
 use crate::app::Gateway;
 use crate::auth::bearer_token;
 use crate::catalogue::Answer;
 use crate::endpoint::Rate;
-use crate::exchange::client_address;
+use crate::exchange::{Exchange, client_address};
 use crate::limits::Client;
 use crate::middleware::{COMPRESS_FROM, takes_json};
 
@@ -49,12 +47,19 @@ impl Quick {
         if answer.text_length() >= COMPRESS_FROM && headers.contains_key(header::ACCEPT_ENCODING) {
             return None;
         }
-        Some(self.give(&answer, None, request, arrived))
+        let peer = request.peer_addr().map(|peer| peer.ip());
+        let client = Client::at(client_address(peer, headers, self.gateway.http.trusted_proxy_hops));
+        Some(self.give(&answer, &client, &identity::request_id(headers), request, arrived))
     }
 
     /// What a read that has no leave to go on gets instead of `OVERLOADED`: the copy, however old, as it lies there. Not for
     /// those who want the newest.
-    pub(super) fn instead(&self, request: &ServiceRequest, arrived: Instant) -> Option<HttpResponse> {
+    pub(super) fn instead(
+        &self,
+        request: &ServiceRequest,
+        exchange: &Exchange,
+        arrived: Instant,
+    ) -> Option<HttpResponse> {
         let target = target(request)?;
         let headers = request.headers();
         if headers.contains_key(header::CACHE_CONTROL) || !takes_plain_json(headers) {
@@ -65,35 +70,36 @@ impl Quick {
         if caller.is_some_and(|caller| caller.is_admin()) {
             return None;
         }
-        answer.count();
-        Some(self.give(&answer, caller, request, arrived))
+        let client = Client::of(caller, exchange.client_address);
+        let response = self.give(&answer, &client, &exchange.request_id, request, arrived);
+        if !response.status().is_client_error() {
+            answer.count();
+        }
+        Some(response)
     }
 
     /// The answer, or `RATE_LIMITED`.
     fn give(
         &self,
         answer: &Answer,
-        caller: Option<Caller>,
+        client: &Client,
+        id: &str,
         request: &ServiceRequest,
         arrived: Instant,
     ) -> HttpResponse {
         let headers = request.headers();
-        let id = identity::request_id(headers);
-        let peer = request.peer_addr().map(|peer| peer.ip());
-        let address = client_address(peer, headers, self.gateway.http.trusted_proxy_hops);
-        let client = Client::of(caller, address);
-        let taken = self.gateway.limits.rates.take(Rate::Browse, &client);
+        let taken = self.gateway.limits.rates.take(Rate::Browse, client);
         let refused = taken.refusal();
         let mut response = match &refused {
-            Some(error) => refuse::answer(error, &self.gateway, headers, &id),
+            Some(error) => refuse::answer(error, &self.gateway, headers, id),
             None => {
-                let mut response = answer.render(headers, &id);
-                headers::complete(response.headers_mut(), &self.gateway, headers, &id);
+                let mut response = answer.render(headers, id);
+                headers::complete(response.headers_mut(), &self.gateway, headers, id);
                 response
             }
         };
         taken.tell(response.headers_mut());
-        self.reads.count(request.uri().path() != PRODUCTS, response.status(), arrived, &id);
+        self.reads.count(request.uri().path() != PRODUCTS, response.status(), arrived, id);
         response
     }
 }
