@@ -9,6 +9,7 @@ TARGETS ?= --bins
 # Where the broker's own ways show: what it delivers to whom, and what becomes of it when something dies. Not chosen with `-p`:
 # for fewer packages cargo enables fewer features of what they share, and compiles that once more.
 KAFKA_TESTS := --workspace --test stack --test it --test e2e
+# `make test-kafka KAFKA_NAMES=` runs all that use the broker.
 KAFKA_NAMES := broker:: broker_lost:: consumer:: outbox:: dead_letters:: dlt:: events:: reviews:: statements:: \
 	a_lost_event a_poisoned_record
 
