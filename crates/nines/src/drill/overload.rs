@@ -182,8 +182,8 @@ fn recovered(after: &Samples) -> Option<u64> {
 mod tests {
     use tokio::time::Instant;
 
-    use super::super::traffic::Outcome;
     use super::*;
+    use crate::drill::traffic::Outcome;
 
     #[test]
     fn recovery_is_when_it_stays_well() {
