@@ -85,7 +85,7 @@ fn own_sections(sections: &mut Value, kind: Kind, all: &[Instance], secrets: &Se
                     "browse": unlimited,
                     "default": unlimited,
                 },
-                "concurrency": { "initial": 512, "min": 512 },
+                "concurrency": { "initial": 512, "min": 512, "payments": { "initial": 512, "min": 512 } },
             });
         }
     }

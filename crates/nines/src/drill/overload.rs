@@ -55,7 +55,7 @@ struct Flooded {
     goodput_orders_per_second: f64,
     ratio: f64,
     ratio_orders: f64,
-    by_kind: [(Kind, Figures); 4],
+    by_kind: [(Kind, Figures); Kind::ALL.len()],
     /// Of payments that were not shed, in percent.
     payments_good_percent: f64,
     /// From the end of the overload to the first second in which all is well; none when it never was.
@@ -97,6 +97,7 @@ fn limits_of_a_shop() -> toml::Table {
         [limits.concurrency]
         initial = 32
         min = 16
+        payments = { initial = 256, min = 64 }
     }
 }
 

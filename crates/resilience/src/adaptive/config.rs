@@ -14,9 +14,6 @@ pub struct AdaptiveLimitConfig {
     pub min: u32,
     /// The highest limit; 2,000, at most 1,000,000. Above it, memory and descriptors would be what gives way.
     pub max: u32,
-    /// The highest limit of payments, which is one of its own; 2,000, from 1 to 1,000,000. Enough for the most payments a
-    /// second to be expected times the seconds that one takes.
-    pub max_payments: u32,
     /// By what factor latency may rise above that of quiet times before the limit falls; 2, from 1 to 10. A
     /// service that does its work in batches takes longer for larger ones and does more, so more tolerance is more work done,
     /// and longer queues.
@@ -32,6 +29,22 @@ pub struct AdaptiveLimitConfig {
     pub slack_us: u64,
     /// How much of the limit each priority may fill.
     pub shares: PriorityShares,
+    /// The limit of payments, which is one of its own.
+    pub payments: PaymentsLimitConfig,
+}
+
+/// How many payments may be in flight. The rest is as for all else.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PaymentsLimitConfig {
+    /// Payments at once at the start; 256, from `min` to `max`. Many, since they wait for a card network.
+    pub initial: u32,
+    /// The lowest limit; 64, at least 1. Well above that of all else, so that payments keep their place where both wait
+    /// for the same servers; below what is paid within a request's deadline even then.
+    pub min: u32,
+    /// The highest limit; 2,000, at most 1,000,000. Enough for the most payments a second to be expected times the seconds
+    /// that one takes.
+    pub max: u32,
 }
 
 /// How much of the limit may be in use, by browsing and orders together, when one more of a priority is let in; in
@@ -58,7 +71,14 @@ impl AdaptiveLimitConfig {
             (1 <= self.shares.browse, "`shares.browse` must be at least 1"),
             (self.shares.browse <= self.shares.order, "`shares.browse` must be at most `shares.order`"),
             (self.shares.order <= 100, "`shares.order` must be at most 100"),
-            ((1..=1_000_000).contains(&self.max_payments), "`max_payments` must be from 1 to 1,000,000"),
+            (
+                1 <= self.payments.min && self.payments.min <= self.payments.initial,
+                "`payments.min` must be from 1 to `payments.initial`",
+            ),
+            (
+                self.payments.initial <= self.payments.max && self.payments.max <= 1_000_000,
+                "`payments.max` must be from `payments.initial` to 1,000,000",
+            ),
         ];
         checks.iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, otherwise)| Err(*otherwise))
     }
@@ -70,14 +90,20 @@ impl Default for AdaptiveLimitConfig {
             initial: 32,
             min: 16,
             max: 2_000,
-            max_payments: 2_000,
             tolerance: 2.0,
             smoothing: 0.2,
             window_ms: 100,
             min_samples: 20,
             slack_us: 2_000,
             shares: PriorityShares::default(),
+            payments: PaymentsLimitConfig::default(),
         }
+    }
+}
+
+impl Default for PaymentsLimitConfig {
+    fn default() -> Self {
+        Self { initial: 256, min: 64, max: 2_000 }
     }
 }
 
@@ -115,7 +141,9 @@ mod tests {
             r#"{"slack_us": 1000001}"#,
             r#"{"shares": {"order": 101}}"#,
             r#"{"shares": {"browse": 95, "order": 90}}"#,
-            r#"{"max_payments": 0}"#,
+            r#"{"payments": {"min": 0}}"#,
+            r#"{"payments": {"min": 257}}"#,
+            r#"{"payments": {"max": 255}}"#,
             r#"{"shares": {"pay": 1}}"#,
             r#"{"limit": 1}"#,
         ] {

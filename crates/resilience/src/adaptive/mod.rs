@@ -8,9 +8,10 @@
 //! limit of their own, which follows their own latency. A payment waits a second for the card network and does nothing
 //! meanwhile; counted together, waiting payments fill the limit while the servers idle. In the simulation that left
 //! 0.7 to 0.8 of the goodput at five times the load; counted apart it is 0.99. Payments still come before all else:
-//! what they take of the servers shows in the latency of the others, whose limit falls, while the second that a payment
-//! waits anyway hides it from theirs. Only when there are more payments than could be served with everything else gone,
-//! their limit falls too, and the surplus is refused rather than kept waiting until it is too late for all of them.
+//! what they take of the servers shows in the latency of the others, whose limit falls further than theirs may, while
+//! the second that a payment waits for a card network hides it from theirs. Only when there are more payments than could
+//! be served with everything else gone, their limit falls too, and the surplus is refused rather than kept waiting until
+//! it is too late for all of them.
 //!
 //! A request enters by one compare-and-swap and leaves by four additions, none behind a lock; once a window one of
 //! those that leave takes a lock and computes the new limit.
@@ -33,10 +34,7 @@ use crate::Priority;
 use gradient::{Gradient, Load};
 use samples::Samples;
 
-pub use config::{AdaptiveLimitConfig, PriorityShares};
-
-/// How many payments may be in flight before any latency is known, unless the configuration says less.
-const PAYMENTS_AT_FIRST: u32 = 256;
+pub use config::{AdaptiveLimitConfig, PaymentsLimitConfig, PriorityShares};
 
 /// A limit on the requests in flight. Clones are the same limit.
 #[derive(Debug, Clone)]
@@ -98,13 +96,8 @@ impl AdaptiveLimit {
     /// `adaptive_limit_in_flight` (the most in the last window) and `adaptive_limit_refusals_total`, `payments` that of
     /// the limit of payments in the first two.
     pub fn new(name: &'static str, payments: &'static str, config: &AdaptiveLimitConfig) -> Self {
-        let most = config.max_payments.max(1);
-        let of_payments = AdaptiveLimitConfig {
-            initial: config.initial.max(PAYMENTS_AT_FIRST).min(most),
-            min: config.min.min(most),
-            max: most,
-            ..config.clone()
-        };
+        let PaymentsLimitConfig { initial, min, max } = config.payments;
+        let of_payments = AdaptiveLimitConfig { initial, min, max, ..config.clone() };
         Self(Arc::new(Inner {
             shares: config.shares,
             epoch: Instant::now(),
@@ -299,8 +292,8 @@ mod tests {
     use super::*;
 
     fn limit_of(initial: u32) -> AdaptiveLimit {
-        let config =
-            AdaptiveLimitConfig { initial, min: 1, max_payments: 3, ..AdaptiveLimitConfig::default() };
+        let payments = PaymentsLimitConfig { initial: 3, min: 1, max: 3 };
+        let config = AdaptiveLimitConfig { initial, min: 1, payments, ..AdaptiveLimitConfig::default() };
         AdaptiveLimit::new("test", "test-payments", &config)
     }
 

@@ -249,13 +249,22 @@ async fn five_times_the_load_costs_no_goodput_and_no_payment_and_browsing_goes_f
 
 #[tokio::test(start_paused = true)]
 async fn payments_that_only_need_the_server_come_before_orders() {
-    let mut world =
-        World::new(&AdaptiveLimitConfig::default(), 40, &FROM_BALANCES.map(|kind| kind.slower(5)));
-    world.run(5, 0.7).await;
-    let overload = world.run(15, 2.0).await;
-    assert!(overload.useful > 0.9, "{overload:?}");
-    let [browse, order, pay] = Priority::ALL.map(|priority| overload.of(priority).part_served());
-    assert!(browse < 0.01 && order < 0.5 && pay > 0.9, "{overload:?}");
+    for (places, slower) in [(2, 1), (8, 1), (40, 5)] {
+        let kinds = FROM_BALANCES.map(|kind| kind.slower(slower));
+        let mut world = World::new(&AdaptiveLimitConfig::default(), places, &kinds);
+        world.run(10, 0.5).await;
+        let mut parts = Vec::new();
+        for load in [2.0, 5.0] {
+            let overload = world.run(10, load).await;
+            assert!(overload.useful > 0.9, "{places}: {overload:?}");
+            assert_eq!(overload.of(Priority::Pay).late, 0, "{places}: {overload:?}");
+            parts.push(Priority::ALL.map(|priority| overload.of(priority).part_served()));
+        }
+        let [[browse, order, pay], [_, _, of_too_many]] = parts[..] else { unreachable!() };
+        assert!(browse < 0.02 && order < 0.5 && pay > 0.9, "{places}: {parts:?}");
+        // Alone they would be 1.9 times what can be paid.
+        assert!(of_too_many > 0.4, "{places}: {parts:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

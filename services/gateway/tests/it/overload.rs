@@ -13,7 +13,8 @@ use crate::support::{Gateway, failure, tokens};
 /// Serves two at once that browse, three with those that order, and a payment. Nothing gets an answer from behind.
 async fn small() -> Gateway {
     let shares = json!({ "browse": 50, "order": 75 });
-    let concurrency = json!({ "initial": 4, "min": 4, "max": 4, "max_payments": 1, "shares": shares });
+    let payments = json!({ "initial": 1, "min": 1, "max": 1 });
+    let concurrency = json!({ "initial": 4, "min": 4, "max": 4, "payments": payments, "shares": shares });
     let hedge = json!({ "hedge": { "enabled": false } });
     let gateway = Gateway::start_with(json!({
         "limits": { "concurrency": concurrency },
