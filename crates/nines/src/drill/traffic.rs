@@ -1,7 +1,7 @@
 //! Shoppers: what a shop's customers do over REST while something is broken, and what became of each request.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -43,13 +43,16 @@ pub(crate) enum Kind {
     Order,
     /// A payment of an order, from the balance.
     Pay,
+    /// A log-in, since a token ends soon.
+    Login,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 4] = [Self::Browse, Self::Look, Self::Order, Self::Pay];
+    /// Those of a mix, and the last one.
+    pub(crate) const ALL: [Self; 5] = [Self::Browse, Self::Look, Self::Order, Self::Pay, Self::Login];
 }
 
-/// How often each kind comes, as parts of their sum.
+/// How often each kind comes, as parts of their sum. Log-ins come when they must.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Mix(pub(crate) [u32; 4]);
 
@@ -122,10 +125,19 @@ pub(crate) struct Shoppers {
 
 #[derive(Debug)]
 struct Customer {
-    /// Ready to be sent as `Authorization`.
-    token: HeaderValue,
+    email: String,
+    password: String,
+    session: Mutex<Session>,
     unpaid: Mutex<VecDeque<String>>,
     latest: Mutex<Option<String>>,
+}
+
+#[derive(Debug)]
+struct Session {
+    /// Ready to be sent as `Authorization`.
+    token: HeaderValue,
+    /// When another is asked for, well before this one ends.
+    renew_at: Instant,
 }
 
 /// The administrator of a platform.
@@ -165,23 +177,25 @@ impl Shoppers {
             let user = json!({ "name": "Drill", "email": email, "password": password });
             let user =
                 shoppers.made("/users", None, &user).await.context("a customer can't be registered")?;
-            let token = shoppers.log_in(&email, &password).await?;
+            let session = shoppers.log_in(&email, &password).await?;
             let deposit = json!({ "amount": DEPOSIT, "currency": "USD" });
             let id = user["id"].as_str().context("a user without an id")?;
             let path = format!("/users/{id}/deposits");
-            shoppers.made(&path, Some(&admin), &deposit).await.context("the deposit")?;
-            let customer = Customer { token, unpaid: Mutex::default(), latest: Mutex::default() };
-            shoppers.customers.push(customer);
+            shoppers.made(&path, Some(&admin.token), &deposit).await.context("the deposit")?;
+            shoppers.customers.push(Customer {
+                email,
+                password,
+                session: Mutex::new(session),
+                unpaid: Mutex::default(),
+                latest: Mutex::default(),
+            });
         }
         Ok(shoppers)
     }
 
-    async fn log_in(&self, email: &str, password: &str) -> anyhow::Result<HeaderValue> {
-        let session = self.made("/sessions", None, &json!({ "email": email, "password": password })).await?;
-        let token = session["accessToken"].as_str().context("a session without a token")?;
-        let mut header = HeaderValue::from_str(&format!("Bearer {token}"))?;
-        header.set_sensitive(true);
-        Ok(header)
+    async fn log_in(&self, email: &str, password: &str) -> anyhow::Result<Session> {
+        let data = self.made("/sessions", None, &json!({ "email": email, "password": password })).await?;
+        Session::of(&data).context("a session without a token")
     }
 
     /// Posts, and gives the data of the answer.
@@ -222,7 +236,7 @@ impl Shoppers {
         order: Option<&str>,
         key: &str,
     ) -> Outcome {
-        let token = Some(&customer.token);
+        let token = customer.session().token.clone();
         let order = order.unwrap_or_default();
         let sku = || &self.goods.product(self.goods.draw()[0]).sku;
         let (method, path, body) = match kind {
@@ -235,8 +249,12 @@ impl Shoppers {
             Kind::Pay => {
                 (Method::POST, format!("/orders/{order}/payments"), Some(json!({ "method": "balance" })))
             }
+            Kind::Login => {
+                let credentials = json!({ "email": customer.email, "password": customer.password });
+                (Method::POST, "/sessions".to_owned(), Some(credentials))
+            }
         };
-        let token = if kind == Kind::Browse { None } else { token };
+        let token = if matches!(kind, Kind::Browse | Kind::Login) { None } else { Some(&token) };
         let body = body.as_ref().map(|body| (key, body));
         let mut answered = self.send(number, &method, &path, token, body).await;
         if self.manners.hands_over && is_not_taken(&answered) {
@@ -247,6 +265,12 @@ impl Shoppers {
             Ok(answer) if answer.status.is_success() => {
                 if let (Kind::Order, Some(id)) = (kind, answer.told["data"]["id"].as_str()) {
                     customer.owes(id.to_owned());
+                }
+                if kind == Kind::Login {
+                    let Some(session) = Session::of(&answer.told["data"]) else {
+                        return Outcome::Failed("a session without a token");
+                    };
+                    *customer.session() = session;
                 }
                 if answer.copied { Outcome::Copied } else { Outcome::Good }
             }
@@ -285,11 +309,34 @@ impl Shoppers {
     }
 }
 
+impl Session {
+    /// The session of an answer, if it has one. After 50 to 80 % of its time it is renewed, so not all at once.
+    fn of(data: &Value) -> Option<Self> {
+        let (token, lasts) = (data["accessToken"].as_str()?, data["expiresIn"].as_u64()?);
+        let mut token = HeaderValue::from_str(&format!("Bearer {token}")).ok()?;
+        token.set_sensitive(true);
+        let renew_after = Duration::from_secs(lasts).mul_f64(rand::random_range(0.5..0.8));
+        Some(Self { token, renew_at: Instant::now() + renew_after })
+    }
+}
+
 impl Customer {
-    /// What a request of this kind is about: there may be nothing to pay or to look at yet.
+    fn session(&self) -> MutexGuard<'_, Session> {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a request of this kind is about: there may be nothing to pay or to look at yet, or a token that ends soon.
     fn subject(&self, kind: Kind) -> (Kind, Option<String>) {
+        let now = Instant::now();
+        let mut session = self.session();
+        if session.renew_at <= now {
+            // One client at a time logs a customer in; if it fails, another tries then.
+            session.renew_at = now + PATIENCE;
+            return (Kind::Login, None);
+        }
+        drop(session);
         let order = match kind {
-            Kind::Browse | Kind::Order => return (kind, None),
+            Kind::Browse | Kind::Order | Kind::Login => return (kind, None),
             Kind::Look => self.latest.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             Kind::Pay => self.unpaid.lock().unwrap_or_else(PoisonError::into_inner).pop_front(),
         };
