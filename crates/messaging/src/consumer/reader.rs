@@ -1,6 +1,7 @@
 //! Takes messages from the broker and hands each to the worker of its key.
 
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -28,13 +29,14 @@ const FETCHED_AHEAD_KIB: u32 = 16 * 1_024;
 pub struct Lag(Arc<Mutex<Option<u64>>>);
 
 impl Lag {
-    /// As the client last told it, 5 s ago at most; `None` before it first did.
+    /// As the client last told it, 5 s ago at most; `None` before it first did, and while no partition is its own: then
+    /// nobody here knows.
     pub fn events(&self) -> Option<u64> {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set(&self, events: u64) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(events);
+    fn set(&self, events: Option<u64>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = events;
     }
 }
 
@@ -50,6 +52,25 @@ struct Watcher {
     group: &'static str,
     offsets: Arc<Offsets>,
     lag: Lag,
+    /// How many partitions are this process's own.
+    partitions: AtomicU32,
+}
+
+impl Watcher {
+    fn new(group: &'static str, offsets: Arc<Offsets>, lag: Lag) -> Self {
+        let watcher = Self { group, offsets, lag, partitions: AtomicU32::new(0) };
+        watcher.own(0);
+        watcher
+    }
+
+    fn own(&self, partitions: usize) {
+        let partitions = u32::try_from(partitions).unwrap_or(u32::MAX);
+        self.partitions.store(partitions, Ordering::Relaxed);
+        metrics::gauge!("consumer_partitions", "group" => self.group).set(partitions);
+        if partitions == 0 {
+            self.lag.set(None);
+        }
+    }
 }
 
 impl ClientContext for Watcher {
@@ -62,16 +83,22 @@ impl ClientContext for Watcher {
             metrics::gauge!("consumer_lag_events", &labels).set(f64::from(lag));
             all = all.saturating_add(u64::try_from(lag).unwrap_or_default());
         }
-        self.lag.set(all);
+        // Without a partition that is 0, however much waits.
+        self.lag.set((self.partitions.load(Ordering::Relaxed) > 0).then_some(all));
     }
 }
 
 impl ConsumerContext for Watcher {
     fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         tracing::info!(group = self.group, ?rebalance, "partitions are shared out anew");
-        if let Rebalance::Revoke(partitions) = rebalance {
-            let elements = partitions.elements();
-            self.offsets.forget(elements.iter().map(|one| (one.topic().to_owned(), one.partition())));
+        match rebalance {
+            Rebalance::Assign(partitions) => self.own(partitions.count()),
+            Rebalance::Revoke(partitions) => {
+                let elements = partitions.elements();
+                self.offsets.forget(elements.iter().map(|one| (one.topic().to_owned(), one.partition())));
+                self.own(0);
+            }
+            Rebalance::Error(_) => self.own(0),
         }
     }
 }
@@ -90,12 +117,14 @@ impl BrokerClient {
             .set("topic.metadata.refresh.interval.ms", "10000")
             .set("queued.min.messages", FETCHED_AHEAD.to_string())
             .set("queued.max.messages.kbytes", FETCHED_AHEAD_KIB.to_string())
+            // Whoever is given partitions is given all of its own anew.
+            .set("partition.assignment.strategy", "range,roundrobin")
             // A process that is gone is noticed after 10 s.
             .set("session.timeout.ms", "10000")
             .set("heartbeat.interval.ms", "1000")
             .set("fetch.wait.max.ms", "100")
             .set("statistics.interval.ms", "5000")
-            .create_with_context(Watcher { group, offsets: offsets.clone(), lag: lag.clone() })?;
+            .create_with_context(Watcher::new(group, offsets.clone(), lag.clone()))?;
         Ok(Self { consumer: Arc::new(consumer), offsets, lag })
     }
 
@@ -180,5 +209,23 @@ async fn deliver<E: Effect>(
         && queue.send(Delivered { place: from, key, message, event }).await.is_err()
     {
         tracing::debug!("an event came after its worker had ended");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_partition_it_is_not_known_what_waits() {
+        let lag = Lag::default();
+        let watcher = Watcher::new("test", Arc::default(), lag.clone());
+        watcher.stats(Statistics::default());
+        assert_eq!(lag.events(), None);
+        watcher.own(2);
+        watcher.stats(Statistics::default());
+        assert_eq!(lag.events(), Some(0));
+        watcher.own(0);
+        assert_eq!(lag.events(), None);
     }
 }
