@@ -40,6 +40,7 @@ pub(crate) struct Pool {
     tls: Option<Tls>,
     /// Since when there has been no connection.
     dark_since: Mutex<Option<Instant>>,
+    judging: Mutex<()>,
     /// Counts changes of what can be called: a connection that opens or fails, a set that changes.
     changes: watch::Sender<u64>,
 }
@@ -69,6 +70,7 @@ impl Pool {
             outcomes: Outcomes::new(upstream),
             paces: Paces::default(),
             dark_since: Mutex::new(Some(Instant::now())),
+            judging: Mutex::default(),
             endpoints: ArcSwap::default(),
             ejection: config.ejection,
             health: config.health,
@@ -136,6 +138,8 @@ impl Pool {
     pub(crate) async fn keep(self: Arc<Self>, stop: CancellationToken) -> Result<(), Infallible> {
         let mut tasks = JoinSet::new();
         let mut addresses = self.discovery.addresses();
+        // One that came after this pool was made is not missed.
+        addresses.mark_changed();
         let mut members: Vec<Member> = Vec::new();
         for endpoint in self.endpoints().iter() {
             members.push(self.join(Arc::clone(endpoint), &mut tasks));
@@ -163,33 +167,35 @@ impl Pool {
                     members.push(self.join(Arc::new(self.new_endpoint(address.clone())), &mut tasks));
                 }
             }
-            tracing::info!(
-                upstream = self.upstream,
-                before,
-                gone,
-                now = members.len(),
-                "the replicas changed"
-            );
+            let (upstream, now) = (self.upstream, members.len());
+            if gone > 0 || now != before {
+                tracing::info!(upstream, before, gone, now, "the replicas changed");
+            }
             self.publish(members.iter().map(|member| Arc::clone(&member.endpoint)).collect());
         }
     }
 
-    /// Judges a replica that has just failed: by its failures in a row, and by its share of failures against that of
-    /// the others. When all fail alike it is nobody's fault, and nobody is ejected.
+    /// Judges a replica that has just failed: by its failures in a row, when another one is well, and by its share of
+    /// failures against that of the others. When all fail alike it is nobody's fault, and nobody is ejected.
     ///
     /// The idea is Envoy's outlier detection. Its deviation from the mean says little with three replicas, one of which
     /// is in the mean itself, so each is compared with the others alone.
     pub(crate) fn judge(&self, endpoint: &Arc<Endpoint>) {
         let all = self.endpoints();
         let others = || all.iter().filter(|other| other.id != endpoint.id);
-        let in_row = self.ejection.consecutive_failures;
-        let is_worse_in_row = endpoint.load.failures_in_row() >= in_row
-            && others().any(|other| other.connection.is_open() && other.load.failures_in_row() < in_row);
+        let is_well = |other: &Endpoint| {
+            let [calls, _failures] = other.load.recent();
+            other.connection.is_open() && calls > 0 && other.load.failures_in_row() == 0
+        };
+        let is_worse_in_row = endpoint.load.failures_in_row() >= self.ejection.consecutive_failures
+            && others().any(|other| is_well(other));
         if !(is_worse_in_row
             || self.fails_more(endpoint.load.recent(), others().map(|other| other.load.recent())))
         {
             return;
         }
+        // Two that fail at once are judged one after the other.
+        let judged = self.judging.lock().unwrap_or_else(PoisonError::into_inner);
         let ejected = all.iter().filter(|other| other.standing.is_ejected()).count();
         let percent = usize::try_from(self.ejection.max_percent).unwrap_or(0);
         let most = if percent == 0 { 0 } else { (all.len() * percent / 100).max(1) };
@@ -199,6 +205,7 @@ impl Pool {
         let why = if is_worse_in_row { "failures_in_row" } else { "failure_share" };
         let time = endpoint.standing.eject(&self.ejection);
         endpoint.load.forgive();
+        drop(judged);
         let (upstream, replica) = (self.upstream, &endpoint.address.uri);
         tracing::warn!(upstream, %replica, why, ?time, "a replica is ejected");
         metrics::counter!("balance_ejections_total", "upstream" => upstream, "reason" => why).increment(1);

@@ -86,12 +86,15 @@ async fn when_all_fail_alike_nobody_is_ejected() {
     let replicas = three();
     // Whoever is ejected does not come back in the time of a test.
     let ejection = json!({ "base_ms": 300_000, "max_ms": 300_000 });
-    let callers = Callers::of(&replicas.each_ref(), json!({ "ejection": ejection }));
+    let settings = json!({ "ejection": ejection, "breaker": { "enabled": false } });
+    let callers = Callers::of(&replicas.each_ref(), settings);
     callers.until_all_are_called(&replicas.each_ref()).await;
-    replicas.iter().for_each(|replica| replica.set(Mood::FailsHalf));
-    callers.calls(Ask::once(), 600, AT_ONCE).await;
-    replicas.iter().for_each(|replica| replica.set(Mood::Well));
-    callers.until_all_are_called(&replicas.each_ref()).await;
+    for mood in [Mood::FailsHalf, Mood::Fails] {
+        replicas.iter().for_each(|replica| replica.set(mood));
+        callers.calls(Ask::once(), 600, AT_ONCE).await;
+        replicas.iter().for_each(|replica| replica.set(Mood::Well));
+        callers.until_all_are_called(&replicas.each_ref()).await;
+    }
 }
 
 #[tokio::test]

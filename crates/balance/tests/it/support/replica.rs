@@ -25,6 +25,7 @@ pub(crate) enum Mood {
     Well,
     Slow(Duration),
     FailsHalf,
+    Fails,
     Hangs,
     Overloaded,
 }
@@ -157,6 +158,7 @@ impl Health for Service {
                 return Err(Status::unavailable("half of the time"));
             }
             Mood::FailsHalf => {}
+            Mood::Fails => return Err(Status::unavailable("all of the time")),
             Mood::Hangs => std::future::pending().await,
             Mood::Overloaded => {
                 return Err(Error::new(Reason::Overloaded, "too much").into_status());
