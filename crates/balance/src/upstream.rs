@@ -77,17 +77,15 @@ impl Upstream {
                 let mut request = request?;
                 request.extensions_mut().insert(hint.clone());
                 let failure = match call(channel.clone(), request).await {
-                    Ok(response) => return Ok(Ok(response)),
+                    Ok(response) => return Ok(response),
                     Err(status) => Failure::from(status),
                 };
                 // Where all have too much to do, each further question is one more.
-                if failure.error().reason() == Reason::Overloaded && !channel.has_room(&hint) {
-                    return Ok(Err(failure.into_error()));
-                }
-                Err(failure)
+                let is_last = failure.error().reason() == Reason::Overloaded && !channel.has_room(&hint);
+                Err(if is_last { failure.last() } else { failure })
             }
         };
-        policed.run(attempt).await?
+        policed.run(attempt).await
     }
 }
 

@@ -23,6 +23,7 @@ pub struct Failure {
     error: Error,
     effect: Effect,
     told_pause: Option<Duration>,
+    is_last: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +45,12 @@ impl Failure {
         self
     }
 
+    /// The same, after which no other attempt is made: whoever makes it knows that none could end better.
+    #[must_use]
+    pub fn last(self) -> Self {
+        Self { is_last: true, ..self }
+    }
+
     /// The error that the caller gets when this is the last attempt.
     pub fn error(&self) -> &Error {
         &self.error
@@ -63,6 +70,7 @@ impl Failure {
     /// Whether another attempt is safe and may end better. Errors of the client are never tried again.
     pub fn is_retryable(&self, safety: Safety) -> bool {
         match self.effect {
+            _ if self.is_last => false,
             Effect::None => true,
             Effect::Unknown => safety == Safety::Idempotent,
             Effect::Decided => false,
@@ -118,7 +126,7 @@ impl From<Error> for Failure {
             _ if envelope::was_never_sent(&error) => Effect::None,
             _ => Effect::Unknown,
         };
-        Self { error, effect, told_pause }
+        Self { error, effect, told_pause, is_last: false }
     }
 }
 
