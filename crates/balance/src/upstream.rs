@@ -34,6 +34,12 @@ impl Upstream {
         Self { channel: Channel::new(pool), policy: Policy::new(name, &config.policy) }
     }
 
+    /// The same replicas under another policy, so that what fails for a reason of its own opens no breaker for the rest.
+    #[must_use]
+    pub fn under(&self, policy: Policy) -> Self {
+        Self { channel: self.channel(), policy }
+    }
+
     /// The channel, for streams and whoever has a policy of their own.
     pub fn channel(&self) -> Channel {
         self.channel.clone()

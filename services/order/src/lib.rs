@@ -48,7 +48,7 @@ pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> any
     mongo::migration::watch(shell, &db, store::migrations());
     let inventory = Upstream::start("inventory", &config.upstreams.inventory, shell);
     let catalogue = Catalogue::new(inventory, config.orders.price_cache());
-    let payments = Payments::new(Upstream::start("payment", &config.upstreams.payment, shell));
+    let payments = Payments::start(&config.upstreams.payment, shell);
     let risk = RiskService::new(Upstream::start("risk", &config.upstreams.risk, shell));
     let tokens = PageTokens::from_config(&config.page_tokens)?;
     let outbox = Outbox::new(&db, "order", &config.outbox);

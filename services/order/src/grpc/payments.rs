@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use balance::{Ask, Upstream};
+use balance::{Ask, Upstream, UpstreamConfig};
 use envelope::Error;
 use ids::OrderId;
 use proto::payment::v1::payment_service_client::PaymentServiceClient;
@@ -11,7 +11,8 @@ use proto::payment::v1::{
     BalanceMethod, CardMethod, ChargeRequest, ListPaymentsRequest, RefundRequest, ResolvePaymentRequest,
     charge_request,
 };
-use service::RequestContext;
+use resilience::Policy;
+use service::{RequestContext, Shell};
 
 use super::convert::to_payment;
 use crate::domain::{Method, Order, Payment};
@@ -23,6 +24,9 @@ const PROVIDER_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub(crate) struct Payments {
     payment: Upstream,
+    /// The same for calls behind which the card provider may be. Under a policy of their own: a provider that is away opens
+    /// no breaker for payments from a balance.
+    cards: Upstream,
 }
 
 /// Why an order was not charged, as far as anybody knows.
@@ -34,8 +38,10 @@ pub(crate) struct Uncharged {
 }
 
 impl Payments {
-    pub(crate) fn new(payment: Upstream) -> Self {
-        Self { payment }
+    pub(crate) fn start(config: &UpstreamConfig, shell: &Shell) -> Self {
+        let payment = Upstream::start("payment", config, shell);
+        let cards = payment.under(Policy::new("payment-cards", &config.policy));
+        Self { payment, cards }
     }
 
     /// Charges an order, once whatever happens.
@@ -48,9 +54,9 @@ impl Payments {
         order: &Order,
         method: Method,
     ) -> Result<Payment, Uncharged> {
-        let method = match method {
-            Method::Balance => charge_request::Method::Balance(BalanceMethod {}),
-            Method::Card { token } => charge_request::Method::Card(CardMethod { token }),
+        let (method, upstream) = match method {
+            Method::Balance => (charge_request::Method::Balance(BalanceMethod {}), &self.payment),
+            Method::Card { token } => (charge_request::Method::Card(CardMethod { token }), &self.cards),
         };
         let message = ChargeRequest {
             order_id: order.id.to_string(),
@@ -60,7 +66,7 @@ impl Payments {
         };
         // Attempts that may have reached the service, those that are given up included.
         let arrived = &AtomicU32::new(0);
-        let answered = self.payment.ask(context, message, patiently(), |channel, request| async move {
+        let answered = upstream.ask(context, message, patiently(), |channel, request| async move {
             arrived.fetch_add(1, Ordering::Relaxed);
             let answer = PaymentServiceClient::new(channel).charge(request).await;
             if answer.as_ref().is_err_and(|status| envelope::was_never_sent(status)) {
@@ -80,7 +86,7 @@ impl Payments {
     /// Gives back what was paid for an order, once whatever happens.
     pub(crate) async fn refund(&self, context: &RequestContext, order_id: OrderId) -> Result<(), Error> {
         let message = RefundRequest { order_id: order_id.to_string() };
-        let answered = self.payment.ask(context, message, patiently(), |channel, request| async move {
+        let answered = self.cards.ask(context, message, patiently(), |channel, request| async move {
             PaymentServiceClient::new(channel).refund(request).await
         });
         answered.await.map(drop)
@@ -93,7 +99,7 @@ impl Payments {
         id: OrderId,
     ) -> Result<Option<Payment>, Error> {
         let message = ResolvePaymentRequest { order_id: id.to_string() };
-        let answered = self.payment.ask(context, message, patiently(), |channel, request| async move {
+        let answered = self.cards.ask(context, message, patiently(), |channel, request| async move {
             PaymentServiceClient::new(channel).resolve_payment(request).await
         });
         answered.await?.into_inner().payment.map(to_payment).transpose()
