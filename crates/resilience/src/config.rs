@@ -2,8 +2,8 @@
 
 use serde::{Deserialize as _, Deserializer, de::Error as _};
 
-/// Deserializes a whole number from `MIN` to `MAX`; what lies outside is a load error.
-pub(crate) fn within<'de, const MIN: u64, const MAX: u64, D, T>(from: D) -> Result<T, D::Error>
+/// Deserializes a whole number from `MIN` to `MAX`; what lies outside is a load error. For serde's `deserialize_with`.
+pub fn within<'de, const MIN: u64, const MAX: u64, D, T>(from: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: TryFrom<u64>,

@@ -15,9 +15,10 @@ mod priority;
 pub mod rate;
 mod retry;
 
-pub use adaptive::{AdaptiveLimit, AdaptiveLimitConfig, Permit, PriorityShares};
+pub use adaptive::{AdaptiveLimit, AdaptiveLimitConfig, PaymentsLimitConfig, Permit, PriorityShares};
 pub use breaker::{BreakerConfig, WindowConfig};
 pub use bulkhead::BulkheadConfig;
+pub use config::within;
 pub use deadline::{Deadline, Expired};
 pub use failure::{Failure, Safety};
 pub use fallback::Answer;

@@ -6,8 +6,10 @@ use std::time::Duration;
 use balance::UpstreamConfig;
 use messaging::{KafkaConfig, OutboxConfig};
 use mongo::MongoConfig;
-use resilience::{BreakerConfig, BulkheadConfig, PolicyConfig, RetryConfig, WindowConfig};
+use resilience::within;
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value, json};
 use service::ServiceConfig;
 use service::config::{AdminConfig, LogConfig, ServerConfig, TelemetryConfig};
 use service::page::PageTokensConfig;
@@ -58,40 +60,55 @@ pub struct UpstreamsConfig {
     pub inventory: UpstreamConfig,
     /// The replicas of payment.
     pub payment: UpstreamConfig,
-    /// The replicas of risk. A customer waits for its verdict: unless time-out, retries, breaker, bulkhead or hedge are
-    /// given, it has 200 ms and one attempt, and when half of the last 50 verdicts, of 20 at least, have failed or took
-    /// that long, it is not asked for 5 s; then a single order tries whether it is well again.
+    /// The replicas of risk. A customer waits for its verdict, so what is not given of time-out, retries, breaker and
+    /// bulkhead is not as for other upstreams: 200 ms and one attempt, and when half of the last 50 verdicts, of 20 at least,
+    /// have failed or took that long, no order waits for one; every 5 s a single one is asked for, beside an order, to see
+    /// whether it is well again.
     #[serde(deserialize_with = "risk_upstream")]
     pub risk: UpstreamConfig,
 }
 
-/// How long a customer waits for a verdict, in ms.
-const VERDICT_MS: u64 = 200;
-
 fn risk_upstream<'de, D: Deserializer<'de>>(from: D) -> Result<UpstreamConfig, D::Error> {
-    let upstream = UpstreamConfig::deserialize(from)?;
-    let is_given = upstream.policy != PolicyConfig::default();
-    Ok(if is_given { upstream } else { UpstreamConfig { policy: verdict_policy(), ..upstream } })
+    let mut upstream = match Value::deserialize(from)? {
+        Value::Object(table) => table,
+        endpoints => Map::from_iter([("endpoints".to_owned(), endpoints)]),
+    };
+    lay_under(&mut upstream, verdict_policy());
+    UpstreamConfig::deserialize(Value::Object(upstream)).map_err(D::Error::custom)
 }
 
-/// Each probe may cost an order the whole time-out, so there is one.
-fn verdict_policy() -> PolicyConfig {
-    PolicyConfig {
-        attempt_timeout_ms: VERDICT_MS,
-        retry: RetryConfig { max_attempts: 1, ..RetryConfig::default() },
-        breaker: BreakerConfig {
-            window: WindowConfig::Calls(50),
-            min_calls: 20,
-            failure_percent: 50,
-            slow_percent: 50,
-            slow_ms: VERDICT_MS,
-            open_ms: 5_000,
-            probes: 1,
-            ..BreakerConfig::default()
+fn verdict_policy() -> Map<String, Value> {
+    let policy = json!({
+        "attempt_timeout_ms": 200,
+        "retry": { "max_attempts": 1 },
+        "breaker": {
+            "window": { "calls": 50 },
+            "min_calls": 20,
+            "failure_percent": 50,
+            "slow_percent": 50,
+            "slow_ms": 200,
+            "open_ms": 5_000,
+            "probes": 1,
         },
         // Whoever would have to wait for a place is better served by the rules at hand.
-        bulkhead: BulkheadConfig { max_waiting: 0, ..BulkheadConfig::default() },
-        ..PolicyConfig::default()
+        "bulkhead": { "max_waiting": 0 },
+    });
+    match policy {
+        Value::Object(policy) => policy,
+        _ => Map::new(),
+    }
+}
+
+/// Adds what is not there.
+fn lay_under(over: &mut Map<String, Value>, under: Map<String, Value>) {
+    for (name, value) in under {
+        match (over.get_mut(&name), value) {
+            (Some(Value::Object(over)), Value::Object(under)) if name != "window" => lay_under(over, under),
+            (Some(_given), _) => {}
+            (None, value) => {
+                over.insert(name, value);
+            }
+        }
     }
 }
 
@@ -99,15 +116,19 @@ fn verdict_policy() -> PolicyConfig {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OrdersConfig {
-    /// How long an order waits to be paid, in ms; 900,000 (15 minutes).
+    /// How long an order waits to be paid, in ms; 900,000 (15 minutes), from 1 to 2,592,000,000 (30 days).
+    #[serde(deserialize_with = "within::<1, 2_592_000_000, _, _>")]
     pub payment_window_ms: u64,
-    /// How often orders are looked for that have expired, in ms; 200. Their stock is back within a second as long as
-    /// this is well below it.
+    /// How often orders are looked for that have expired, in ms; 200, from 10 to 60,000. Their stock is back within a
+    /// second as long as this is well below it.
+    #[serde(deserialize_with = "within::<10, 60_000, _, _>")]
     pub expiry_period_ms: u64,
-    /// How long an attempt to pay has an order to itself, in ms; 20,000. It must be longer than the longest request
-    /// deadline together with the 5 s in which a commit may still be decided.
+    /// How long an attempt to pay has an order to itself, in ms; 20,000, up to 600,000. It must be longer than the longest
+    /// request deadline together with the 5 s in which a commit may still be decided.
+    #[serde(deserialize_with = "within::<1, 600_000, _, _>")]
     pub payment_lease_ms: u64,
-    /// How long a price may be sold after it has changed, in ms; 2,000.
+    /// How long a price may be sold after it has changed, in ms; 2,000, up to 3,600,000.
+    #[serde(deserialize_with = "within::<0, 3_600_000, _, _>")]
     pub price_cache_ms: u64,
     /// The largest order that is accepted, whatever the risk service says, in minor units; none by default.
     pub max_order_amount: Option<i64>,
@@ -149,18 +170,23 @@ impl OrdersConfig {
 pub struct LanesConfig {
     /// How many batches are committed at once; 2. One for each connection to MongoDB that may be busy with commits.
     pub count: NonZeroUsize,
-    /// How many orders may wait for a batch; 4,096. Beyond, orders are refused with `OVERLOADED`.
+    /// How many orders may wait for a batch; 4,096, from 1 to 1,000,000. Beyond, orders are refused with `OVERLOADED`.
+    #[serde(deserialize_with = "within::<1, 1_000_000, _, _>")]
     pub max_waiting_orders: usize,
     /// How many cancellations and expiries may wait beyond that, so that new orders don't keep stock from coming back;
-    /// 1,000, which is what an expiry lines up at once.
+    /// 1,000, which is what an expiry lines up at once, from 1 to 1,000,000.
+    #[serde(deserialize_with = "within::<1, 1_000_000, _, _>")]
     pub max_waiting_releases: usize,
-    /// How many bytes the waiting orders may take, about; 33,554,432 (32 MiB).
+    /// How many bytes the waiting orders may take, about; 33,554,432 (32 MiB), from 1 MiB to 16 GiB.
+    #[serde(deserialize_with = "within::<1_048_576, 17_179_869_184, _, _>")]
     pub max_waiting_bytes: usize,
     /// The most orders in a batch; 256.
     pub max_batch_orders: NonZeroUsize,
-    /// The most order lines in a batch; 2,000. An order with more goes alone.
+    /// The most order lines in a batch; 2,000, from 1 to 100,000. An order with more goes alone.
+    #[serde(deserialize_with = "within::<1, 100_000, _, _>")]
     pub max_batch_lines: usize,
-    /// The most bytes in a batch, about; 4,194,304 (4 MiB). MongoDB takes 48 MB in one command.
+    /// The most bytes in a batch, about; 4,194,304 (4 MiB), from 64 KiB to 32 MiB. MongoDB takes 48 MB in one command.
+    #[serde(deserialize_with = "within::<65_536, 33_554_432, _, _>")]
     pub max_batch_bytes: usize,
 }
 
@@ -204,21 +230,39 @@ impl ServiceConfig for Config {
 
 #[cfg(test)]
 mod tests {
+    use resilience::{BreakerConfig, PolicyConfig, WindowConfig};
+
     use super::*;
 
-    fn upstreams(risk: &str) -> UpstreamsConfig {
-        let text = format!("inventory = 'http://a:1'\npayment = 'http://b:1'\nrisk = {risk}");
-        toml::from_str(&text).unwrap()
+    fn risk(upstream: &str) -> PolicyConfig {
+        let text = format!("inventory = 'http://a:1'\npayment = 'http://b:1'\nrisk = {upstream}");
+        let upstreams: UpstreamsConfig = toml::from_str(&text).unwrap();
+        assert_eq!(upstreams.payment.policy, PolicyConfig::default());
+        upstreams.risk.policy
     }
 
     #[test]
-    fn verdicts_have_a_policy_of_their_own_until_one_is_given() {
-        let usual = upstreams("['http://c:1', 'http://d:1']");
-        assert_eq!(usual.risk.policy, verdict_policy());
-        assert_eq!(usual.payment.policy, PolicyConfig::default());
-        let table = upstreams("{ endpoints = 'http://c:1', strategy = 'rendezvous' }");
-        assert_eq!(table.risk.policy, verdict_policy());
-        let given = upstreams("{ endpoints = 'http://c:1', attempt_timeout_ms = 300 }");
-        assert_eq!(given.risk.policy, PolicyConfig { attempt_timeout_ms: 300, ..PolicyConfig::default() });
+    fn verdicts_have_defaults_of_their_own_for_what_is_not_given() {
+        let usual = risk("['http://c:1', 'http://d:1']");
+        assert_eq!((usual.attempt_timeout_ms, usual.retry.max_attempts), (200, 1));
+        assert_eq!((usual.breaker.slow_ms, usual.bulkhead.max_waiting), (200, 0));
+        assert_eq!(risk("{ endpoints = 'http://c:1', strategy = 'rendezvous' }"), usual);
+        // Even what is the default elsewhere.
+        let attempt_timeout_ms = PolicyConfig::default().attempt_timeout_ms;
+        let given = format!("{{ endpoints = 'http://c:1', attempt_timeout_ms = {attempt_timeout_ms} }}");
+        assert_eq!(risk(&given), PolicyConfig { attempt_timeout_ms, ..usual });
+        let breaker = BreakerConfig { open_ms: 9_000, window: WindowConfig::Seconds(3), ..usual.breaker };
+        let given = "{ endpoints = 'http://c:1', breaker = { open_ms = 9000, window = { seconds = 3 } } }";
+        assert_eq!(risk(given), PolicyConfig { breaker, ..usual });
+    }
+
+    #[test]
+    fn what_would_stop_the_service_is_refused() {
+        for bad in ["expiry_period_ms = 0", "payment_window_ms = 0", "payment_lease_ms = 0"] {
+            assert!(toml::from_str::<OrdersConfig>(bad).is_err(), "{bad}");
+        }
+        for bad in ["max_waiting_orders = 0", "max_batch_lines = 0", "max_batch_bytes = 1"] {
+            assert!(toml::from_str::<LanesConfig>(bad).is_err(), "{bad}");
+        }
     }
 }

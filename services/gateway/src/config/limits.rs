@@ -1,8 +1,8 @@
 //! `[limits]`
 
 use balance::discovery::{DnsConfig, Targets};
-use resilience::AdaptiveLimitConfig;
 use resilience::rate::KeyedConfig;
+use resilience::{AdaptiveLimitConfig, within};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
@@ -17,13 +17,13 @@ pub struct LimitsConfig {
     /// which browsing may fill 75 %; payments have a limit of their own, up to 2,000.
     pub concurrency: AdaptiveLimitConfig,
     /// How many requests of one connection may be under way; 32, from 1 to 10,000. HTTP/1.1 has one at a time.
-    #[serde(deserialize_with = "within::<1, 10_000, _>")]
+    #[serde(deserialize_with = "within::<1, 10_000, _, _>")]
     pub max_in_flight_per_connection: u32,
     /// How many requests of one client, on all gateways together.
     pub rates: RatesConfig,
     /// How many gateways there are, as each lets its part of the rates through; 1, from 1 to 1,024. Where there are
     /// `peers`, it holds until they are found.
-    #[serde(deserialize_with = "within::<1, 1_024, _>")]
+    #[serde(deserialize_with = "within::<1, 1_024, _, _>")]
     pub replicas: u32,
     /// Where all gateways are, this one among them: `"dns://gateway-headless:8080"`, or what else names the replicas of
     /// an upstream. None by default. They are counted, never called.
@@ -118,17 +118,6 @@ fn changed<'de, D: Deserializer<'de>>(
     });
     // Checked there.
     serde_json::from_value(changed).map_err(D::Error::custom)
-}
-
-fn within<'de, const LEAST: u32, const MOST: u32, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<u32, D::Error> {
-    let value = u32::deserialize(deserializer)?;
-    if (LEAST..=MOST).contains(&value) {
-        Ok(value)
-    } else {
-        Err(D::Error::custom(format_args!("must be from {LEAST} to {MOST}, not {value}")))
-    }
 }
 
 #[cfg(test)]
