@@ -64,7 +64,7 @@ class Arrows(unittest.TestCase):
                     self.assertEqual(443 in leads, service == "payment")
                     telemetry = "telemetry" in rendered(case).config(service)
                     self.assertEqual(4317 in leads, telemetry)
-                    self.assertEqual(leads - {27017, 9092, 443, 4317}, {53})
+                    self.assertEqual(leads - {27017, 9092, 443, 8443, 4317}, {53})
 
     def test_everything_is_denied_first(self):
         for case in ON:

@@ -105,6 +105,12 @@ spec:
   to:
     {{- include "fournines.peer" (list . "dev-card-sandbox") | nindent 4 }}
 {{- else -}}
+{{- $url := urlParse .Values.card.providerUrl -}}
+{{- $port := regexFind ":[0-9]+$" $url.host | trimPrefix ":" | default (ternary "443" "80" (eq $url.scheme "https")) -}}
+{{- $ports := .Values.networkPolicy.cardProvider.ports -}}
+{{- if not (has $port (toStrings $ports)) -}}
+{{- fail (printf "card.providerUrl is at port %s, which networkPolicy.cardProvider.ports does not have: %s" $port (toJson $ports)) -}}
+{{- end -}}
 {{- include "fournines.egress" .Values.networkPolicy.cardProvider -}}
 {{- end -}}
 {{- end }}
