@@ -65,6 +65,13 @@ class Backup(unittest.TestCase):
                     self.assertLess(script.index("mv "), script.index("-delete"))
                     self.assertEqual(item["spec"]["concurrencyPolicy"], "Forbid")
 
+    def test_one_that_hangs_ends_before_the_next_is_due(self):
+        for case in CASES:
+            for item in rendered(case).of("CronJob"):
+                with self.subTest(case=case):
+                    self.assertEqual(item["spec"]["schedule"].split()[2:], ["*", "*", "*"])
+                    self.assertLess(item["spec"]["jobTemplate"]["spec"]["activeDeadlineSeconds"], 24 * 3600)
+
 
 class OrderTest(unittest.TestCase):
     def test_there_is_one_when_a_product_is_known(self):
