@@ -61,6 +61,12 @@ class Secrets(unittest.TestCase):
         self.assertLessEqual(used, made)
         self.assertGreaterEqual(used, {"uri", "brokers", "token-signing.pem"})
 
+    def test_keys_of_development_stay_as_long_as_the_volumes(self):
+        [secret] = rendered("dev").of("Secret")
+        self.assertEqual(secret["metadata"]["annotations"], {"helm.sh/resource-policy": "keep"})
+        for item in rendered("dev").of("StatefulSet"):
+            self.assertNotIn("persistentVolumeClaimRetentionPolicy", item["spec"])
+
 
 class Settings(unittest.TestCase):
     def test_the_schema_knows_the_sections_of_each_service(self):
