@@ -113,6 +113,12 @@ def rust_upstreams(service):
     return set(re.findall(r"pub (\w+): UpstreamConfig", found[1])) if found else set()
 
 
+def rust_group(service):
+    """The consumer group of a service, from its source."""
+    text = (ROOT / f"services/{service}/src/lib.rs").read_text()
+    return re.search(r'const GROUP: &str = "(\w+)";', text)[1]
+
+
 def rust_sections(service):
     """The sections of a service's settings, from its source."""
     sources = [ROOT / f"services/{service}/src/config.rs", ROOT / f"services/{service}/src/config/mod.rs"]

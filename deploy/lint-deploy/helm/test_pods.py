@@ -4,7 +4,7 @@ import math
 import re
 import unittest
 
-from chart import CASES, RELEASE, SERVICES, component, containers, rendered, selects, where
+from chart import CASES, RELEASE, SERVICES, component, containers, rendered, rust_group, selects, where
 
 
 def each_pod():
@@ -100,15 +100,17 @@ class Placed(unittest.TestCase):
         self.assertEqual(scaled_by("defaults", "HorizontalPodAutoscaler"), {"gateway", "order"})
         self.assertEqual(scaled_by("defaults", "ScaledObject"), set())
         self.assertEqual(scaled_by("three-zones", "ScaledObject"), {"reconciliation"})
+        self.assertEqual(scaled_by("everything", "ScaledObject"), {"reconciliation", "risk"})
 
     def test_no_more_consumers_than_partitions(self):
         for case in CASES:
             for scaler in rendered(case).of("ScaledObject"):
-                with self.subTest(case=case):
-                    kafka = rendered(case).config("reconciliation")["kafka"]
+                service = component(scaler["metadata"])
+                with self.subTest(case=case, service=service):
+                    kafka = rendered(case).config(service)["kafka"]
                     self.assertLessEqual(scaler["spec"]["maxReplicaCount"], kafka.get("partitions", 6))
                     [trigger] = scaler["spec"]["triggers"]
-                    self.assertEqual(trigger["metadata"]["consumerGroup"], f"{kafka['prefix']}.reconciliation")
+                    self.assertEqual(trigger["metadata"]["consumerGroup"], f"{kafka['prefix']}.{rust_group(service)}")
 
 
 class Probed(unittest.TestCase):
