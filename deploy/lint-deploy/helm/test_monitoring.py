@@ -32,10 +32,17 @@ class Metrics(unittest.TestCase):
 
     def test_each_file_of_rules_becomes_an_object(self):
         files = sorted((CHART / "files/rules").glob("*.yaml"))
-        objects = rendered("everything").of("PrometheusRule")
+        objects = rendered("three-zones").of("PrometheusRule")
         self.assertEqual(len(objects), len(files))
         wanted = [yaml.safe_load(path.read_text()) for path in files]
         self.assertCountEqual([item["spec"] for item in objects], wanted)
+
+    def test_every_alert_leads_to_where_the_runbooks_are(self):
+        base = "https://wiki.example:8443/runbooks"
+        found = [url for item in rendered("everything").of("PrometheusRule") for url in runbooks(item["spec"])]
+        kept = [url for item in rendered("three-zones").of("PrometheusRule") for url in runbooks(item["spec"])]
+        self.assertTrue(kept)
+        self.assertEqual(found, [url.replace("docs/runbooks", base) for url in kept])
 
     def test_each_dashboard_becomes_an_object(self):
         files = sorted((CHART / "files/dashboards").glob("*.json"))
@@ -80,6 +87,11 @@ class OrderTest(unittest.TestCase):
             [pod] = rendered(case).of("Pod")
             self.assertEqual(pod["metadata"]["annotations"]["helm.sh/hook"], "test")
             self.assertEqual(pod["metadata"]["name"], f"{RELEASE}-test")
+
+
+def runbooks(spec):
+    rules = [rule for group in spec["groups"] for rule in group["rules"]]
+    return [rule["annotations"]["runbook_url"] for rule in rules if "alert" in rule]
 
 
 def contents(folder, form):
