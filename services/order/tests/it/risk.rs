@@ -13,7 +13,7 @@ use proto::events::v1::order_event::Change;
 use proto::order::v1::{OrderStatus, RiskSource};
 use proto::risk::v1::Decision;
 
-use crate::world::{Told, World, reason};
+use crate::world::{BUDGET, Told, World, reason};
 
 /// The price of a piece is 250.
 const HOT: [(&str, u32); 1] = [("hot", 2)];
@@ -93,7 +93,8 @@ async fn the_service_decides_and_a_key_that_has_placed_an_order_keeps_it() {
 #[tokio::test]
 async fn a_slow_service_is_waited_for_at_first_and_then_not_asked() {
     let world = world("slow", 1).await;
-    world.risk.state().pause = Duration::from_secs(2);
+    // Who waits for it is not answered in time.
+    world.risk.state().pause = 3 * BUDGET;
     let place = async |name: &str| {
         let orders = (0..20).map(|number| {
             let buyer = world.buyer(0);

@@ -37,7 +37,7 @@ use crate::risk_service::FakeRisk;
 /// How long a test waits for something to become true.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// The time of a request; ample, so that a busy machine fails no test.
-const BUDGET: Duration = Duration::from_secs(20);
+pub(crate) const BUDGET: Duration = Duration::from_secs(20);
 /// The pause between two looks at what is waited for.
 const LOOK: Duration = Duration::from_millis(10);
 
