@@ -7,14 +7,14 @@ use std::path::Path;
 use end_to_end::{Shop, eventually, order_of};
 use serde_json::json;
 
-/// Names of label by name of metric.
-type Labels = BTreeMap<String, BTreeSet<String>>;
+/// Types and names of labels, by name of metric.
+type Metrics = BTreeMap<String, (String, BTreeSet<String>)>;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 /// Of metrics-process, which nothing of ours names.
 const FOREIGN: &str = "process_";
 
-fn documented() -> Labels {
+fn documented() -> Metrics {
     let page = fs::read_to_string(format!("{ROOT}/docs/metrics.md")).unwrap();
     let words = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
     let rows = page.lines().filter(|line| line.starts_with("| `"));
@@ -23,15 +23,15 @@ fn documented() -> Labels {
         let [_, name, kind, labels, says, _] = cells[..] else { panic!("not a row of five cells: {row}") };
         assert!(["counter", "gauge", "histogram"].contains(&kind.trim()), "{row}");
         assert!(!says.trim().is_empty(), "{row}");
-        (words(name).remove(0), words(labels).into_iter().collect())
+        (words(name).remove(0), (kind.trim().to_owned(), words(labels).into_iter().collect()))
     })
     .collect()
 }
 
 /// What a page of Prometheus' text format has.
-fn served(page: &str) -> Labels {
+fn served(page: &str) -> Metrics {
     let mut kinds = BTreeMap::new();
-    let mut found = Labels::new();
+    let mut found = Metrics::new();
     for line in page.lines() {
         if let Some(kind) = line.strip_prefix("# TYPE ") {
             let (name, kind) = kind.split_once(' ').unwrap();
@@ -47,7 +47,10 @@ fn served(page: &str) -> Labels {
             let labels = line[end..].strip_prefix('{').map_or("", |rest| &rest[..rest.find('}').unwrap()]);
             let labels = labels.split(',').filter_map(|label| label.split_once('='));
             let labels = labels.map(|(name, _)| name.to_owned()).filter(|name| name != "le");
-            found.entry(histogram.unwrap_or(series).to_owned()).or_default().extend(labels);
+            let name = histogram.unwrap_or(series);
+            let (kind, names) = found.entry(name.to_owned()).or_default();
+            *kind = kinds.get(name).cloned().unwrap_or_default();
+            names.extend(labels);
         }
     }
     found
@@ -69,7 +72,7 @@ async fn use_everything(shop: &Shop) {
 }
 
 #[tokio::test]
-async fn every_metric_is_documented_with_its_labels() {
+async fn every_metric_is_documented_with_its_type_and_labels() {
     let shop = Shop::open("metrics").await;
     use_everything(&shop).await;
     let http = reqwest::Client::new();
@@ -93,9 +96,9 @@ async fn every_metric_is_documented_with_its_labels() {
             !page.contains("example.com") && !page.contains("secrets"),
             "{process} has data in its metrics"
         );
-        for (metric, labels) in served(&page) {
-            if documented.get(&metric) != Some(&labels) {
-                wrong.push(format!("{process}: {metric} {labels:?}"));
+        for (metric, measured) in served(&page) {
+            if documented.get(&metric) != Some(&measured) {
+                wrong.push(format!("{process}: {metric} {measured:?}"));
             }
             seen.insert(metric);
         }
@@ -120,10 +123,14 @@ fn every_documented_metric_is_in_the_sources_and_the_other_way_round() {
         .filter(|name| !name.starts_with(FOREIGN) && !sources.contains(&format!("\"{name}\"")))
         .collect();
     assert!(missing.is_empty(), "nobody measures {missing:?}");
-    let measured =
-        ["counter!(", "gauge!(", "histogram!("].into_iter().flat_map(|call| sources.split(call).skip(1));
-    let measured = measured.filter_map(|rest| rest.trim_start().strip_prefix('"')?.split('"').next());
-    let measured: BTreeSet<_> = measured.filter(|name| !documented.contains_key(*name)).collect();
+    let calls = [("counter!(", "counter"), ("gauge!(", "gauge"), ("histogram!(", "histogram")];
+    let measured = calls
+        .into_iter()
+        .flat_map(|(call, kind)| sources.split(call).skip(1).map(move |rest| (rest, kind)))
+        .filter_map(|(rest, kind)| Some((rest.trim_start().strip_prefix('"')?.split('"').next()?, kind)));
+    let measured: BTreeSet<_> = measured
+        .filter(|(name, kind)| documented.get(*name).is_none_or(|(documented, _)| documented != kind))
+        .collect();
     assert!(measured.is_empty(), "docs/metrics.md does not say what these are: {measured:?}");
 }
 
