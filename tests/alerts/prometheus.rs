@@ -1,5 +1,6 @@
 //! Prometheus, Alertmanager and the relay as processes, with the project's own configuration but for addresses and times.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -72,14 +73,17 @@ impl Observers {
         unwell.map(|rule| format!("{}: {} {}", rule["name"], rule["health"], rule["lastError"])).collect()
     }
 
+    /// The names of the alerts that the rules have.
+    pub(crate) async fn alerts(&self) -> BTreeSet<String> {
+        let groups = self.get("/api/v1/rules", &[("type", "alert")]).await;
+        let rules =
+            groups["groups"].as_array().unwrap().iter().flat_map(|group| group["rules"].as_array().unwrap());
+        rules.map(|rule| rule["name"].as_str().unwrap().to_owned()).collect()
+    }
+
     /// The result of an expression at this moment.
     pub(crate) async fn query(&self, expression: &str) -> Value {
         self.get("/api/v1/query", &[("query", expression)]).await["result"].take()
-    }
-
-    /// The names of all metrics.
-    pub(crate) async fn metrics(&self) -> Vec<String> {
-        serde_json::from_value(self.get("/api/v1/label/__name__/values", &[]).await).unwrap()
     }
 
     async fn get(&self, path: &str, query: &[(&str, &str)]) -> Value {
