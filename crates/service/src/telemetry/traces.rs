@@ -140,3 +140,48 @@ impl opentelemetry_sdk::trace::SpanExporter for Counted {
         self.0.set_resource(resource);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::time::Instant;
+
+    use opentelemetry::trace::{Span as _, Tracer as _, TracerProvider as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// More than the queue holds ends before one batch is given up, and the end of the process waits for one time-out.
+    async fn hold_up_nobody(collector: SocketAddr) {
+        let config = TelemetryConfig {
+            otlp_endpoint: Some(format!("http://{collector}")),
+            sample_ratio: 1.0,
+            ..TelemetryConfig::default()
+        };
+        let (provider, traces) = provider("test", &config).unwrap();
+        let tracer = provider.tracer("test");
+        let began = Instant::now();
+        for _ in 0..2 * QUEUE {
+            tracer.start("span").end();
+        }
+        assert!(began.elapsed() < EXPORT_TIMEOUT, "spans took {:?} to end", began.elapsed());
+        let began = Instant::now();
+        traces.flush().await;
+        assert!(began.elapsed() < FLUSH_TIMEOUT + EXPORT_TIMEOUT, "the end took {:?}", began.elapsed());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_collector_that_never_answers_holds_up_nobody() {
+        // Connections are made by the system, and nobody reads from them.
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        hold_up_nobody(silent.local_addr().unwrap()).await;
+        let asked = tokio::time::timeout(EXPORT_TIMEOUT, silent.accept()).await;
+        assert!(asked.is_ok(), "it was never called");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_collector_that_is_away_holds_up_nobody() {
+        let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        hold_up_nobody(gone).await;
+    }
+}
