@@ -1,6 +1,6 @@
 //! A collector of traces that keeps everything it is sent.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
@@ -37,14 +37,16 @@ pub struct Collected {
     pub failed: bool,
     /// Its attributes, as text.
     pub attributes: HashMap<String, String>,
-    /// The traces of other spans that it points to.
-    pub links: Vec<String>,
+    /// The ids of other spans that it points to.
+    pub links: Vec<Vec<u8>>,
 }
 
 /// Receives OTLP over gRPC. Cheap to clone; clones are one.
 #[derive(Debug, Clone, Default)]
 pub struct Collector {
     spans: Arc<Mutex<Vec<Collected>>>,
+    /// The processes that it left without an answer, once it hangs.
+    unanswered: Arc<Mutex<Option<BTreeSet<String>>>>,
 }
 
 impl Collector {
@@ -60,9 +62,33 @@ impl Collector {
         (collector, endpoint)
     }
 
+    /// What has arrived.
+    pub fn spans(&self) -> Vec<Collected> {
+        self.spans.lock().unwrap().clone()
+    }
+
     /// What has arrived of a trace.
     pub fn trace(&self, trace: &str) -> Vec<Collected> {
         self.spans.lock().unwrap().iter().filter(|span| span.trace == trace).cloned().collect()
+    }
+
+    /// From now on it answers nobody.
+    pub fn hang(&self) {
+        *self.unanswered.lock().unwrap() = Some(BTreeSet::new());
+    }
+
+    /// The processes that it has left without an answer.
+    pub fn unanswered(&self) -> BTreeSet<String> {
+        self.unanswered.lock().unwrap().clone().unwrap_or_default()
+    }
+
+    /// Whether it hangs; takes note of whom it leaves without an answer then.
+    fn leaves(&self, request: &ExportTraceServiceRequest) -> bool {
+        let mut unanswered = self.unanswered.lock().unwrap();
+        let Some(unanswered) = unanswered.as_mut() else { return false };
+        let processes = request.resource_spans.iter().filter_map(|spans| spans.resource.clone());
+        unanswered.extend(processes.map(|process| name(&attributes(process.attributes))));
+        true
     }
 }
 
@@ -72,9 +98,11 @@ impl TraceService for Collector {
         &self,
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        if self.leaves(request.get_ref()) {
+            std::future::pending::<()>().await;
+        }
         for resource in request.into_inner().resource_spans {
-            let of_process = attributes(resource.resource.unwrap_or_default().attributes);
-            let service = of_process.get("service.name").cloned().unwrap_or_default();
+            let service = name(&attributes(resource.resource.unwrap_or_default().attributes));
             let spans = resource.scope_spans.into_iter().flat_map(|scope| scope.spans);
             let spans = spans.map(|span| Collected {
                 service: service.clone(),
@@ -85,12 +113,16 @@ impl TraceService for Collector {
                 parent: span.parent_span_id,
                 failed: span.status.unwrap_or_default().code() == StatusCode::Error,
                 attributes: attributes(span.attributes),
-                links: span.links.iter().map(|link| hex(&link.trace_id)).collect(),
+                links: span.links.into_iter().map(|link| link.span_id).collect(),
             });
             self.spans.lock().unwrap().extend(spans);
         }
         Ok(Response::new(ExportTraceServiceResponse::default()))
     }
+}
+
+fn name(of_process: &HashMap<String, String>) -> String {
+    of_process.get("service.name").cloned().unwrap_or_default()
 }
 
 fn attributes(given: Vec<KeyValue>) -> HashMap<String, String> {
