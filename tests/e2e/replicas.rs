@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use end_to_end::{Shop, eventually, fresh_key, order_of};
+use tokio::process::Command;
 
 #[tokio::test]
 async fn orders_go_on_without_one_of_their_replicas_and_nothing_is_placed_twice() {
@@ -63,8 +64,19 @@ async fn replicas_killed_in_mid_batch_leave_one_order_for_each_key() {
 }
 
 #[tokio::test]
-async fn services_stop_in_good_order_when_asked_to() {
+async fn the_charts_test_passes_and_services_stop_in_good_order_after_it() {
+    const EMAIL: &str = "helm-test@example.com";
+    const PASSWORD: &str = "correct horse";
+    const SKU: &str = "HELM-TEST";
     let shop = Shop::open("stop").await;
+    place_as_the_chart_does(&shop, SKU, EMAIL, PASSWORD).await;
+    assert_eq!(shop.available(SKU).await, 1);
+    let orders = shop.log_in(EMAIL, PASSWORD).await.get("/orders").await.expect_status(200).data();
+    let statuses: Vec<_> = orders["items"].as_array().unwrap().iter().map(|order| &order["status"]).collect();
+    assert_eq!(statuses, ["cancelled"]);
+    // `helm test` can be run again.
+    place_as_the_chart_does(&shop, SKU, EMAIL, PASSWORD).await;
+
     let names =
         ["gateway", "order-1", "inventory", "user", "payment", "card-sandbox", "reconciliation", "risk"];
     for name in names {
@@ -72,4 +84,23 @@ async fn services_stop_in_good_order_when_asked_to() {
         let status = process.terminate(Duration::from_secs(15)).await.unwrap();
         assert!(status.success(), "{name} ended with {status}");
     }
+}
+
+/// Runs what `helm test` runs, with an administrator as an installation for development has it.
+async fn place_as_the_chart_does(shop: &Shop, sku: &str, email: &str, password: &str) {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../helm/fournines/files/place-order.sh");
+    let told = Command::new("sh")
+        .arg(script)
+        .env("API", shop.platform.gateway_url())
+        .env("SKU", sku)
+        .env("EMAIL", email)
+        .env("PASSWORD", password)
+        .env("CURRENCY", "USD")
+        .env("ADMIN_EMAIL", devstack::platform::ADMIN_EMAIL)
+        .env("ADMIN_PASSWORD", shop.platform.secrets().read_admin_password().unwrap())
+        .output()
+        .await
+        .unwrap();
+    let (out, steps) = (String::from_utf8_lossy(&told.stdout), String::from_utf8_lossy(&told.stderr));
+    assert!(told.status.success() && out.contains("was placed, read and cancelled"), "{out}{steps}");
 }
