@@ -23,6 +23,8 @@ pub(crate) enum Then {
     Answer(u16),
     /// The connection ends without an answer.
     BreakOff,
+    /// It is under way for good.
+    Hang,
 }
 
 /// The gateway; it ends with the test.
@@ -59,7 +61,11 @@ async fn accept(listener: TcpListener, behave: fn(&Seen) -> Then, seen: Arc<Mute
             while let Some(request) = read(&mut connection).await {
                 let then = behave(&request);
                 seen.lock().unwrap().push(request);
-                let Then::Answer(status) = then else { return };
+                let status = match then {
+                    Then::Answer(status) => status,
+                    Then::BreakOff => return,
+                    Then::Hang => std::future::pending().await,
+                };
                 let answer = format!("HTTP/1.1 {status} -\r\nContent-Length: 2\r\n\r\n{{}}");
                 if connection.write_all(answer.as_bytes()).await.is_err() {
                     return;

@@ -1,12 +1,12 @@
-//! Which requests are sent to a second gateway, and which never are.
+//! Which gateway is asked, which requests are sent to a second one, and which never are.
 
 use std::time::Duration;
 
-use end_to_end::{Client, fresh_key};
+use end_to_end::{Client, eventually, fresh_key};
 use gateway::{Verb, endpoints};
 use reqwest::Method;
 
-use crate::fake::{Fake, Then};
+use crate::fake::{Fake, Seen, Then};
 use crate::front::Front;
 
 async fn before(fakes: &[&Fake]) -> Front {
@@ -69,7 +69,7 @@ async fn what_a_gateway_can_not_take_another_does() {
 /// Both shed what browses and take what pays. Were they taken for dead because of that, payments would be refused, too.
 #[tokio::test(flavor = "multi_thread")]
 async fn gateways_that_shed_load_go_on_with_what_they_do_not_shed() {
-    let shed = |seen: &crate::fake::Seen| Then::Answer(if seen.method == "GET" { 503 } else { 201 });
+    let shed = |seen: &Seen| Then::Answer(if seen.method == "GET" { 503 } else { 201 });
     let (first, second) = (Fake::start(shed).await, Fake::start(shed).await);
     let front = before(&[&first, &second]).await;
     let browsing = futures::future::join_all((0..8).map(|_| async {
@@ -91,4 +91,36 @@ async fn gateways_that_shed_load_go_on_with_what_they_do_not_shed() {
     };
     let both = futures::future::join(browsing, paying);
     tokio::time::timeout(Duration::from_secs(60), both).await.unwrap();
+}
+
+/// Reads, and what may not be sent twice: each has its own list of the gateways.
+#[tokio::test]
+async fn a_gateway_that_has_more_under_way_is_left_to_that() {
+    const REQUESTS: usize = 40;
+    let behave = |seen: &Seen| if seen.path.ends_with("/slow") { Then::Hang } else { Then::Answer(200) };
+    let fakes = [Fake::start(behave).await, Fake::start(behave).await];
+    let front = before(&fakes.each_ref()).await;
+    for method in [Method::GET, Method::POST] {
+        let slow = Client::send(front.request(method.clone(), "/api/v1/slow"));
+        let others = async {
+            let mut busy = None;
+            eventually("one is busy", async || {
+                busy = fakes.iter().position(|fake| !fake.take().is_empty());
+                busy.is_some()
+            })
+            .await;
+            for _ in 0..REQUESTS {
+                Client::send(front.request(method.clone(), "/api/v1/users")).await.expect_status(200);
+            }
+            fakes[busy.unwrap()].take().len()
+        };
+        let asked = tokio::select! {
+            reply = slow => panic!("{method} was answered: {reply:?}"),
+            asked = others => asked,
+        };
+        assert!(asked < REQUESTS / 4, "{asked} of {REQUESTS} {method} were sent to the one that is busy");
+        for fake in &fakes {
+            fake.take();
+        }
+    }
 }
