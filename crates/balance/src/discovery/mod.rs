@@ -2,7 +2,7 @@
 //!
 //! What was found stays until something else is found. DNS that is silent, that fails, or that suddenly knows nobody is
 //! far more often broken than right, and an address that is really dead costs nothing: connections and health checks
-//! show it. So an upstream that is scaled to zero keeps its last addresses, unreachable, until it comes back.
+//! show it. It counts among all replicas, though, for panic and for how many may be ejected. So an upstream that is scaled to zero keeps its last addresses, unreachable, until it comes back.
 
 mod board;
 mod config;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use envelope::{Error, Reason};
 use ids::{OrderId, PaymentId};
+use proto::payment::v1::charge_request::Method;
 use proto::payment::v1::payment_service_server::{PaymentService, PaymentServiceServer};
 use proto::payment::v1::{
     ChargeRequest, ChargeResponse, ListPaymentsRequest, ListPaymentsResponse, Payment, PaymentMethod,
@@ -31,6 +32,8 @@ pub(crate) struct State {
     pub(crate) charged: Vec<OrderId>,
     /// Whether charges are refused from now on.
     pub(crate) refuses: bool,
+    /// Whether the provider of cards is away.
+    pub(crate) takes_no_cards: bool,
     captured: HashMap<String, Payment>,
     pub(crate) refunded: Vec<OrderId>,
 }
@@ -73,6 +76,9 @@ fn captured(request: ChargeRequest) -> Payment {
 impl PaymentService for FakePayment {
     async fn charge(&self, request: Request<ChargeRequest>) -> Result<Response<ChargeResponse>, Status> {
         let request = request.into_inner();
+        if self.state().takes_no_cards && matches!(request.method, Some(Method::Card(_))) {
+            return Err(service::grpc::reject(Error::unavailable("a test")));
+        }
         self.state().charged.push(request.order_id.parse().unwrap());
         let _place = self.gate.acquire().await.unwrap();
         let mut state = self.state();

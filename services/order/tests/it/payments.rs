@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use envelope::{Error, Reason};
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, join_all};
 use ids::OrderId;
 use mongo::to_bson_uuid;
 use mongodb::bson::doc;
@@ -72,6 +72,22 @@ async fn a_refusal_does_not_let_others_pay_while_the_first_attempt_may_be_chargi
             world.buyer(0).pay("other", order).await.is_ok()
         })
         .await;
+    finish(world, order).await;
+}
+
+#[tokio::test]
+async fn a_card_provider_that_is_away_keeps_nobody_from_paying_from_a_balance() {
+    let world = World::start("pay_cards", 1, &[("hot", 30)]).await;
+    world.payment.state().takes_no_cards = true;
+    let buyer = &world.buyer(0);
+    let by_card = (0..20).map(async |number| {
+        let order = buyer.place(&format!("place-{number}"), &[("hot", 1)]).await.unwrap().id;
+        reason(buyer.pay_by_card(&format!("pay-{number}"), order).await)
+    });
+    let refused = join_all(by_card).await;
+    assert!(refused.iter().all(|reason| *reason == Reason::Unavailable), "{refused:?}");
+    let order = buyer.place("place", &[("hot", 1)]).await.unwrap().id;
+    buyer.pay("pay", order).await.unwrap();
     finish(world, order).await;
 }
 

@@ -19,7 +19,7 @@ use proto::order::v1::pay_order_request::Method;
 use proto::order::v1::{
     CancelOrderRequest, OrderStatus, PayOrderRequest, PlaceOrderRequest, RequestedLine, RiskSource,
 };
-use proto::payment::v1::BalanceMethod;
+use proto::payment::v1::{BalanceMethod, CardMethod};
 use service::config::{AdminConfig, LogConfig, ServerConfig, TelemetryConfig};
 use service::page::PageTokensConfig;
 use service::{Caller, Deadline, OnFailure, RequestContext, Role, Shell};
@@ -319,8 +319,16 @@ impl Buyer {
 
     /// Pays from the balance.
     pub(crate) async fn pay(&self, key: &str, id: OrderId) -> Result<(), Error> {
-        let method = Some(Method::Balance(BalanceMethod {}));
-        let message = PayOrderRequest { order_id: id.to_string(), idempotency_key: key.to_owned(), method };
+        self.pay_by(Method::Balance(BalanceMethod {}), key, id).await
+    }
+
+    pub(crate) async fn pay_by_card(&self, key: &str, id: OrderId) -> Result<(), Error> {
+        self.pay_by(Method::Card(CardMethod { token: "tok_test".to_owned() }), key, id).await
+    }
+
+    async fn pay_by(&self, method: Method, key: &str, id: OrderId) -> Result<(), Error> {
+        let (order_id, idempotency_key) = (id.to_string(), key.to_owned());
+        let message = PayOrderRequest { order_id, idempotency_key, method: Some(method) };
         let request = self.context().request(message)?;
         self.client.clone().pay_order(request).await.map(drop).map_err(Error::from_status)
     }
