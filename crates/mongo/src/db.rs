@@ -1,6 +1,7 @@
 //! The connection, and the one place where read and write concerns are spelled out.
 
 use std::future::IntoFuture;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mongodb::bson::doc;
@@ -11,6 +12,7 @@ use mongodb::{Client, ClientSession, Collection, Database};
 use secrecy::ExposeSecret as _;
 use service::{Deadline, Tasks};
 
+use crate::abandoned::Conflicts;
 use crate::observe::observe;
 use crate::{Error, MongoConfig};
 
@@ -23,6 +25,7 @@ pub struct Db {
     pub(crate) app_name: String,
     pub(crate) tasks: Tasks,
     write_concern_timeout: Duration,
+    pub(crate) conflicts: Arc<Conflicts>,
 }
 
 /// What is promised about reads and writes, by kind of data.
@@ -68,6 +71,7 @@ impl Db {
             app_name,
             tasks: tasks.clone(),
             write_concern_timeout: config.write_concern_timeout(),
+            conflicts: Arc::default(),
         })
     }
 

@@ -90,6 +90,7 @@ impl Db {
                 Attempt::Again => {}
                 Attempt::Retry(error) => {
                     metrics::counter!("mongo_transaction_retries_total").increment(1);
+                    self.conflicts.note();
                     let wait = backoff.next().unwrap_or(LONGEST_BACKOFF);
                     if deadline.bound(tokio::time::sleep(wait)).await.is_err() {
                         return Err(TransactError::Store(Error::Deadline(Some(error))));
