@@ -72,7 +72,7 @@ impl Channel {
             let mut changes = self.pool.changes();
             let endpoints = self.pool.endpoints();
             let Some(endpoint) = self.pool.picker.pick(&endpoints, hint, &passed) else {
-                let until = self.pool.waits_until(&endpoints).unwrap_or(now).min(now + patience);
+                let until = self.pool.waits_until(&endpoints, &passed).unwrap_or(now).min(now + patience);
                 if timeout_at(until, changes.changed()).await.is_err() {
                     return Err(last.unwrap_or_else(|| no_connection(&endpoints)));
                 }

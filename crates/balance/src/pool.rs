@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::call::Outcomes;
 use crate::config::{EjectionConfig, HealthConfig, UpstreamConfig};
 use crate::discovery::{Address, Discovery};
-use crate::endpoint::{Buffered, Endpoint, Way};
+use crate::endpoint::{Buffered, Endpoint, Line, Way};
 use crate::health::ask_health;
 use crate::pace::Paces;
 use crate::pick::Picker;
@@ -98,10 +98,15 @@ impl Pool {
         self.health
     }
 
-    /// Until when a request that none of these can take may wait for another connection; none when there is no hope.
-    pub(crate) fn waits_until(&self, endpoints: &[Arc<Endpoint>]) -> Option<Instant> {
+    /// Until when a request that none of these can take may wait for another connection; none when there is no hope. It has
+    /// been tried over the lines that were `passed`: one that is still open is about to be found closed.
+    pub(crate) fn waits_until(&self, endpoints: &[Arc<Endpoint>], passed: &[Line]) -> Option<Instant> {
         let now = Instant::now();
-        if endpoints.is_empty() || endpoints.iter().any(|endpoint| endpoint.connection.is_pending()) {
+        let is_hopeful = |endpoint: &Arc<Endpoint>| {
+            let connection = &endpoint.connection;
+            connection.is_pending() || (connection.is_open() && passed.contains(&endpoint.line()))
+        };
+        if endpoints.is_empty() || endpoints.iter().any(is_hopeful) {
             // Whoever asks has less patience than that.
             return Some(now + Duration::from_secs(60));
         }
@@ -175,20 +180,18 @@ impl Pool {
         }
     }
 
-    /// Judges a replica that has just failed: by its failures in a row, when another one is well, and by its share of
-    /// failures against that of the others. When all fail alike it is nobody's fault, and nobody is ejected.
+    /// Judges a replica that has just failed: by its failures in a row, when another one has answered since they began, and
+    /// by its share of failures against that of the others. When all fail alike it is nobody's fault, and nobody is ejected.
     ///
     /// The idea is Envoy's outlier detection. Its deviation from the mean says little with three replicas, one of which
     /// is in the mean itself, so each is compared with the others alone.
     pub(crate) fn judge(&self, endpoint: &Arc<Endpoint>) {
         let all = self.endpoints();
         let others = || all.iter().filter(|other| other.id != endpoint.id);
-        let is_well = |other: &Endpoint| {
-            let [calls, _failures] = other.load.recent();
-            other.connection.is_open() && calls > 0 && other.load.failures_in_row() == 0
-        };
+        let is_well =
+            |other: &Endpoint, since| other.connection.is_open() && other.load.has_answered_since(since);
         let is_worse_in_row = endpoint.load.failures_in_row() >= self.ejection.consecutive_failures
-            && others().any(|other| is_well(other));
+            && endpoint.load.failing_since().is_some_and(|since| others().any(|other| is_well(other, since)));
         if !(is_worse_in_row
             || self.fails_more(endpoint.load.recent(), others().map(|other| other.load.recent())))
         {

@@ -71,6 +71,9 @@ struct History {
     halves: [[u32; 2]; 2],
     half_began: Instant,
     failures_in_row: u32,
+    /// When the first of them was.
+    failing_since: Option<Instant>,
+    answered_at: Option<Instant>,
 }
 
 impl Load {
@@ -82,6 +85,8 @@ impl Load {
             halves: [[0; 2]; 2],
             half_began: origin,
             failures_in_row: 0,
+            failing_since: None,
+            answered_at: None,
         };
         Self {
             origin,
@@ -180,12 +185,23 @@ impl Load {
         self.history().failures_in_row
     }
 
+    /// Whether it has answered a call since then.
+    pub(crate) fn has_answered_since(&self, then: Instant) -> bool {
+        self.history().answered_at.is_some_and(|at| at >= then)
+    }
+
+    /// When the first of its failures in a row was.
+    pub(crate) fn failing_since(&self) -> Option<Instant> {
+        self.history().failing_since
+    }
+
     /// Forgets failures, when a replica comes back: it is to be judged by what it does from now on.
     pub(crate) fn forgive(&self) {
         self.unheard.store(0, Ordering::Relaxed);
         let mut history = self.history();
         history.halves = [[0; 2]; 2];
         history.failures_in_row = 0;
+        history.failing_since = None;
         history.latency.forget();
         history.slowness.forget();
     }
@@ -214,6 +230,8 @@ impl History {
                 self.slowness.note(times);
                 self.halves[1][0] += 1;
                 self.failures_in_row = 0;
+                self.failing_since = None;
+                self.answered_at = Some(Instant::now());
                 return;
             }
             Verdict::Failed => {
@@ -227,6 +245,7 @@ impl History {
             self.halves[1][0] += 1;
             self.halves[1][1] += 1;
             self.failures_in_row = self.failures_in_row.saturating_add(1);
+            self.failing_since.get_or_insert_with(Instant::now);
         }
     }
 

@@ -1,8 +1,7 @@
 //! Takes messages from the broker and hands each to the worker of its key.
 
 use std::convert::Infallible;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rapidhash::v3::rapidhash_v3;
@@ -26,17 +25,28 @@ const FETCHED_AHEAD_KIB: u32 = 16 * 1_024;
 
 /// How many events the broker has that a process has not applied yet, of the partitions that are its own.
 #[derive(Debug, Clone, Default)]
-pub struct Lag(Arc<Mutex<Option<u64>>>);
+pub struct Lag(Arc<Mutex<State>>);
+
+#[derive(Debug, Clone, Copy, Default)]
+struct State {
+    is_reading: bool,
+    events: Option<u64>,
+}
 
 impl Lag {
     /// As the client last told it, 5 s ago at most; `None` before it first did, and while no partition is its own: then
     /// nobody here knows.
     pub fn events(&self) -> Option<u64> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state().events
     }
 
-    fn set(&self, events: Option<u64>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = events;
+    /// Whether any partition is its own.
+    pub fn is_reading(&self) -> bool {
+        self.state().is_reading
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -52,24 +62,19 @@ struct Watcher {
     group: &'static str,
     offsets: Arc<Offsets>,
     lag: Lag,
-    /// How many partitions are this process's own.
-    partitions: AtomicU32,
 }
 
 impl Watcher {
     fn new(group: &'static str, offsets: Arc<Offsets>, lag: Lag) -> Self {
-        let watcher = Self { group, offsets, lag, partitions: AtomicU32::new(0) };
+        let watcher = Self { group, offsets, lag };
         watcher.own(0);
         watcher
     }
 
     fn own(&self, partitions: usize) {
+        *self.lag.state() = State { is_reading: partitions > 0, events: None };
         let partitions = u32::try_from(partitions).unwrap_or(u32::MAX);
-        self.partitions.store(partitions, Ordering::Relaxed);
         metrics::gauge!("consumer_partitions", "group" => self.group).set(partitions);
-        if partitions == 0 {
-            self.lag.set(None);
-        }
     }
 }
 
@@ -84,7 +89,8 @@ impl ClientContext for Watcher {
             all = all.saturating_add(u64::try_from(lag).unwrap_or_default());
         }
         // Without a partition that is 0, however much waits.
-        self.lag.set((self.partitions.load(Ordering::Relaxed) > 0).then_some(all));
+        let mut lag = self.lag.state();
+        lag.events = lag.is_reading.then_some(all);
     }
 }
 
@@ -223,9 +229,10 @@ mod tests {
         watcher.stats(Statistics::default());
         assert_eq!(lag.events(), None);
         watcher.own(2);
+        assert!(lag.is_reading() && lag.events().is_none());
         watcher.stats(Statistics::default());
         assert_eq!(lag.events(), Some(0));
         watcher.own(0);
-        assert_eq!(lag.events(), None);
+        assert!(!lag.is_reading() && lag.events().is_none());
     }
 }

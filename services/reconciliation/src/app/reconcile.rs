@@ -228,7 +228,7 @@ impl Reconciler {
     async fn events(&self, cut: Cut, span: (Timestamp, Timestamp)) -> Result<Comparison, Error> {
         let mut comparison = Comparison::of_events(&self.books, &self.statements, cut, span).await?;
         let lost: Vec<EventId> = comparison.findings.iter().filter_map(Finding::lost_event).collect();
-        let comes_yet = self.lag.events().is_none_or(|behind| behind > FEW_BEHIND);
+        let comes_yet = !self.lag.is_reading() || self.lag.events().is_some_and(|behind| behind > FEW_BEHIND);
         for chunk in lost.chunks(MAX_LOOKED_UP) {
             let recorded = messaging::recorded(&self.db, GROUP, chunk, deadline()).await?;
             for finding in &mut comparison.findings {
