@@ -96,6 +96,7 @@ impl Board {
     /// Forgets all counts: no rule asks for them.
     pub(super) fn clear(&self) {
         *self.velocity() = Velocity::new(self.counter, &self.bounds);
+        metrics::gauge!("risk_counts").set(0.0);
     }
 
     fn velocity(&self) -> MutexGuard<'_, Velocity> {
