@@ -26,6 +26,8 @@ const CALM: u32 = 50;
 /// The same while transactions have to begin again, and for how long after one had to: one that stands still may be why.
 const ALERT: u32 = 4;
 const ALERT_TIME: Duration = Duration::from_secs(4);
+/// The longest pause: a look also takes long while nobody is primary, which says nothing of the next one.
+const LONGEST: Duration = Duration::from_secs(10);
 /// How long one look may take.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
 /// The most transactions that are looked at. More than that stand still only while the database itself does.
@@ -62,7 +64,7 @@ impl Conflicts {
 
     /// After a look that took so long.
     async fn pause(&self, took: Duration) {
-        let (short, long) = (PERIOD.max(ALERT * took), PERIOD.max(CALM * took));
+        let [short, long] = [ALERT, CALM].map(|times| (times * took).clamp(PERIOD, LONGEST));
         sleep(short).await;
         if !self.are_recent() {
             // Either it is time, or something has met a conflict.
@@ -162,9 +164,10 @@ mod tests {
             tokio::join!(conflicts.pause(took), conflict);
             began.elapsed()
         };
-        let long = Duration::from_millis(200);
+        let long = Duration::from_millis(150);
         assert_eq!(lasts(Duration::from_millis(2), None).await, PERIOD);
         assert_eq!(lasts(long, None).await, CALM * long);
+        assert_eq!(lasts(LOOK_TIMEOUT, None).await, LONGEST);
         assert_eq!(lasts(long, Some(Duration::from_secs(1))).await, Duration::from_secs(1));
         assert_eq!(lasts(long, None).await, ALERT * long);
         sleep(ALERT_TIME).await;
