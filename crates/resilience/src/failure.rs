@@ -197,4 +197,13 @@ mod tests {
         }
         assert_eq!(told(&Failure::from(Expired)), (ONLY_IF_SAFE, false));
     }
+
+    #[test]
+    fn after_the_last_one_there_is_no_other() {
+        for number in [1, 2] {
+            let failure = || Failure::from(Error::new(Reason::Overloaded, "text"));
+            assert_eq!(failure().is_retryable_at(Safety::Idempotent, number), number == 1);
+            assert!(!failure().last().is_retryable_at(Safety::Idempotent, number));
+        }
+    }
 }

@@ -9,7 +9,7 @@ use mongo::MongoConfig;
 use resilience::within;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use service::ServiceConfig;
 use service::config::{AdminConfig, LogConfig, ServerConfig, TelemetryConfig};
 use service::page::PageTokensConfig;
@@ -70,15 +70,10 @@ pub struct UpstreamsConfig {
 
 fn risk_upstream<'de, D: Deserializer<'de>>(from: D) -> Result<UpstreamConfig, D::Error> {
     let mut upstream = match Value::deserialize(from)? {
-        Value::Object(table) => table,
-        endpoints => Map::from_iter([("endpoints".to_owned(), endpoints)]),
+        table @ Value::Object(_) => table,
+        endpoints => json!({ "endpoints": endpoints }),
     };
-    lay_under(&mut upstream, verdict_policy());
-    UpstreamConfig::deserialize(Value::Object(upstream)).map_err(D::Error::custom)
-}
-
-fn verdict_policy() -> Map<String, Value> {
-    let policy = json!({
+    let of_verdicts = json!({
         "attempt_timeout_ms": 200,
         "retry": { "max_attempts": 1 },
         "breaker": {
@@ -93,19 +88,19 @@ fn verdict_policy() -> Map<String, Value> {
         // Whoever would have to wait for a place is better served by the rules at hand.
         "bulkhead": { "max_waiting": 0 },
     });
-    match policy {
-        Value::Object(policy) => policy,
-        _ => Map::new(),
-    }
+    lay_under(&mut upstream, of_verdicts);
+    UpstreamConfig::deserialize(upstream).map_err(D::Error::custom)
 }
 
 /// Adds what is not there.
-fn lay_under(over: &mut Map<String, Value>, under: Map<String, Value>) {
+fn lay_under(over: &mut Value, under: Value) {
+    let (Value::Object(over), Value::Object(under)) = (over, under) else { return };
     for (name, value) in under {
-        match (over.get_mut(&name), value) {
-            (Some(Value::Object(over)), Value::Object(under)) if name != "window" => lay_under(over, under),
-            (Some(_given), _) => {}
-            (None, value) => {
+        match over.get_mut(&name) {
+            // Either calls or seconds.
+            Some(_given) if name == "window" => {}
+            Some(given) => lay_under(given, value),
+            None => {
                 over.insert(name, value);
             }
         }
