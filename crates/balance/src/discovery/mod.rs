@@ -2,7 +2,8 @@
 //!
 //! What was found stays until something else is found. DNS that is silent, that fails, or that suddenly knows nobody is
 //! far more often broken than right, and an address that is really dead costs nothing: connections and health checks
-//! show it. It counts among all replicas, though, for panic and for how many may be ejected. So an upstream that is scaled to zero keeps its last addresses, unreachable, until it comes back.
+//! show it. So an upstream that is scaled to zero keeps its last addresses, unreachable, until it comes back. What is kept so
+//! counts among all replicas, for panic and for how many may be ejected.
 
 mod board;
 mod config;

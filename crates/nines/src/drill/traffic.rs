@@ -48,7 +48,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// Those of a mix, and the last one.
+    /// Those of a mix, then log-ins.
     pub(crate) const ALL: [Self; 5] = [Self::Browse, Self::Look, Self::Order, Self::Pay, Self::Login];
 }
 
