@@ -90,26 +90,18 @@ async fn expect_strangers_to_be_refused(shop: &Shop, authority: &Authority, fold
     let unlisted = tls(authority.issue(elsewhere.path(), "nines")).await;
     for (service, callers) in CALLERS.into_iter().filter(|(_, callers)| !callers.is_empty()) {
         for stranger in [None, Some(&foreign), Some(&unlisted)] {
-            let before = metric(shop, service, "tls_callers_refused_total").await;
+            let before = shop.metric(service, "tls_callers_refused_total").await;
             let refused = ask(shop, service, stranger).await.unwrap_err();
             // Not an answer of the service, which a connection would be needed for.
             assert!(refused.source().is_some(), "{service}: {refused:?}");
             eventually("it is counted", async || {
-                metric(shop, service, "tls_callers_refused_total").await > before
+                shop.metric(service, "tls_callers_refused_total").await > before
             })
             .await;
         }
         let caller = tls(authority.issue(elsewhere.path(), callers[0])).await;
         ask(shop, service, Some(&caller)).await.unwrap();
     }
-}
-
-/// The value of a counter of a service.
-async fn metric(shop: &Shop, service: &str, name: &str) -> u64 {
-    let url = format!("{}/metrics", shop.platform.admin_url(service).unwrap());
-    let page = reqwest::get(url).await.unwrap().text().await.unwrap();
-    let values = page.lines().filter_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok());
-    values.sum()
 }
 
 /// The reconciliation asks order, inventory and payment for their books.
@@ -125,7 +117,7 @@ async fn expect_clean_books(admin: &end_to_end::Client) {
 /// Everybody gets a new certificate, and payment one that is broken first, while orders are placed and paid.
 async fn renew(shop: &Shop, authority: &Authority, folder: &Path, customer: &end_to_end::Client) {
     let count = async |service: &str, outcome: &str| {
-        metric(shop, service, &format!("tls_renewals_total{{outcome=\"{outcome}\"}}")).await
+        shop.metric(service, &format!("tls_renewals_total{{outcome=\"{outcome}\"}}")).await
     };
     fs::write(folder.join("payment/tls.crt"), "no certificate").unwrap();
     eventually("the broken one is seen", async || {

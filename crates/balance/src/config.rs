@@ -78,7 +78,8 @@ impl Default for HealthConfig {
 pub struct EjectionConfig {
     /// After so many failures in a row; 5 by default, 1 to 1,000.
     pub consecutive_failures: u32,
-    /// When it fails so many percent of its calls more than the others do of theirs; 25 by default, 1 to 100.
+    /// When it fails so many percent of its calls more than the others do of theirs at the same times; 25 by default, 1 to
+    /// 100.
     pub excess_percent: u32,
     /// Not before it was called so often within 10 s; 20 by default, 1 to 100,000.
     pub min_calls: u32,

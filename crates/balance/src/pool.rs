@@ -37,6 +37,7 @@ pub(crate) struct Pool {
     ejection: EjectionConfig,
     health: HealthConfig,
     slow_start: Duration,
+    began: Instant,
     tls: Option<Tls>,
     /// Since when there has been no connection.
     dark_since: Mutex<Option<Instant>>,
@@ -75,6 +76,7 @@ impl Pool {
             ejection: config.ejection,
             health: config.health,
             slow_start: config.slow_start(),
+            began: Instant::now(),
             tls,
             changes: watch::Sender::new(0),
             discovery,
@@ -181,7 +183,8 @@ impl Pool {
     }
 
     /// Judges a replica that has just failed: by its failures in a row, when another one has answered since they began, and
-    /// by its share of failures against that of the others. When all fail alike it is nobody's fault, and nobody is ejected.
+    /// by how many more of its calls failed than of those that the others had at the same times. When all fail alike it is
+    /// nobody's fault, and nobody is ejected.
     ///
     /// The idea is Envoy's outlier detection. Its deviation from the mean says little with three replicas, one of which
     /// is in the mean itself, so each is compared with the others alone.
@@ -192,9 +195,12 @@ impl Pool {
             |other: &Endpoint, since| other.connection.is_open() && other.load.has_answered_since(since);
         let is_worse_in_row = endpoint.load.failures_in_row() >= self.ejection.consecutive_failures
             && endpoint.load.failing_since().is_some_and(|since| others().any(|other| is_well(other, since)));
-        if !(is_worse_in_row
-            || self.fails_more(endpoint.load.recent(), others().map(|other| other.load.recent())))
-        {
+        let fails_more = || {
+            let theirs: Vec<_> = others().map(|other| other.load.recent()).collect();
+            let excess = endpoint.load.recent().excess_percent(&theirs, self.ejection.min_calls);
+            excess.is_some_and(|excess| excess >= f64::from(self.ejection.excess_percent))
+        };
+        if !(is_worse_in_row || fails_more()) {
             return;
         }
         // Two that fail at once are judged one after the other.
@@ -215,23 +221,12 @@ impl Pool {
         self.count();
     }
 
-    fn fails_more(&self, [calls, failures]: [u32; 2], others: impl Iterator<Item = [u32; 2]>) -> bool {
-        let (other_calls, other_failures) =
-            others.fold((0, 0), |(calls, failures), other| (calls + other[0], failures + other[1]));
-        if calls < self.ejection.min_calls || other_calls < self.ejection.min_calls {
-            return false;
-        }
-        let percent = |part: u32, of: u32| u64::from(part) * 100 / u64::from(of);
-        percent(failures, calls)
-            >= percent(other_failures, other_calls) + u64::from(self.ejection.excess_percent)
-    }
-
     fn endpoint(&self, address: Address) -> Arc<Endpoint> {
         Arc::new(self.new_endpoint(address))
     }
 
     fn new_endpoint(&self, address: Address) -> Endpoint {
-        Endpoint::new(address, self.slow_start)
+        Endpoint::new(address, self.slow_start, self.began)
     }
 
     fn publish(&self, endpoints: Vec<Arc<Endpoint>>) {

@@ -60,15 +60,15 @@ pub struct AdminConfig {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogConfig {
-    /// `json` (the default) or `pretty`.
-    pub format: LogFormat,
+    /// `json` or `pretty`; by default `pretty` when stdout is a terminal, and `json` else.
+    pub format: Option<LogFormat>,
     /// A filter of the form `info,order=debug`; `info` by default.
     pub filter: String,
 }
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { format: LogFormat::Json, filter: "info".to_owned() }
+        Self { format: None, filter: "info".to_owned() }
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::peak::Peak;
+use super::tally::Tally;
 
 /// A failure makes a replica look so many times slower, up to the second: failures may be fast, and must not attract.
 const FAILURE_TIMES: f64 = 2.0;
@@ -24,8 +25,6 @@ const UNHEARD: u32 = 3;
 const TRIED_AGAIN: Duration = Duration::from_secs(10);
 /// A call that was given up so shortly before its deadline was given up because of it.
 pub(crate) const GRACE: Duration = Duration::from_millis(2);
-/// Half of the time for which calls are counted.
-const HALF_WINDOW: Duration = Duration::from_secs(5);
 
 /// What became of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,9 +66,7 @@ struct History {
     latency: Peak,
     /// In times of what is usual for each method.
     slowness: Peak,
-    /// The older and the newer half of the window: calls, failures.
-    halves: [[u32; 2]; 2],
-    half_began: Instant,
+    tally: Tally,
     failures_in_row: u32,
     /// When the first of them was.
     failing_since: Option<Instant>,
@@ -77,13 +74,12 @@ struct History {
 }
 
 impl Load {
-    pub(crate) fn new() -> Self {
-        let origin = Instant::now();
+    /// `origin` is the same for all replicas of an upstream.
+    pub(crate) fn new(origin: Instant) -> Self {
         let history = History {
             latency: Peak::new(UNKNOWN.as_secs_f64()),
             slowness: Peak::new(1.0),
-            halves: [[0; 2]; 2],
-            half_began: origin,
+            tally: Tally::new(),
             failures_in_row: 0,
             failing_since: None,
             answered_at: None,
@@ -122,7 +118,8 @@ impl Load {
             self.unheard.store(0, Ordering::Relaxed);
             self.progress_at.store(self.now(), Ordering::Relaxed);
         }
-        self.history().note(took.as_secs_f64(), times, verdict);
+        let at = self.origin.elapsed();
+        self.history().note(at, took.as_secs_f64(), times, verdict);
     }
 
     /// Whether nobody has said before that this connection, or a later one, broke.
@@ -172,12 +169,12 @@ impl Load {
         since >= TRIED_AGAIN && self.waiting.load(Ordering::Relaxed) == 0
     }
 
-    /// Calls and failures of about the last 10 s.
-    pub(crate) fn recent(&self) -> [u32; 2] {
+    /// The calls of the last 10 s.
+    pub(crate) fn recent(&self) -> Tally {
+        let at = self.origin.elapsed();
         let mut history = self.history();
-        history.turn();
-        let [older, newer] = history.halves;
-        [older[0] + newer[0], older[1] + newer[1]]
+        history.tally.turn(at);
+        history.tally.clone()
     }
 
     /// Failures since the last call that went well.
@@ -199,7 +196,7 @@ impl Load {
     pub(crate) fn forgive(&self) {
         self.unheard.store(0, Ordering::Relaxed);
         let mut history = self.history();
-        history.halves = [[0; 2]; 2];
+        history.tally = Tally::new();
         history.failures_in_row = 0;
         history.failing_since = None;
         history.latency.forget();
@@ -220,15 +217,14 @@ impl Load {
 }
 
 impl History {
-    fn note(&mut self, took: f64, times: f64, verdict: Verdict) {
-        self.turn();
+    fn note(&mut self, at: Duration, took: f64, times: f64, verdict: Verdict) {
         match verdict {
             // Fast refusals say nothing of how long work takes.
             Verdict::Overloaded => return,
             Verdict::Answered => {
                 self.latency.note(took);
                 self.slowness.note(times);
-                self.halves[1][0] += 1;
+                self.tally.note(at, false);
                 self.failures_in_row = 0;
                 self.failing_since = None;
                 self.answered_at = Some(Instant::now());
@@ -242,21 +238,10 @@ impl History {
             Verdict::Late | Verdict::Broken | Verdict::Dropped => self.slowness.raise(times),
         }
         if matches!(verdict, Verdict::Failed | Verdict::Late) {
-            self.halves[1][0] += 1;
-            self.halves[1][1] += 1;
+            self.tally.note(at, true);
             self.failures_in_row = self.failures_in_row.saturating_add(1);
             self.failing_since.get_or_insert_with(Instant::now);
         }
-    }
-
-    fn turn(&mut self) {
-        let passed = self.half_began.elapsed();
-        if passed < HALF_WINDOW {
-            return;
-        }
-        let newer = if passed < 2 * HALF_WINDOW { self.halves[1] } else { [0; 2] };
-        self.halves = [newer, [0; 2]];
-        self.half_began = Instant::now();
     }
 }
 
@@ -278,7 +263,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn fast_failures_look_slow_and_waiting_in_vain_too() {
-        let load = Load::new();
+        let load = Load::new(Instant::now());
         call(&load, MS, Verdict::Answered);
         for expected in [1.9, 3.9, 7.9, 15.9, 19.9, 19.9] {
             call(&load, MS, Verdict::Failed);
@@ -293,7 +278,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_that_is_left_alone_is_tried_again_one_call_at_a_time() {
-        let load = Load::new();
+        let load = Load::new(Instant::now());
         for _ in 0..6 {
             call(&load, MS, Verdict::Failed);
         }
@@ -311,25 +296,35 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn failures_are_counted_in_a_row_and_for_ten_seconds() {
-        let load = Load::new();
+    async fn failures_are_counted_in_a_row() {
+        let load = Load::new(Instant::now());
         for verdict in
             [Verdict::Failed, Verdict::Answered, Verdict::Failed, Verdict::Overloaded, Verdict::Failed]
         {
             call(&load, MS, verdict);
         }
-        assert_eq!((load.recent(), load.failures_in_row()), ([4, 3], 2));
-        tokio::time::advance(6_000 * MS).await;
-        assert_eq!(load.recent(), [4, 3]);
-        tokio::time::advance(6_000 * MS).await;
-        assert_eq!((load.recent(), load.failures_in_row()), ([0, 0], 2));
+        assert_eq!(load.failures_in_row(), 2);
         load.forgive();
         assert_eq!(load.failures_in_row(), 0);
     }
 
     #[tokio::test(start_paused = true)]
+    async fn answers_and_failures_are_counted_and_refusals_for_overload_are_not() {
+        let origin = Instant::now();
+        let (load, other) = (Load::new(origin), Load::new(origin));
+        for verdict in [Verdict::Answered, Verdict::Failed, Verdict::Late, Verdict::Overloaded] {
+            call(&load, MS, verdict);
+            call(&other, MS, Verdict::Answered);
+        }
+        let excess = || load.recent().excess_percent(&[other.recent()], 3);
+        assert!((excess().unwrap() - 200.0 / 3.0).abs() < 0.001);
+        tokio::time::advance(10_000 * MS).await;
+        assert_eq!(excess(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn who_owes_answers_and_gives_none_is_stuck() {
-        let load = Load::new();
+        let load = Load::new(Instant::now());
         tokio::time::advance(10_000 * MS).await;
         assert!(!load.is_stuck());
         load.begin();

@@ -4,6 +4,7 @@ mod connection;
 mod load;
 mod peak;
 mod standing;
+mod tally;
 mod way;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
+use tokio::time::Instant;
 
 use crate::discovery::Address;
 use crate::rank::Seed;
@@ -64,13 +66,14 @@ impl Unanswered {
 }
 
 impl Endpoint {
-    pub(crate) fn new(address: Address, slow_start: std::time::Duration) -> Self {
+    /// `origin` is the same for all replicas of an upstream.
+    pub(crate) fn new(address: Address, slow_start: std::time::Duration, origin: Instant) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             seed: Seed::of(&address.uri.to_string()),
             connection: Connection::new(),
-            load: Load::new(),
+            load: Load::new(origin),
             standing: Standing::new(slow_start),
             address,
         }

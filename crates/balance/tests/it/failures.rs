@@ -83,6 +83,7 @@ async fn one_that_fails_half_its_calls_is_ejected_and_comes_back() {
 
 #[tokio::test]
 async fn when_all_fail_alike_nobody_is_ejected() {
+    const FAILING: Duration = Duration::from_secs(1);
     let replicas = three();
     // Whoever is ejected does not come back in the time of a test.
     let ejection = json!({ "base_ms": 300_000, "max_ms": 300_000 });
@@ -91,7 +92,7 @@ async fn when_all_fail_alike_nobody_is_ejected() {
     callers.until_all_are_called(&replicas.each_ref()).await;
     for mood in [Mood::FailsHalf, Mood::Fails] {
         replicas.iter().for_each(|replica| replica.set(mood));
-        callers.calls(Ask::once(), 600, AT_ONCE).await;
+        callers.calls_during(Ask::once(), AT_ONCE, tokio::time::sleep(FAILING)).await;
         replicas.iter().for_each(|replica| replica.set(Mood::Well));
         callers.until_all_are_called(&replicas.each_ref()).await;
     }

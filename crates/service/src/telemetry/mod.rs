@@ -4,6 +4,7 @@ mod notable;
 mod traces;
 
 use std::borrow::Cow;
+use std::io::IsTerminal as _;
 
 use anyhow::Context as _;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -38,7 +39,8 @@ const COUNTS: &str = "_orders";
 /// called once, within the runtime.
 pub fn init(service: &'static str, log: &LogConfig, telemetry: &TelemetryConfig) -> anyhow::Result<Traces> {
     let filter = EnvFilter::try_new(&log.filter).context("[log] filter is not valid")?;
-    let lines = match log.format {
+    let by_reader = || if std::io::stdout().is_terminal() { LogFormat::Pretty } else { LogFormat::Json };
+    let lines = match log.format.unwrap_or_else(by_reader) {
         LogFormat::Json => tracing_subscriber::fmt::layer().json().flatten_event(true).boxed(),
         LogFormat::Pretty => tracing_subscriber::fmt::layer().compact().boxed(),
     };
