@@ -33,7 +33,8 @@ pub struct UpstreamConfig {
     pub policy: PolicyConfig,
 }
 
-/// How a replica is chosen among those that are available.
+/// How a replica is chosen among those that are available. A call with a key goes where `Rendezvous` says, whatever the
+/// strategy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Strategy {

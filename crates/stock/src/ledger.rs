@@ -25,6 +25,8 @@ pub struct Ledger {
     /// The same for looking at.
     shown: Collection<LevelDocument>,
     movements: Collection<MovementDocument>,
+    /// The same for looking at.
+    shown_movements: Collection<MovementDocument>,
 }
 
 impl Ledger {
@@ -35,6 +37,7 @@ impl Ledger {
             levels: db.collection(Policy::Ledger, LEVELS),
             shown: db.collection(Policy::Shown, LEVELS),
             movements: db.collection(Policy::Ledger, MOVEMENTS),
+            shown_movements: db.collection(Policy::Shown, MOVEMENTS),
         }
     }
 
@@ -45,7 +48,7 @@ impl Ledger {
         Ok(level.map(|level| pieces(level.available)))
     }
 
-    /// Up to `limit` movements of a SKU, newest first, older than `before`.
+    /// Up to `limit` movements of a SKU, newest first, older than `before`, to be looked at.
     pub async fn movements(
         &self,
         sku: &Sku,
@@ -58,8 +61,9 @@ impl Ledger {
             filter.insert("_id", doc! { "$lt": mongo::to_bson_uuid(before.as_uuid()) });
         }
         let limit = i64::from(limit);
-        let find =
-            |left| self.movements.find(filter).sort(doc! { "sku": 1, "_id": -1 }).limit(limit).max_time(left);
+        let find = |left| {
+            self.shown_movements.find(filter).sort(doc! { "sku": 1, "_id": -1 }).limit(limit).max_time(left)
+        };
         let cursor = bounded(deadline, find).await?;
         let documents: Vec<_> = bounded(deadline, |_| cursor.try_collect()).await?;
         Ok(documents.into_iter().map(Movement::try_from).collect::<Result<_, _>>()?)

@@ -77,8 +77,9 @@ fn risk_upstream<'de, D: Deserializer<'de>>(from: D) -> Result<UpstreamConfig, D
         "attempt_timeout_ms": 200,
         "retry": { "max_attempts": 1 },
         "breaker": {
-            "window": { "calls": 50 },
-            "min_calls": 20,
+            // Ten late verdicts open it, each of which a customer waited 200 ms for.
+            "window": { "calls": 20 },
+            "min_calls": 10,
             "failure_percent": 50,
             "slow_percent": 50,
             "slow_ms": 200,

@@ -29,6 +29,18 @@ impl Metrics {
     /// # Errors
     /// When a replica does not answer.
     pub(crate) async fn transaction_retries(&self) -> anyhow::Result<u64> {
+        self.sum(RETRIES).await
+    }
+
+    /// How many replicas have opened their breaker for a peer.
+    ///
+    /// # Errors
+    /// When a replica does not answer.
+    pub(crate) async fn open_breakers(&self, peer: &str) -> anyhow::Result<u64> {
+        self.sum(&format!("resilience_breaker_state{{peer=\"{peer}\",state=\"open\"}}")).await
+    }
+
+    async fn sum(&self, series: &str) -> anyhow::Result<u64> {
         let mut sum = 0;
         for address in &self.addresses {
             let asked = async {
@@ -36,18 +48,18 @@ impl Metrics {
                 answer.text().await
             };
             let text = asked.await.context("the metrics of an order service can't be read")?;
-            sum += counter(&text, RETRIES);
+            sum += added_up(&text, series);
         }
         Ok(sum)
     }
 }
 
-/// The sum of a counter's series in Prometheus' text form; 0 before it was first counted.
-fn counter(text: &str, name: &str) -> u64 {
+/// The sum of the series of a metric, or one that is named with its labels, in Prometheus' text form; 0 before there is any.
+fn added_up(text: &str, series: &str) -> u64 {
     let values = text.lines().filter_map(|line| {
-        let rest = line.strip_prefix(name)?;
-        let series = rest.starts_with([' ', '{']);
-        series.then(|| rest.rsplit(' ').next()?.parse::<u64>().ok()).flatten()
+        let rest = line.strip_prefix(series)?;
+        let is_it = rest.starts_with([' ', '{']);
+        is_it.then(|| rest.rsplit(' ').next()?.parse::<u64>().ok()).flatten()
     });
     values.sum()
 }
@@ -57,10 +69,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_series_of_a_counter_are_added_up() {
+    fn the_series_of_a_metric_are_added_up() {
         let text =
             "# TYPE retries_total counter\nretries_total 3\nretries_total{lane=\"1\"} 4\nretries_total_x 9\n";
-        assert_eq!(counter(text, "retries_total"), 7);
-        assert_eq!(counter("", "retries_total"), 0);
+        assert_eq!(added_up(text, "retries_total"), 7);
+        assert_eq!(added_up(text, "retries_total{lane=\"1\"}"), 4);
+        assert_eq!(added_up("", "retries_total"), 0);
     }
 }

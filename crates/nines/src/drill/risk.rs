@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use anyhow::ensure;
 use clap::Args;
 use devstack::Progress;
 use devstack::faults::{Fault, FaultProxy};
@@ -20,8 +21,10 @@ use crate::terminal;
 
 const CLIENTS: usize = 512;
 const ANSWER: Duration = Duration::from_secs(2);
-/// How long after the service became slow its breaker should be open.
-const OPENS_WITHIN: Duration = Duration::from_secs(3);
+/// In which connections are made.
+const WARM_UP: Duration = Duration::from_secs(3);
+/// How often it is looked whether the breaker is open.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// The risk service answers in 2 s between a third and two thirds of the time.
 #[derive(Debug, Args)]
@@ -35,8 +38,9 @@ pub(super) struct SlowRisk {
 #[serde(rename_all = "camelCase")]
 struct Orders {
     well: Figures,
-    /// The first 3 s of the slow time.
+    /// Until the breaker opens.
     at_first: Figures,
+    breaker_opens_after_ms: u64,
     breaker_open: Figures,
     p99_rise_at_first_ms: f64,
     p99_rise_with_open_breaker_ms: f64,
@@ -55,35 +59,42 @@ impl SlowRisk {
         proxy.set_target(&stage.platform().grpc_url("risk")?)?;
         let third = self.minute.third();
         let mut marks = Marks::new();
+        let metrics = stage.order_metrics()?;
         let breaking = async {
             sleep(third).await;
             proxy.set(Fault::Delay(ANSWER));
             let slow = marks.elapsed();
             marks.add("risk slow");
-            sleep(third).await;
+            while metrics.open_breakers("risk").await? == 0 {
+                ensure!(marks.elapsed() < slow + third, "the breaker did not open within {third:?}");
+                sleep(LOOK).await;
+            }
+            let open = marks.elapsed();
+            marks.add("breaker open");
+            sleep((slow + third).saturating_sub(open)).await;
             proxy.set(Fault::None);
             marks.add("risk well");
-            (slow, marks.elapsed(), marks.into_list())
+            anyhow::Ok((slow, open, marks.elapsed(), marks.into_list()))
         };
         let pace = Pace::Open { per_second: f64::from(self.minute.rate) };
         let loading =
             load(&stage.shoppers, Mix::SHOP, pace, CLIENTS, Duration::from_secs(self.minute.seconds));
-        let (samples, (slow, well, marks)) = tokio::join!(loading, breaking);
-        let samples = samples?;
+        let (samples, broken) = tokio::join!(loading, breaking);
+        let (samples, (slow, open, well, marks)) = (samples?, broken?);
         let orders = |from: Duration, to: Duration| {
             let (from, to) = (samples.start + from, samples.start + to);
             let orders = samples.list.iter().filter(|sample| sample.kind == Kind::Order);
             Figures::of(orders.filter(|sample| (from..to).contains(&sample.due)))
         };
-        // Without the first seconds, in which connections are made.
-        let before = orders(OPENS_WITHIN, slow);
-        let (at_first, open) = (orders(slow, slow + OPENS_WITHIN), orders(slow + OPENS_WITHIN, well));
+        let before = orders(WARM_UP, slow);
+        let (at_first, breaker_open) = (orders(slow, open), orders(open, well));
         let told = Orders {
             well: before,
             at_first,
-            breaker_open: open,
+            breaker_opens_after_ms: u64::try_from((open - slow).as_millis())?,
+            breaker_open,
             p99_rise_at_first_ms: at_first.p99_ms - before.p99_ms,
-            p99_rise_with_open_breaker_ms: open.p99_ms - before.p99_ms,
+            p99_rise_with_open_breaker_ms: breaker_open.p99_ms - before.p99_ms,
         };
         let json = serde_json::to_string_pretty(&told)?;
         results::write(&out.join("risk-orders.json"), json.as_bytes())?;

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::chart;
 use super::report::{Mark, Report};
 use super::traffic::{Admin, Manners, Shoppers};
+use crate::bench::metrics::Metrics;
 use crate::bench::results;
 use crate::bench::shop::{Ground, Setup, Shop, overrides};
 use crate::bench::workload::{Goods, Workload};
@@ -60,6 +61,14 @@ impl Stage {
 
     pub(super) fn platform(&self) -> &Platform {
         self.shop.platform()
+    }
+
+    /// What the order replicas count.
+    ///
+    /// # Errors
+    /// When one is missing.
+    pub(super) fn order_metrics(&self) -> anyhow::Result<Metrics> {
+        self.shop.metrics()
     }
 
     /// Checks the books, writes the report and its chart, prints the report without its seconds, and stops all.

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use resilience::within;
 use serde::Deserialize;
 use service::config::default_drain_timeout_ms;
 
@@ -12,32 +13,32 @@ use service::config::default_drain_timeout_ms;
 pub struct HttpConfig {
     /// The address to listen on; port 0 takes any free one.
     pub listen: SocketAddr,
-    /// Threads that serve; 0, the default, takes one a core.
-    #[serde(default)]
+    /// Threads that serve, up to 1,024; 0, the default, takes one a core.
+    #[serde(default, deserialize_with = "within::<0, 1_024, _, _>")]
     pub workers: usize,
-    /// Connections that may wait to be accepted; 2,048 by default.
-    #[serde(default = "default_backlog")]
+    /// Connections that may wait to be accepted; 2,048 by default, from 1 to 65,535.
+    #[serde(default = "default_backlog", deserialize_with = "within::<1, 65_535, _, _>")]
     pub backlog: u32,
-    /// Open connections of one worker; more wait. 10,000 by default.
-    #[serde(default = "default_max_connections")]
+    /// Open connections of one worker; more wait. 10,000 by default, from 1 to 1,000,000.
+    #[serde(default = "default_max_connections", deserialize_with = "within::<1, 1_000_000, _, _>")]
     pub max_connections: usize,
-    /// How long an idle connection is kept, in ms; 30,000 by default.
-    #[serde(default = "default_keep_alive_ms")]
+    /// How long an idle connection is kept, in ms; 30,000 by default, from 1,000 to 3,600,000.
+    #[serde(default = "default_keep_alive_ms", deserialize_with = "within::<1_000, 3_600_000, _, _>")]
     pub keep_alive_ms: u64,
-    /// How long a client may take to send the head of a request, in ms; 5,000 by default. The body has until the
-    /// request's deadline.
-    #[serde(default = "default_client_request_timeout_ms")]
+    /// How long a client may take to send the head of a request, in ms; 5,000 by default, from 1 to 60,000. The body has
+    /// until the request's deadline.
+    #[serde(default = "default_client_request_timeout_ms", deserialize_with = "within::<1, 60_000, _, _>")]
     pub client_request_timeout_ms: u64,
-    /// The largest body that is read, in bytes; 1 MiB by default.
-    #[serde(default = "default_body_limit_bytes")]
+    /// The largest body that is read, in bytes; 1 MiB by default, at most 16 MiB.
+    #[serde(default = "default_body_limit_bytes", deserialize_with = "within::<1, 16_777_216, _, _>")]
     pub body_limit_bytes: usize,
-    /// How long requests that are under way may take after SIGTERM, in ms; 10,000 by default.
-    #[serde(default = "default_drain_timeout_ms")]
+    /// How long requests that are under way may take after SIGTERM, in ms; 10,000 by default, up to 600,000.
+    #[serde(default = "default_drain_timeout_ms", deserialize_with = "within::<0, 600_000, _, _>")]
     pub drain_timeout_ms: u64,
     /// How many proxies of ours stand in front: the client is that entry of `X-Forwarded-For`, counted from the right.
     /// With 0, the default, it is the peer, and the header is not looked at: anybody can write it. Rate limits of
-    /// clients without a token go by this address.
-    #[serde(default)]
+    /// clients without a token go by this address. Up to 16.
+    #[serde(default, deserialize_with = "within::<0, 16, _, _>")]
     pub trusted_proxy_hops: usize,
     /// `max-age` of `Strict-Transport-Security`, in seconds; 0, the default, sends none. For where TLS ends in front.
     #[serde(default)]
@@ -79,4 +80,32 @@ fn default_client_request_timeout_ms() -> u64 {
 
 fn default_body_limit_bytes() -> usize {
     1024 * 1024
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_out_of_bounds_is_not_loaded() {
+        let load = |field: &str, value: u64| {
+            serde_json::from_value::<HttpConfig>(json!({ "listen": "127.0.0.1:0", field: value }))
+        };
+        for (field, least, most) in [
+            ("workers", 0, 1_024),
+            ("backlog", 1, 65_535),
+            ("max_connections", 1, 1_000_000),
+            ("keep_alive_ms", 1_000, 3_600_000),
+            ("client_request_timeout_ms", 1, 60_000),
+            ("body_limit_bytes", 1, 16 * 1_024 * 1_024),
+            ("drain_timeout_ms", 0, 600_000),
+            ("trusted_proxy_hops", 0, 16),
+        ] {
+            assert!(load(field, least).is_ok() && load(field, most).is_ok(), "{field}");
+            assert!(load(field, most + 1).is_err(), "{field}");
+            assert!(least == 0 || load(field, least - 1).is_err(), "{field}");
+        }
+    }
 }

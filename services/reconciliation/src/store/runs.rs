@@ -29,7 +29,9 @@ const KEPT: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 #[derive(Debug, Clone)]
 pub(crate) struct Runs {
     runs: Collection<RunDocument>,
+    shown: Collection<RunDocument>,
     exceptions: Collection<ExceptionDocument>,
+    shown_exceptions: Collection<ExceptionDocument>,
     progress: Collection<ProgressDocument>,
 }
 
@@ -57,7 +59,9 @@ impl Runs {
     pub(crate) fn new(db: &Db) -> Self {
         Self {
             runs: db.collection(Policy::Ledger, RUNS),
+            shown: db.collection(Policy::Shown, RUNS),
             exceptions: db.collection(Policy::Ledger, EXCEPTIONS),
+            shown_exceptions: db.collection(Policy::Shown, EXCEPTIONS),
             progress: db.collection(Policy::Ledger, PROGRESS),
         }
     }
@@ -89,13 +93,14 @@ impl Runs {
         Ok(())
     }
 
+    /// A run, to be looked at: without a primary it comes from a secondary.
     pub(crate) async fn find(&self, id: RunId, deadline: Deadline) -> Result<Option<Run>, mongo::Error> {
         let filter = doc! { "_id": key(id) };
-        let found = bounded(deadline, |left| self.runs.find_one(filter).max_time(left)).await?;
+        let found = bounded(deadline, |left| self.shown.find_one(filter).max_time(left)).await?;
         Ok(found.map(Run::try_from).transpose()?)
     }
 
-    /// Up to `limit` runs, newest first, older than `before`.
+    /// Up to `limit` runs, newest first, older than `before`, to be looked at.
     pub(crate) async fn list(
         &self,
         before: Option<RunId>,
@@ -104,7 +109,7 @@ impl Runs {
     ) -> Result<Vec<Run>, mongo::Error> {
         let filter = before.map_or_else(bson::Document::new, |id| doc! { "_id": { "$lt": key(id) } });
         let limit = i64::from(limit);
-        let find = |left| self.runs.find(filter).sort(doc! { "_id": -1 }).limit(limit).max_time(left);
+        let find = |left| self.shown.find(filter).sort(doc! { "_id": -1 }).limit(limit).max_time(left);
         let cursor = bounded(deadline, find).await?;
         let found: Vec<_> = bounded(deadline, |_| cursor.try_collect()).await?;
         Ok(found.into_iter().map(Run::try_from).collect::<Result<_, _>>()?)
@@ -200,7 +205,7 @@ impl Runs {
         Ok(())
     }
 
-    /// Up to `limit` exceptions of a run, by kind and subject, after `after`.
+    /// Up to `limit` exceptions of a run, by kind and subject, after `after`, to be looked at.
     pub(crate) async fn exceptions(
         &self,
         run: RunId,
@@ -214,7 +219,8 @@ impl Runs {
             filter.insert("$or", [doc! { "kind": { "$gt": kind } }, same_kind].to_vec());
         }
         let order = doc! { "runId": 1, "kind": 1, "subject": 1 };
-        let find = |left| self.exceptions.find(filter).sort(order).limit(i64::from(limit)).max_time(left);
+        let find =
+            |left| self.shown_exceptions.find(filter).sort(order).limit(i64::from(limit)).max_time(left);
         let cursor = bounded(deadline, find).await?;
         let found: Vec<ExceptionDocument> = bounded(deadline, |_| cursor.try_collect()).await?;
         Ok(found.into_iter().map(Exception::try_from).collect::<Result<_, _>>()?)
