@@ -50,7 +50,8 @@ async fn what_is_refused_late_is_cancelled_and_refunded() {
     let deposits = format!("/users/{}/deposits", me["id"].as_str().unwrap());
     admin.post_keyed(&deposits, json!({ "amount": 10_000, "currency": "USD" })).await.expect_success();
     // The broker of the tests may never share out the partitions of a group again that lost a member while it shared them.
-    eventually("risk reads events", async || shop.metric("risk", "consumer_partitions").await > 0).await;
+    eventually("risk reads events", async || shop.metric("risk", "consumer_partitions").await > Some(0))
+        .await;
     let risk = shop.platform.process("risk").unwrap();
     risk.kill9().await.unwrap();
     let mut paths = Vec::new();

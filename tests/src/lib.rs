@@ -115,12 +115,12 @@ impl Shop {
         client.database(self.platform.database())
     }
 
-    /// What the series of a process whose names begin so add up to, whatever their labels.
-    pub async fn metric(&self, process: &str, series: &str) -> u64 {
+    /// What the series of a process whose names begin so add up to, whatever their labels, if there is any.
+    pub async fn metric(&self, process: &str, series: &str) -> Option<u64> {
         let url = format!("{}/metrics", self.platform.admin_url(process).unwrap());
         let page = reqwest::get(url).await.unwrap().text().await.unwrap();
         let found = page.lines().filter(|line| line.starts_with(series));
-        found.filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok()).sum()
+        found.filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok()).reduce(|sum, value| sum + value)
     }
 
     /// Checks the books from the database alone; the test fails with what is wrong with them.

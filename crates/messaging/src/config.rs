@@ -3,9 +3,11 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 const HOUR_SECONDS: u64 = 60 * 60;
+const LONGEST_LINGER_MS: u64 = 5_000;
 
 /// `[kafka]`: the broker, and the topics that this platform has there.
 #[derive(Debug, Clone, Deserialize)]
@@ -104,6 +106,10 @@ pub struct ConsumerConfig {
     pub max_waiting: NonZeroU32,
     /// The most events that are applied in one transaction; 200.
     pub max_batch: NonZeroU32,
+    /// How long a worker gathers events before it applies them together, in ms; 250, 5,000 at most. What is applied later is
+    /// applied in fewer transactions, which leaves more of the database to orders; a batch that is full is not held up.
+    #[serde(deserialize_with = "linger_ms")]
+    pub linger_ms: u64,
     /// The most events a second that all workers together apply, so that a burst becomes lag rather than load on the
     /// database; 5,000.
     pub max_events_per_second: NonZeroU32,
@@ -126,6 +132,7 @@ impl Default for ConsumerConfig {
             workers: const { NonZeroU32::new(4).unwrap() },
             max_waiting: const { NonZeroU32::new(1_000).unwrap() },
             max_batch: const { NonZeroU32::new(200).unwrap() },
+            linger_ms: 250,
             max_events_per_second: const { NonZeroU32::new(5_000).unwrap() },
             attempts: const { NonZeroU32::new(5).unwrap() },
             first_pause_ms: 100,
@@ -136,14 +143,27 @@ impl Default for ConsumerConfig {
     }
 }
 
+fn linger_ms<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    let ms = u64::deserialize(from)?;
+    if ms > LONGEST_LINGER_MS {
+        return Err(D::Error::custom(format_args!("linger_ms is {LONGEST_LINGER_MS} at most, not {ms}")));
+    }
+    Ok(ms)
+}
+
 impl ConsumerConfig {
     /// What a worker may have waiting.
     pub(crate) fn share(&self) -> usize {
         usize::try_from(self.max_waiting.get().div_ceil(self.workers.get())).unwrap_or(usize::MAX)
     }
 
+    /// The most that a worker applies at once: a batch, or all that it may have.
     pub(crate) fn batch(&self) -> usize {
-        usize::try_from(self.max_batch.get()).unwrap_or(usize::MAX)
+        usize::try_from(self.max_batch.get()).unwrap_or(usize::MAX).min(self.share())
+    }
+
+    pub(crate) fn linger(&self) -> Duration {
+        Duration::from_millis(self.linger_ms)
     }
 
     pub(crate) fn first_pause(&self) -> Duration {

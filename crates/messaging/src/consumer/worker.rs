@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::num::NonZeroU32;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,13 +42,30 @@ impl<E: Effect> Worker<E> {
             let due = self.held.due();
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
-                taken = self.queue.recv_many(&mut events, most), if room => if taken == 0 { return Ok(()) },
+                taken = self.queue.recv_many(&mut events, most), if room => {
+                    if taken == 0 {
+                        return Ok(());
+                    }
+                    stop.run_until_cancelled(self.gather(&mut events, most)).await;
+                }
                 () = until(due), if due.is_some() => {}
             }
             let fresh = self.held.sort(events);
             let late = self.held.take_due(most);
             for waiting in [fresh, late] {
                 self.attempt(waiting).await;
+            }
+        }
+    }
+
+    /// Adds what comes in a short time, up to so many: each transaction costs about the same, whatever is in it.
+    async fn gather(&mut self, events: &mut Vec<Delivered<E::Item>>, most: usize) {
+        let mut over = pin!(tokio::time::sleep(self.core.config.linger()));
+        while events.len() < most {
+            let left = most - events.len();
+            tokio::select! {
+                () = &mut over => return,
+                taken = self.queue.recv_many(events, left) => if taken == 0 { return },
             }
         }
     }

@@ -28,11 +28,17 @@ struct Numbers {
     effects: mongodb::Collection<Document>,
     /// The SKUs that can't be applied at present.
     refused: Arc<Mutex<HashSet<String>>>,
+    /// How many events there were in each call.
+    batches: Arc<Mutex<Vec<usize>>>,
 }
 
 impl Numbers {
     fn new(world: &World) -> Self {
-        Self { effects: world.db.collection(Policy::Ledger, "effects"), refused: Arc::default() }
+        Self {
+            effects: world.db.collection(Policy::Ledger, "effects"),
+            refused: Arc::default(),
+            batches: Arc::default(),
+        }
     }
 
     fn refuse(&self, sku: &str, refuse: bool) {
@@ -76,6 +82,7 @@ impl Effect for Numbers {
         items: &'a [Self::Item],
     ) -> BoxFuture<'a, Result<(), Abort<Refused>>> {
         async move {
+            self.batches.lock().unwrap_or_else(PoisonError::into_inner).push(items.len());
             let mut by_sku = BTreeMap::<_, Vec<i64>>::new();
             for (sku, number) in items {
                 if self.is_refused(sku) {
@@ -98,7 +105,7 @@ impl Effect for Numbers {
 }
 
 fn quick() -> ConsumerConfig {
-    ConsumerConfig { first_pause_ms: 10, parked_period_ms: 100, ..ConsumerConfig::default() }
+    ConsumerConfig { first_pause_ms: 10, parked_period_ms: 100, linger_ms: 0, ..ConsumerConfig::default() }
 }
 
 fn start(world: &World, effect: &Numbers, config: &ConsumerConfig) -> Shell {
@@ -119,6 +126,25 @@ async fn until_applied(effect: &Numbers, skus: &[&str], numbers: std::ops::Range
 }
 
 const SKUS: [&str; 5] = ["tea", "coffee", "milk", "bread", "salt"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_that_come_one_after_the_other_are_applied_together() {
+    let world = World::start("linger").await;
+    world.outbox.relay(&world.kafka, &world.shell.tasks);
+    let effect = Numbers::new(&world);
+    let consumer = start(&world, &effect, &ConsumerConfig { linger_ms: 3_000, ..quick() });
+    world.write(vec![moved("tea", 0)], true).await;
+    until_applied(&effect, &["tea"], 0..1).await;
+    for number in 1..6 {
+        world.write(vec![moved("tea", number)], true).await;
+        world.until_all_is_sent().await;
+    }
+    until_applied(&effect, &["tea"], 0..6).await;
+    let batches = effect.batches.lock().unwrap().clone();
+    assert!(batches.len() <= 3, "{batches:?}");
+    consumer.finish().await.unwrap();
+    world.shell.finish().await.unwrap();
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_that_come_again_count_once() {

@@ -87,7 +87,13 @@ impl Effect for Picky {
 }
 
 fn quick() -> ConsumerConfig {
-    ConsumerConfig { first_pause_ms: 10, parked_period_ms: 100, parked_hours: 0, ..ConsumerConfig::default() }
+    ConsumerConfig {
+        first_pause_ms: 10,
+        parked_period_ms: 100,
+        parked_hours: 0,
+        linger_ms: 0,
+        ..ConsumerConfig::default()
+    }
 }
 
 fn place(offset: i64) -> LetterPlace {
