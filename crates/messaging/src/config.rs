@@ -3,11 +3,10 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
+use service::config::within;
 
 const HOUR_SECONDS: u64 = 60 * 60;
-const LONGEST_LINGER_MS: u64 = 5_000;
 
 /// `[kafka]`: the broker, and the topics that this platform has there.
 #[derive(Debug, Clone, Deserialize)]
@@ -108,7 +107,7 @@ pub struct ConsumerConfig {
     pub max_batch: NonZeroU32,
     /// How long a worker gathers events before it applies them together, in ms; 250, 5,000 at most. What is applied later is
     /// applied in fewer transactions, which leaves more of the database to orders; a batch that is full is not held up.
-    #[serde(deserialize_with = "linger_ms")]
+    #[serde(deserialize_with = "within::<0, 5_000, _, _>")]
     pub linger_ms: u64,
     /// The most events a second that all workers together apply, so that a burst becomes lag rather than load on the
     /// database; 5,000.
@@ -143,14 +142,6 @@ impl Default for ConsumerConfig {
     }
 }
 
-fn linger_ms<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
-    let ms = u64::deserialize(from)?;
-    if ms > LONGEST_LINGER_MS {
-        return Err(D::Error::custom(format_args!("linger_ms is {LONGEST_LINGER_MS} at most, not {ms}")));
-    }
-    Ok(ms)
-}
-
 impl ConsumerConfig {
     /// What a worker may have waiting.
     pub(crate) fn share(&self) -> usize {
@@ -180,5 +171,21 @@ impl ConsumerConfig {
 
     pub(crate) fn remember_for(&self) -> Duration {
         Duration::from_secs(self.remember_days * 24 * HOUR_SECONDS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::de::value::{Error, MapDeserializer};
+
+    use super::*;
+
+    #[test]
+    fn events_are_gathered_for_5_s_at_most() {
+        let load = |ms: u64| {
+            ConsumerConfig::deserialize(MapDeserializer::<_, Error>::new([("linger_ms", ms)].into_iter()))
+        };
+        assert_eq!(load(5_000).unwrap().linger(), Duration::from_secs(5));
+        assert!(load(0).is_ok() && load(5_001).is_err());
     }
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use resilience::within;
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;

@@ -8,10 +8,10 @@ const SLICE: Duration = Duration::from_millis(250);
 const SLICES: usize = 40;
 
 /// Calls and those of them that failed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Calls {
-    pub(crate) all: u32,
-    pub(crate) failed: u32,
+#[derive(Debug, Clone, Copy, Default)]
+struct Calls {
+    all: u32,
+    failed: u32,
 }
 
 /// The calls to one replica, in slices of time that are the same for all replicas of an upstream.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use resilience::within;
 use rustls::pki_types::ServerName;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
@@ -24,7 +25,7 @@ pub struct TlsConfig {
     #[serde(default, deserialize_with = "callers")]
     pub callers: Option<Vec<ServerName<'static>>>,
     /// How often the files are looked at for new ones, in ms; 10,000 by default, 10 to 600,000.
-    #[serde(default = "default_refresh_ms", deserialize_with = "refresh_ms")]
+    #[serde(default = "default_refresh_ms", deserialize_with = "within::<10, 600_000, _, _>")]
     pub refresh_ms: u64,
 }
 
@@ -41,14 +42,6 @@ impl TlsConfig {
 
 fn default_refresh_ms() -> u64 {
     10_000
-}
-
-fn refresh_ms<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
-    let period = u64::deserialize(from)?;
-    if (10..=600_000).contains(&period) {
-        return Ok(period);
-    }
-    Err(D::Error::custom(format_args!("refresh_ms is from 10 to 600000, not {period}")))
 }
 
 fn callers<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<ServerName<'static>>>, D::Error> {
