@@ -113,8 +113,7 @@ fn collect(panels: &Value, into: &mut Vec<String>) {
 }
 
 fn filled_in(expression: &str) -> String {
-    let expression =
-        VARIABLES.iter().fold(expression.to_owned(), |text, (name, value)| text.replace(name, value));
+    let expression = VARIABLES.iter().fold(expression.to_owned(), |text, (name, value)| text.replace(name, value));
     // Panels of what must not be show nothing when all is well.
     expression.trim_end_matches(" > 0").to_owned()
 }

@@ -1,5 +1,5 @@
-//! A real Prometheus and a real Alertmanager beside the platform: the rules evaluate, the dashboards have data, and payments that
-//! fail are heard of where people are. `make test-alerts`.
+//! A real Prometheus and a real Alertmanager beside the platform: the rules evaluate, the dashboards have data, and
+//! payments that fail are heard of where people are. `make test-alerts`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test stops where it fails
 
 mod dashboards;
@@ -51,8 +51,7 @@ impl Buyer {
         self.customer.get(&path).await.expect_status(200);
         self.customer.get("/products/tea").await.expect_status(200);
         self.customer.get("/products?limit=10").await;
-        let paid =
-            self.customer.post_keyed(&format!("{path}/payments"), json!({ "method": "balance" })).await;
+        let paid = self.customer.post_keyed(&format!("{path}/payments"), json!({ "method": "balance" })).await;
         let is_paid = paid.status.is_success();
         if is_paid {
             self.customer.post_empty(&format!("{path}/cancel")).await;

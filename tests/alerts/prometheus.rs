@@ -1,4 +1,5 @@
-//! Prometheus, Alertmanager and the relay as processes, with the project's own configuration but for addresses and times.
+//! Prometheus, Alertmanager and the relay as processes, with the project's own configuration but for addresses and
+//! times.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -33,8 +34,7 @@ impl Observers {
         let tools = run(Command::new(format!("{ROOT}/deploy/prometheus/fetch")));
         let tools = PathBuf::from(tools.trim());
         let ports = devstack::ports::pick(3).unwrap();
-        let [prometheus, alertmanager, relay] =
-            [0, 1, 2].map(|number| format!("127.0.0.1:{}", ports[number]));
+        let [prometheus, alertmanager, relay] = [0, 1, 2].map(|number| format!("127.0.0.1:{}", ports[number]));
         let processes = [
             start_relay(dir.path(), &relay, robot),
             start_alertmanager(dir.path(), &tools, &alertmanager, &relay),
@@ -43,8 +43,7 @@ impl Observers {
         let http = reqwest::Client::builder().timeout(Duration::from_secs(10)).build().unwrap();
         for (what, address) in [("prometheus", &prometheus), ("alertmanager", &alertmanager)] {
             let url = format!("http://{address}/-/ready");
-            eventually(what, async || http.get(&url).send().await.is_ok_and(|ready| ready.status() == 200))
-                .await;
+            eventually(what, async || http.get(&url).send().await.is_ok_and(|ready| ready.status() == 200)).await;
         }
         let prometheus = format!("http://{prometheus}");
         Self { prometheus, http, _processes: processes, _dir: dir }
@@ -65,8 +64,7 @@ impl Observers {
     /// The rules that could not be evaluated, or have not been.
     pub(crate) async fn rules_not_well(&self) -> Vec<String> {
         let groups = self.get("/api/v1/rules", &[]).await;
-        let rules =
-            groups["groups"].as_array().unwrap().iter().flat_map(|group| group["rules"].as_array().unwrap());
+        let rules = groups["groups"].as_array().unwrap().iter().flat_map(|group| group["rules"].as_array().unwrap());
         let rules: Vec<_> = rules.collect();
         assert!(rules.len() > 50, "only {} rules are there", rules.len());
         let unwell = rules.into_iter().filter(|rule| rule["health"] != "ok");
@@ -76,8 +74,7 @@ impl Observers {
     /// The names of the alerts that the rules have.
     pub(crate) async fn alerts(&self) -> BTreeSet<String> {
         let groups = self.get("/api/v1/rules", &[("type", "alert")]).await;
-        let rules =
-            groups["groups"].as_array().unwrap().iter().flat_map(|group| group["rules"].as_array().unwrap());
+        let rules = groups["groups"].as_array().unwrap().iter().flat_map(|group| group["rules"].as_array().unwrap());
         rules.map(|rule| rule["name"].as_str().unwrap().to_owned()).collect()
     }
 

@@ -44,17 +44,10 @@ impl Robot {
     }
 }
 
-async fn take(
-    State(robot): State<Robot>,
-    RawQuery(query): RawQuery,
-    Json(message): Json<Value>,
-) -> Json<Value> {
+async fn take(State(robot): State<Robot>, RawQuery(query): RawQuery, Json(message): Json<Value>) -> Json<Value> {
     let query = query.unwrap_or_default();
     let has = |name: &str| {
-        query
-            .split('&')
-            .filter_map(|pair| pair.split_once('='))
-            .any(|(key, value)| key == name && !value.is_empty())
+        query.split('&').filter_map(|pair| pair.split_once('=')).any(|(key, value)| key == name && !value.is_empty())
     };
     assert!(has("access_token") && has("timestamp") && has("sign"), "{query:?}");
     assert_eq!(message["msgtype"], "markdown", "{message}");

@@ -32,7 +32,8 @@ impl Case {
         let price = json!({ "amount": 1, "currency": "USD" });
         let product = json!({ "sku": fresh_key(), "name": "x", "category": "y", "price": price });
         let session = json!({ "email": "nobody@example.com", "password": "wrong password" });
-        let user = json!({ "name": "Somebody", "email": format!("{}@example.com", fresh_key()), "password": "12345678" });
+        let user =
+            json!({ "name": "Somebody", "email": format!("{}@example.com", fresh_key()), "password": "12345678" });
         let body = match endpoint.id {
             "registerUser" => Some(user),
             "listUsers" | "getMe" | "getBalance" | "logOut" => None,
@@ -57,9 +58,9 @@ impl Case {
     }
 
     async fn send(&self, client: &Client, endpoint: &Endpoint) -> Reply {
-        let (path, body) = self.call(endpoint).unwrap_or_else(|| {
-            panic!("{} {} has no authorization case", endpoint.verb.as_str(), endpoint.path)
-        });
+        let (path, body) = self
+            .call(endpoint)
+            .unwrap_or_else(|| panic!("{} {} has no authorization case", endpoint.verb.as_str(), endpoint.path));
         let method = Method::from_bytes(endpoint.verb.as_str().as_bytes()).unwrap();
         let mut request = client.request(method, &path);
         if endpoint.idempotent {
@@ -121,27 +122,19 @@ async fn a_token_shows_its_own_users_things_only() {
     let orders = case.stranger.get("/orders").await.expect_status(200).data();
     assert_eq!(orders["items"], json!([]));
     let deposit = json!({ "amount": 500, "currency": "USD" });
-    shop.admin()
-        .await
-        .post_keyed(&format!("/users/{}/deposits", case.owner_id), deposit)
-        .await
-        .expect_success();
-    let amount = async |client: &Client| {
-        client.get("/users/me/balance").await.expect_status(200).data()["amount"].clone()
-    };
+    shop.admin().await.post_keyed(&format!("/users/{}/deposits", case.owner_id), deposit).await.expect_success();
+    let amount =
+        async |client: &Client| client.get("/users/me/balance").await.expect_status(200).data()["amount"].clone();
     assert_eq!((amount(&case.owner).await, amount(&case.stranger).await), (json!(500), json!(0)));
     // An administrator sees every order, but does not pay for others.
     let admin = shop.admin().await;
     admin.get(&format!("/orders/{}", case.order_id)).await.expect_status(200);
-    let pay = admin
-        .post_keyed(&format!("/orders/{}/payments", case.order_id), json!({ "method": "balance" }))
-        .await;
+    let pay = admin.post_keyed(&format!("/orders/{}/payments", case.order_id), json!({ "method": "balance" })).await;
     assert!([403, 404].contains(&pay.status.as_u16()), "{}", pay.text());
     // A changed body does not make a customer somebody else, nor an administrator.
     let posing = json!({ "lines": [{ "sku": "tea", "quantity": 1 }], "userId": case.owner_id });
     case.stranger.post_keyed("/orders", posing).await.expect_refusal(400, "VALIDATION_FAILED");
-    let posing =
-        json!({ "name": "Eve", "email": "eve@example.com", "password": "12345678", "role": "admin" });
+    let posing = json!({ "name": "Eve", "email": "eve@example.com", "password": "12345678", "role": "admin" });
     shop.anyone().post("/users", posing).await.expect_refusal(400, "VALIDATION_FAILED");
 }
 
@@ -159,8 +152,7 @@ async fn tokens_of_other_making_are_refused() {
     let customer = shop.customer().await;
     let good = customer.token().unwrap().to_owned();
     let [header, payload, signature] = good.split('.').collect::<Vec<_>>().try_into().unwrap();
-    let decode =
-        |part: &str| -> Value { serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap() };
+    let decode = |part: &str| -> Value { serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap() };
     let encode_part = |part: &Value| URL_SAFE_NO_PAD.encode(serde_json::to_vec(part).unwrap());
     let kid = decode(header)["kid"].as_str().unwrap().to_owned();
     let mut admin_claims = decode(payload);
@@ -171,13 +163,11 @@ async fn tokens_of_other_making_are_refused() {
     let mut confused = Header::new(Algorithm::HS256);
     confused.kid = Some(kid.clone());
     let confused = encode(&confused, &admin_claims, &EncodingKey::from_secret(&public)).unwrap();
-    let unsigned =
-        format!("{}.{}.", encode_part(&json!({ "alg": "none", "kid": kid })), encode_part(&admin_claims));
+    let unsigned = format!("{}.{}.", encode_part(&json!({ "alg": "none", "kid": kid })), encode_part(&admin_claims));
     let altered = format!("{header}.{}.{signature}", encode_part(&admin_claims));
     let foreign = {
         let mut seed =
-            [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20]
-                .to_vec();
+            [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20].to_vec();
         seed.extend([7; 32]);
         let mut header = Header::new(Algorithm::EdDSA);
         header.kid = Some(kid);

@@ -51,9 +51,7 @@ async fn bodies_that_are_no_json_are_malformed() {
     assert_eq!(deep.status, 400, "{}", deep.text());
     let large = desk.raw(" ".repeat(3 * 1024 * 1024)).await;
     large.expect_refusal(413, "BODY_TOO_LARGE");
-    for content_type in
-        ["text/plain", "application/xml", "multipart/form-data", "application/json; charset=latin1"]
-    {
+    for content_type in ["text/plain", "application/xml", "multipart/form-data", "application/json; charset=latin1"] {
         let request = desk
             .customer
             .request(Method::POST, "/orders")
@@ -121,8 +119,7 @@ async fn orders_that_make_no_sense_are_refused_by_field() {
 async fn products_and_adjustments_that_make_no_sense_are_refused() {
     let desk = Desk::open("products_bad").await;
     let product = |amount: Value, currency: &str| json!({ "sku": "new", "name": "New", "category": "c", "price": { "amount": amount, "currency": currency } });
-    let amounts =
-        [json!(0), json!(-1), json!(1.5), json!(1e300), json!("1"), json!(9_223_372_036_854_775_807_i64)];
+    let amounts = [json!(0), json!(-1), json!(1.5), json!(1e300), json!("1"), json!(9_223_372_036_854_775_807_i64)];
     for amount in amounts {
         let reply = desk.admin.post("/products", product(amount, "USD")).await;
         reply.expect_refusal(400, "VALIDATION_FAILED");
@@ -142,8 +139,7 @@ async fn products_and_adjustments_that_make_no_sense_are_refused() {
     }
     let below_zero = desk.admin.post_keyed(adjustments, json!({ "delta": -101, "reason": "x" })).await;
     below_zero.expect_refusal(409, "INSUFFICIENT_STOCK");
-    let nothing =
-        desk.admin.post_keyed("/products/nothing/stock-adjustments", json!({ "delta": 1, "reason": "x" }));
+    let nothing = desk.admin.post_keyed("/products/nothing/stock-adjustments", json!({ "delta": 1, "reason": "x" }));
     nothing.await.expect_refusal(404, "SKU_NOT_FOUND");
     desk.untouched().await;
 }

@@ -56,8 +56,8 @@ impl Expected {
         }
     }
 
-    /// Whether an answer that does not meet it may come first: what is known of a part that has just gone takes a moment
-    /// to be forgotten.
+    /// Whether an answer that does not meet it may come first: what is known of a part that has just gone takes a
+    /// moment to be forgotten.
     fn may_follow(self, reply: &Reply) -> bool {
         match self {
             Self::Works => false,
@@ -147,8 +147,7 @@ fn cells(line: &str) -> Vec<String> {
 /// The columns with the calls that the page's second table has for them, which has every call of the API.
 fn columns(words: &[String]) -> Vec<Column> {
     let api = || gateway::endpoints().iter().filter(|endpoint| endpoint.path.starts_with(API));
-    let called =
-        |endpoint: &Endpoint| format!("{} {}", endpoint.verb.as_str(), endpoint.path.trim_start_matches(API));
+    let called = |endpoint: &Endpoint| format!("{} {}", endpoint.verb.as_str(), endpoint.path.trim_start_matches(API));
     let mut explained = BTreeMap::new();
     for row in table("| word |").1 {
         let texts: Vec<_> = row[1].split('`').skip(1).step_by(2).map(str::to_owned).collect();
@@ -212,13 +211,7 @@ impl Sale {
     }
 
     /// What the calls of a column do otherwise than expected.
-    async fn check(
-        &self,
-        away: &str,
-        column: &Column,
-        expected: Expected,
-        prepared: &Prepared,
-    ) -> Vec<String> {
+    async fn check(&self, away: &str, column: &Column, expected: Expected, prepared: &Prepared) -> Vec<String> {
         let mut wrong = Vec::new();
         for endpoint in &column.calls {
             let checked = self.check_call(endpoint, &column.word, expected, prepared).await;
@@ -341,10 +334,7 @@ impl Sale {
         };
         let written = time(self.backing.primary_index().await.unwrap(), "appliedOpTime").await;
         for node in 0..nodes.len() {
-            eventually("the member shows all", async || {
-                time(node, "readConcernMajorityOpTime").await >= written
-            })
-            .await;
+            eventually("the member shows all", async || time(node, "readConcernMajorityOpTime").await >= written).await;
         }
     }
 

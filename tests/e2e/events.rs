@@ -27,8 +27,7 @@ enum Victim {
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_thousand_orders_reach_their_statements_once_whatever_dies() {
     let scratch = Scratch::create().unwrap();
-    let backing =
-        Backing::start(BackingOptions::for_tests(scratch.path()), &Progress::silent()).await.unwrap();
+    let backing = Backing::start(BackingOptions::for_tests(scratch.path()), &Progress::silent()).await.unwrap();
     let settings = toml::toml! { [reconciliation]
     settle_ms = 15_000
     incremental_period_ms = 1_000 };
@@ -52,10 +51,7 @@ async fn twenty_thousand_orders_reach_their_statements_once_whatever_dies() {
             (18_000, Victim::Process("reconciliation")),
         ];
         for (sold, victim) in sold {
-            until("more is sold", async || {
-                shop.available("tea").await <= i64::try_from(total).unwrap() - sold
-            })
-            .await;
+            until("more is sold", async || shop.available("tea").await <= i64::try_from(total).unwrap() - sold).await;
             kill(&shop, &backing, &victim).await;
         }
     };
@@ -66,10 +62,8 @@ async fn twenty_thousand_orders_reach_their_statements_once_whatever_dies() {
     let lines = lines(&shop).await;
     let placed = doc! { "kind": "order_placed" };
     let count = u64::try_from(total).unwrap();
-    until("every order is in the statements", async || {
-        lines.count_documents(placed.clone()).await.unwrap() >= count
-    })
-    .await;
+    until("every order is in the statements", async || lines.count_documents(placed.clone()).await.unwrap() >= count)
+        .await;
     // What it has not heard of yet is a difference once it is older than `settle_ms`. The lag is told every 5 s.
     until("all other events are applied, too", async || {
         shop.metric("reconciliation", "consumer_lag_events").await == Some(0)
@@ -79,12 +73,9 @@ async fn twenty_thousand_orders_reach_their_statements_once_whatever_dies() {
     assert_eq!(orders.iter().map(|order| order.as_str().unwrap()).collect::<HashSet<_>>().len(), total);
     assert_eq!(lines.count_documents(placed).await.unwrap(), count);
     let statements = customer.get("/statements").await.expect_status(200).data();
-    let tallies =
-        statements["items"].as_array().unwrap().iter().flat_map(|one| one["tallies"].as_array().unwrap());
-    let counted: u64 = tallies
-        .filter(|tally| tally["kind"] == "order_placed")
-        .map(|tally| tally["count"].as_u64().unwrap())
-        .sum();
+    let tallies = statements["items"].as_array().unwrap().iter().flat_map(|one| one["tallies"].as_array().unwrap());
+    let counted: u64 =
+        tallies.filter(|tally| tally["kind"] == "order_placed").map(|tally| tally["count"].as_u64().unwrap()).sum();
     assert_eq!(counted, count);
     let found = differences(&admin).await;
     assert!(found.is_empty(), "{found:#?}");

@@ -13,7 +13,7 @@ async fn an_unpaid_order_expires_and_gives_its_stock_back() {
     let order = customer.post_keyed("/orders", order_of(&[("tea", 2)])).await.expect_status(201).data();
     assert_eq!(shop.available("tea").await, 1);
     eventually("the expiry", async || shop.available("tea").await == 3).await;
-    let late = ids::now().duration_since(order["expiresAt"].as_str().unwrap().parse().unwrap());
+    let late = primitives::now().duration_since(order["expiresAt"].as_str().unwrap().parse().unwrap());
     assert!(!late.is_negative(), "it expired before its time: {late:?}");
     let path = format!("/orders/{}", order["id"].as_str().unwrap());
     assert_eq!(customer.get(&path).await.data()["status"], "expired");
@@ -35,9 +35,7 @@ async fn the_expiry_of_many_orders_keeps_the_books() {
     for reply in futures::future::join_all(placing).await {
         reply.expect_status(201);
     }
-    eventually("the expiry of all", async || {
-        shop.available("tea").await == 40 && shop.available("pot").await == 40
-    })
-    .await;
+    eventually("the expiry of all", async || shop.available("tea").await == 40 && shop.available("pot").await == 40)
+        .await;
     shop.verify_books().await;
 }

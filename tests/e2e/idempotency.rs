@@ -34,8 +34,7 @@ async fn every_keyed_call_gives_its_first_answer_again_byte_for_byte() {
     let order = customer.post_keyed("/orders", order_of(&[("tea", 2)])).await.data();
     let path = format!("/orders/{}", order["id"].as_str().unwrap());
     let card = json!({ "method": "card", "token": "tok_ok" });
-    same_answer_twice(&customer, &format!("{path}/payments"), json!({ "method": "balance" }), Some(card))
-        .await;
+    same_answer_twice(&customer, &format!("{path}/payments"), json!({ "method": "balance" }), Some(card)).await;
     same_answer_twice(&customer, &format!("{path}/cancel"), json!({}), None).await;
     assert_eq!(shop.available("tea").await, 14);
     shop.verify_books().await;

@@ -67,8 +67,7 @@ async fn logs_name_the_trace_and_give_nothing_away() {
     customer.post_in_trace(&payments, json!({ "method": "card", "token": CARD }), &traceparent).await;
 
     let secrets = shop.platform.secrets();
-    let files =
-        [&secrets.page_tokens, &secrets.token_signing, &secrets.admin_password, &secrets.card_api_key];
+    let files = [&secrets.page_tokens, &secrets.token_signing, &secrets.admin_password, &secrets.card_api_key];
     // A key in PEM has lines; the first and the last say nothing.
     let text = files.map(|file| fs::read_to_string(file).unwrap()).join("\n");
     let files: Vec<_> = text.lines().filter(|line| line.len() >= 16 && !line.starts_with("-----")).collect();

@@ -81,9 +81,7 @@ async fn every_metric_is_documented_with_its_type_and_labels() {
         http.get(url).send().await.unwrap().text().await.unwrap()
     };
     eventually("the events have been consumed", async || {
-        scrape("reconciliation")
-            .await
-            .contains(r#"consumer_events_total{group="reconciliation",outcome="applied"}"#)
+        scrape("reconciliation").await.contains(r#"consumer_events_total{group="reconciliation",outcome="applied"}"#)
     })
     .await;
     let documented = documented();
@@ -92,10 +90,7 @@ async fn every_metric_is_documented_with_its_type_and_labels() {
     let mut seen = BTreeSet::new();
     for process in &names {
         let page = scrape(process).await;
-        assert!(
-            !page.contains("example.com") && !page.contains("secrets"),
-            "{process} has data in its metrics"
-        );
+        assert!(!page.contains("example.com") && !page.contains("secrets"), "{process} has data in its metrics");
         for (metric, measured) in served(&page) {
             if documented.get(&metric) != Some(&measured) {
                 wrong.push(format!("{process}: {metric} {measured:?}"));
@@ -104,9 +99,7 @@ async fn every_metric_is_documented_with_its_type_and_labels() {
         }
     }
     assert!(wrong.is_empty(), "docs/metrics.md says otherwise: {wrong:#?}");
-    for metric in
-        ["http_requests_total", "order_lanes_batch_orders", "mongo_command_duration_seconds", "build_info"]
-    {
+    for metric in ["http_requests_total", "order_lanes_batch_orders", "mongo_command_duration_seconds", "build_info"] {
         assert!(seen.contains(metric), "{metric} is not served");
     }
 }

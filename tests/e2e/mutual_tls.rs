@@ -94,10 +94,8 @@ async fn expect_strangers_to_be_refused(shop: &Shop, authority: &Authority, fold
             let refused = ask(shop, service, stranger).await.unwrap_err();
             // Not an answer of the service, which a connection would be needed for.
             assert!(refused.source().is_some(), "{service}: {refused:?}");
-            eventually("it is counted", async || {
-                shop.metric(service, "tls_callers_refused_total").await > before
-            })
-            .await;
+            eventually("it is counted", async || shop.metric(service, "tls_callers_refused_total").await > before)
+                .await;
         }
         let caller = tls(authority.issue(elsewhere.path(), callers[0])).await;
         ask(shop, service, Some(&caller)).await.unwrap();
@@ -137,8 +135,7 @@ async fn renew(shop: &Shop, authority: &Authority, folder: &Path, customer: &end
 
 fn expect_no_key_in_logs(shop: &Shop, folder: &Path) {
     let keys = CALLERS.map(|(service, _)| fs::read_to_string(folder.join(service).join("tls.key")).unwrap());
-    let lines: Vec<_> =
-        keys.iter().flat_map(|key| key.lines()).filter(|line| !line.starts_with("---")).collect();
+    let lines: Vec<_> = keys.iter().flat_map(|key| key.lines()).filter(|line| !line.starts_with("---")).collect();
     for (process, ..) in shop.platform.processes() {
         let log = fs::read_to_string(process.log()).unwrap();
         assert!(!lines.iter().any(|line| log.contains(line)), "{} gives its key away", process.name());

@@ -24,8 +24,7 @@ impl Sale {
     }
 
     async fn order(&self) -> String {
-        let order =
-            self.customer.post_keyed("/orders", order_of(&[("tea", 1)])).await.expect_status(201).data();
+        let order = self.customer.post_keyed("/orders", order_of(&[("tea", 1)])).await.expect_status(201).data();
         format!("/orders/{}", order["id"].as_str().unwrap())
     }
 
@@ -65,8 +64,7 @@ async fn a_payment_whose_answer_is_lost_is_looked_up_and_never_repeated() {
         assert!(reply.status.is_success() || [503, 504].contains(&reply.status.as_u16()), "{}", reply.text());
         eventually(token, async || sale.status(&order).await == "paid").await;
         let payments = sale.customer.get(&format!("{order}/payments")).await.expect_status(200).data();
-        let statuses: Vec<_> =
-            payments["items"].as_array().unwrap().iter().map(|p| p["status"].clone()).collect();
+        let statuses: Vec<_> = payments["items"].as_array().unwrap().iter().map(|p| p["status"].clone()).collect();
         assert_eq!(statuses, ["captured"], "{token}");
     }
     sale.shop.verify_books().await;
@@ -78,12 +76,10 @@ async fn a_payment_and_a_cancellation_at_once_end_in_one_of_the_two() {
     for _ in 0..10 {
         let order = sale.order().await;
         let cancel = format!("{order}/cancel");
-        let (paid, cancelled) =
-            futures::join!(sale.pay(&order, card("tok_ok")), sale.customer.post_empty(&cancel));
+        let (paid, cancelled) = futures::join!(sale.pay(&order, card("tok_ok")), sale.customer.post_empty(&cancel));
         let settled = async || {
             let payments = sale.customer.get(&format!("{order}/payments")).await.data();
-            let captured =
-                payments["items"].as_array().unwrap().iter().any(|payment| payment["status"] == "captured");
+            let captured = payments["items"].as_array().unwrap().iter().any(|payment| payment["status"] == "captured");
             match sale.status(&order).await.as_str() {
                 "paid" => captured,
                 "cancelled" => !captured,

@@ -39,10 +39,8 @@ async fn crowd(shop: &Shop, admin: &Client) {
     for _ in 0..4 {
         let customer = shop.customer().await;
         for _ in 0..8 {
-            let order = customer
-                .post_keyed("/orders", order_of(&[("tea", 1), ("other-1", 1)]))
-                .await
-                .expect_status(201);
+            let order =
+                customer.post_keyed("/orders", order_of(&[("tea", 1), ("other-1", 1)])).await.expect_status(201);
             let id = order.data()["id"].as_str().unwrap().to_owned();
             customer.post_empty(&format!("/orders/{id}/cancel")).await.expect_status(200);
         }
@@ -75,8 +73,7 @@ async fn use_everything(shop: &Shop, admin: &Client) {
     }
     let me = customer.get("/users/me").await.expect_status(200);
     let id = me.data()["id"].as_str().unwrap().to_owned();
-    let rename =
-        customer.request(reqwest::Method::PATCH, "/users/me").header("If-Match", me.header("etag").unwrap());
+    let rename = customer.request(reqwest::Method::PATCH, "/users/me").header("If-Match", me.header("etag").unwrap());
     Client::send(rename.json(&json!({ "name": "Another Name" }))).await.expect_status(200);
     let deposit = json!({ "amount": 100_000, "currency": "USD" });
     admin.post_keyed(&format!("/users/{id}/deposits"), deposit).await.expect_success();
@@ -161,8 +158,7 @@ fn explainable(entry: &Document) -> Option<Document> {
             .filter(|(key, _)| statement.contains(&key.as_str()))
             .map(|(k, v)| (k.clone(), v.clone()))
             .collect();
-        let (name, list) =
-            if command.contains_key("u") { ("update", "updates") } else { ("delete", "deletes") };
+        let (name, list) = if command.contains_key("u") { ("update", "updates") } else { ("delete", "deletes") };
         return Some(doc! { name: collection, list: [statement] });
     }
     let name = command.keys().next()?.as_str();
@@ -170,8 +166,7 @@ fn explainable(entry: &Document) -> Option<Document> {
     if !asks.contains(&name) {
         return None;
     }
-    let kept =
-        command.iter().filter(|(key, _)| !CIRCUMSTANCES.contains(&key.as_str()) && key.as_str() != "new");
+    let kept = command.iter().filter(|(key, _)| !CIRCUMSTANCES.contains(&key.as_str()) && key.as_str() != "new");
     Some(kept.map(|(key, value)| (key.clone(), value.clone())).collect())
 }
 
@@ -179,9 +174,7 @@ fn explainable(entry: &Document) -> Option<Document> {
 fn shape(command: &Document) -> String {
     fn blank(value: &Bson) -> Bson {
         match value {
-            Bson::Document(document) => {
-                Bson::Document(document.iter().map(|(k, v)| (k.clone(), blank(v))).collect())
-            }
+            Bson::Document(document) => Bson::Document(document.iter().map(|(k, v)| (k.clone(), blank(v))).collect()),
             Bson::Array(values) => Bson::Array(values.first().map(blank).into_iter().collect()),
             _ => Bson::Null,
         }
@@ -229,8 +222,7 @@ async fn no_query_examines_more_than_it_returns() {
     let mut offenders = Vec::new();
     for (shape, command) in &queries {
         let explained = doc! { "explain": command.clone(), "verbosity": "executionStats" };
-        let explained =
-            database.run_command(explained).await.unwrap_or_else(|error| panic!("{shape}: {error}"));
+        let explained = database.run_command(explained).await.unwrap_or_else(|error| panic!("{shape}: {error}"));
         let Ok(stats) = explained.get_document("executionStats") else { panic!("{shape}: {explained}") };
         let (keys, documents) = (number(stats, "totalKeysExamined"), number(stats, "totalDocsExamined"));
         let useful = number(stats, "nReturned").max(stats.get_document("executionStages").map_or(0, changed));

@@ -41,10 +41,7 @@ impl Case {
         let database = shop.database().await;
         let case = Self { shop, admin, customer, database, paid: orders.swap_remove(0) };
         // A movement of the first stock and one of each order, the steps of the orders, a payment, two entries.
-        eventually("everything is applied", async || {
-            case.lines().count_documents(doc! {}).await.unwrap() == 9
-        })
-        .await;
+        eventually("everything is applied", async || case.lines().count_documents(doc! {}).await.unwrap() == 9).await;
         assert_eq!(case.found().await, Vec::<Value>::new());
         case
     }
@@ -115,10 +112,7 @@ async fn a_lost_event_is_found_published_again_and_applied() {
     other.post_keyed("/orders", order_of(&[("tea", 1)])).await.expect_status(201);
     let me = other.get("/users/me").await.data();
     let user = id_of(me["id"].as_str().unwrap());
-    eventually("it is applied", async || {
-        case.lines().find_one(doc! { "userId": user }).await.unwrap().is_some()
-    })
-    .await;
+    eventually("it is applied", async || case.lines().find_one(doc! { "userId": user }).await.unwrap().is_some()).await;
     let line = case.lines().find_one_and_delete(doc! { "userId": user }).await.unwrap().unwrap();
     let event = line.get("_id").unwrap().clone();
     case.collection("inbox").delete_one(doc! { "_id.event": &event }).await.unwrap();
@@ -146,8 +140,7 @@ async fn an_event_that_was_never_published_is_found_and_published() {
     let order = case.customer.post_keyed("/orders", order_of(&[("tea", 1)])).await.expect_status(201).data();
     let order = id_of(order["id"].as_str().unwrap());
     let of_order = doc! { "orderId": order, "kind": "order_placed" };
-    eventually("it is applied", async || case.lines().find_one(of_order.clone()).await.unwrap().is_some())
-        .await;
+    eventually("it is applied", async || case.lines().find_one(of_order.clone()).await.unwrap().is_some()).await;
     // The relay believes that it has sent an event that nobody has had: one with a new id.
     let line = case.lines().find_one(of_order).await.unwrap().unwrap();
     let entries = case.collection("outbox");
@@ -224,10 +217,7 @@ async fn a_payment_that_was_captured_for_an_expired_order_is_refunded() {
     // An order that is over, with its stock given back, and a payment from the account that nobody gave back.
     let order = case.customer.post_keyed("/orders", order_of(&[("tea", 1)])).await.expect_status(201).data();
     let path = format!("/orders/{}", order["id"].as_str().unwrap());
-    case.customer
-        .post_keyed(&format!("{path}/payments"), json!({ "method": "balance" }))
-        .await
-        .expect_success();
+    case.customer.post_keyed(&format!("{path}/payments"), json!({ "method": "balance" })).await.expect_success();
     let id = id_of(order["id"].as_str().unwrap());
     let unpaid = doc! { "$set": { "status": "pending_payment" }, "$unset": { "paidAt": "" } };
     orders.update_one(doc! { "_id": id }, unpaid).await.unwrap();
@@ -249,7 +239,8 @@ async fn an_entry_without_a_payment_is_found() {
     let mut entry = entries.find_one(doc! { "kind": "payment" }).await.unwrap().unwrap();
     let id = new_id();
     let balance = entry.get_i64("balanceAfter").unwrap() - 5;
-    entry.extend(doc! { "_id": id, "paymentId": new_id(), "sequence": 3_i64, "delta": -5_i64, "balanceAfter": balance });
+    entry
+        .extend(doc! { "_id": id, "paymentId": new_id(), "sequence": 3_i64, "delta": -5_i64, "balanceAfter": balance });
     let account = doc! { "_id": entry.get("accountId").unwrap() };
     entries.insert_one(entry).await.unwrap();
     // The account follows it, so that nothing else differs.
@@ -293,10 +284,7 @@ async fn a_poisoned_record_is_put_aside_and_delays_nothing() {
     let key = fresh_key();
     case.customer.post_with_key("/orders", order_of(&[("tea", 1)]), &key).await.expect_status(201);
     let placed = doc! { "kind": "order_placed" };
-    eventually("the next is applied", async || {
-        case.lines().count_documents(placed.clone()).await.unwrap() == 3
-    })
-    .await;
+    eventually("the next is applied", async || case.lines().count_documents(placed.clone()).await.unwrap() == 3).await;
     // It counts as lost until a person has seen to it.
     assert_eq!(Case::kinds(&case.found_in_time().await), ["lost_event"]);
 }

@@ -77,8 +77,7 @@ async fn the_charts_test_passes_and_services_stop_in_good_order_after_it() {
     // `helm test` can be run again.
     place_as_the_chart_does(&shop, SKU, EMAIL, PASSWORD).await;
 
-    let names =
-        ["gateway", "order-1", "inventory", "user", "payment", "card-sandbox", "reconciliation", "risk"];
+    let names = ["gateway", "order-1", "inventory", "user", "payment", "card-sandbox", "reconciliation", "risk"];
     for name in names {
         let process = shop.platform.process(name).unwrap();
         let status = process.terminate(Duration::from_secs(15)).await.unwrap();

@@ -29,8 +29,7 @@ async fn one_order_too_many_is_refused_and_a_retry_is_not_one_more() {
     shop.product(&admin, "tea", 450, 10).await;
     for key in ["first", "second"] {
         for _ in 0..3 {
-            let order =
-                customer.post_with_key("/orders", order_of(&[("tea", 1)]), key).await.expect_success();
+            let order = customer.post_with_key("/orders", order_of(&[("tea", 1)]), key).await.expect_success();
             assert_eq!(order.data()["risk"]["source"], "service");
         }
     }
@@ -49,9 +48,9 @@ async fn what_is_refused_late_is_cancelled_and_refunded() {
     let me = customer.get("/users/me").await.expect_status(200).data();
     let deposits = format!("/users/{}/deposits", me["id"].as_str().unwrap());
     admin.post_keyed(&deposits, json!({ "amount": 10_000, "currency": "USD" })).await.expect_success();
-    // The broker of the tests may never share out the partitions of a group again that lost a member while it shared them.
-    eventually("risk reads events", async || shop.metric("risk", "consumer_partitions").await > Some(0))
-        .await;
+    // The broker of the tests may never share out the partitions of a group again that lost a member while it shared
+    // them.
+    eventually("risk reads events", async || shop.metric("risk", "consumer_partitions").await > Some(0)).await;
     let risk = shop.platform.process("risk").unwrap();
     risk.kill9().await.unwrap();
     let mut paths = Vec::new();
@@ -62,10 +61,7 @@ async fn what_is_refused_late_is_cancelled_and_refunded() {
     }
     // Nobody keeps them from being paid in the meantime.
     for path in &paths[1..] {
-        customer
-            .post_keyed(&format!("{path}/payments"), json!({ "method": "balance" }))
-            .await
-            .expect_success();
+        customer.post_keyed(&format!("{path}/payments"), json!({ "method": "balance" })).await.expect_success();
     }
     assert_eq!((balance(&customer).await, shop.available("tea").await), (8_650, 6));
     risk.start_again().unwrap();
@@ -88,6 +84,5 @@ async fn what_is_refused_late_is_cancelled_and_refunded() {
     #[allow(clippy::disallowed_methods)] // a test reads past every policy
     let orders = shop.database().await.collection::<mongodb::bson::Document>("orders");
     let waiting = mongodb::bson::doc! { "reviewAt": { "$exists": true } };
-    eventually("all are reviewed", async || orders.count_documents(waiting.clone()).await.unwrap() == 0)
-        .await;
+    eventually("all are reviewed", async || orders.count_documents(waiting.clone()).await.unwrap() == 0).await;
 }

@@ -51,8 +51,7 @@ async fn an_order_is_placed_paid_cancelled_and_refunded() {
     customer.post_empty(&format!("{path}/cancel")).await.expect_refusal(409, "INVALID_STATE");
 
     let movements = admin.get("/products/tea/stock-movements").await.expect_status(200).data();
-    let deltas: Vec<_> =
-        movements["items"].as_array().unwrap().iter().map(|m| m["delta"].as_i64().unwrap()).collect();
+    let deltas: Vec<_> = movements["items"].as_array().unwrap().iter().map(|m| m["delta"].as_i64().unwrap()).collect();
     assert_eq!(deltas, [3, -3, 10]);
     shop.verify_books().await;
 }
@@ -120,8 +119,7 @@ async fn a_product_is_changed_only_from_its_present_version() {
     assert_eq!((&changed["price"]["amount"], &changed["version"]), (&json!(500), &json!(2)));
     Client::send(change(Some(&etag))).await.expect_refusal(412, "VERSION_MISMATCH");
     assert_ne!(shop.anyone().get("/products/tea").await.header("etag"), Some(etag.as_str()));
-    let again =
-        json!({ "sku": "tea", "name": "x", "category": "y", "price": { "amount": 1, "currency": "USD" } });
+    let again = json!({ "sku": "tea", "name": "x", "category": "y", "price": { "amount": 1, "currency": "USD" } });
     admin.post("/products", again).await.expect_refusal(409, "ALREADY_EXISTS");
 }
 
@@ -133,15 +131,12 @@ async fn a_new_price_is_heard_of_and_orders_keep_the_one_they_were_placed_at() {
     let shop = Shop::open_with("new_price", Overrides::from([("order".to_owned(), keep)])).await;
     let (admin, customer) = (shop.admin().await, shop.customer().await);
     shop.product(&admin, "tea", 450, 100).await;
-    let place =
-        async || customer.post_keyed("/orders", order_of(&[("tea", 2)])).await.expect_status(201).data();
+    let place = async || customer.post_keyed("/orders", order_of(&[("tea", 2)])).await.expect_status(201).data();
     let first = place().await;
     assert_eq!(first["total"]["amount"], 900);
     let version = shop.anyone().get("/products/tea").await.header("etag").unwrap().to_owned();
     let change = admin.request(Method::PATCH, "/products/tea").header("If-Match", version);
-    Client::send(change.json(&json!({ "price": { "amount": 500, "currency": "USD" } })))
-        .await
-        .expect_status(200);
+    Client::send(change.json(&json!({ "price": { "amount": 500, "currency": "USD" } }))).await.expect_status(200);
     eventually("the new price", async || place().await["total"]["amount"] == 1_000).await;
     let kept = customer.get(&format!("/orders/{}", first["id"].as_str().unwrap())).await;
     assert_eq!(kept.expect_status(200).data()["total"]["amount"], 900);

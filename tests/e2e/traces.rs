@@ -90,8 +90,7 @@ async fn one_order_is_one_trace_with_every_hop(customer: &Client, collector: &Co
     .await;
     for (service, name, service_around, name_around) in HOPS {
         let names = || spans.iter().map(|span| (&span.service, &span.name)).collect::<Vec<_>>();
-        let span =
-            find(&spans, service, name).unwrap_or_else(|| panic!("no {service} {name}: {:#?}", names()));
+        let span = find(&spans, service, name).unwrap_or_else(|| panic!("no {service} {name}: {:#?}", names()));
         let around: Vec<_> = spans.iter().filter(|around| around.id == span.parent).collect();
         let [around] = around[..] else { panic!("{service} {name} is in {} spans", around.len()) };
         let found = (around.service.as_str(), around.name.as_str());
@@ -122,9 +121,7 @@ async fn batches_point_to_each_order_in_them(customer: &Client, collector: &Coll
         }
         placed.extend(traces.map(|(_, trace)| trace));
         let spans = collector.spans();
-        BATCHES
-            .iter()
-            .all(|(service, name, _)| batches(&spans, service, name).any(|batch| !batch.links.is_empty()))
+        BATCHES.iter().all(|(service, name, _)| batches(&spans, service, name).any(|batch| !batch.links.is_empty()))
     })
     .await;
     for (service, name, member) in BATCHES {

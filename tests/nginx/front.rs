@@ -39,8 +39,7 @@ impl Front {
 
         let mut args: Vec<_> = args.into_iter().map(Into::into).collect();
         args.extend(["-g".into(), "daemon off;".into()]);
-        let spec =
-            ProcessSpec { name: "nginx".into(), program, args, env: Vec::new(), log: dir.path().join("log") };
+        let spec = ProcessSpec { name: "nginx".into(), program, args, env: Vec::new(), log: dir.path().join("log") };
         let process = Process::start(spec).unwrap();
         let http = reqwest::Client::builder().timeout(Duration::from_secs(30)).build().unwrap();
         let front = Self { address, http, _process: process, dir };
@@ -100,10 +99,9 @@ fn command(dir: &Path) -> (PathBuf, Vec<String>) {
     }
     let nobody = NOBODY.to_string();
     // SIGTERM and not SIGKILL, by which workers outlive their master.
-    let mut as_nobody =
-        ["--reuid", &nobody, "--regid", &nobody, "--clear-groups", "--pdeathsig", "TERM", "--"]
-            .map(str::to_owned)
-            .to_vec();
+    let mut as_nobody = ["--reuid", &nobody, "--regid", &nobody, "--clear-groups", "--pdeathsig", "TERM", "--"]
+        .map(str::to_owned)
+        .to_vec();
     as_nobody.push(path("nginx"));
     as_nobody.extend(args);
     ("setpriv".into(), as_nobody)

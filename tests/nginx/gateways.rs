@@ -106,8 +106,7 @@ async fn gateways_that_are_killed_or_stopped_cost_no_request_and_no_order_twice(
 
     let orders = load.orders();
     assert!(load.done() >= REQUESTS && orders >= REQUESTS / 20, "{} requests, {orders} orders", load.done());
-    let repeated =
-        shop.front.log().lines().filter(|line| line.contains(r#""upstream_status":"502, 20"#)).count();
+    let repeated = shop.front.log().lines().filter(|line| line.contains(r#""upstream_status":"502, 20"#)).count();
     assert!(repeated >= ROUNDS, "only {repeated} requests met a gateway that was not there");
     let stock = shop.front.get("/api/v1/products/tea/stock").await.expect_status(200).data();
     assert_eq!(stock["available"], json!(STOCK - orders));

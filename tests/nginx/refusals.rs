@@ -24,11 +24,7 @@ async fn its_own_refusals_have_the_envelope_and_tell_no_version() {
     let refused = [
         (Client::send(post(most + 1)).await, 413, "BODY_TOO_LARGE"),
         (front.get(&format!("/{}", "a".repeat(20_000))).await, 400, "VALIDATION_FAILED"),
-        (
-            Client::send(front.request(Method::GET, "/").header("x", "a".repeat(20_000))).await,
-            400,
-            "VALIDATION_FAILED",
-        ),
+        (Client::send(front.request(Method::GET, "/").header("x", "a".repeat(20_000))).await, 400, "VALIDATION_FAILED"),
         (Client::send(front.request(Method::TRACE, "/")).await, 405, "METHOD_NOT_ALLOWED"),
         (front.get("/-/503").await, 404, "NOT_FOUND"),
         (no_http(&front).await, 400, "VALIDATION_FAILED"),
@@ -100,9 +96,7 @@ async fn what_a_client_says_of_its_address_is_not_believed_but_what_a_balancer_s
 async fn a_request_has_the_clients_id_if_that_is_plain_or_else_a_new_one() {
     let (front, fake) = before_a_fake(&[]).await;
     let long = "a".repeat(129);
-    for (given, is_kept) in
-        [("order-17/a:b", true), ("a\"b", false), ("a\\b", false), ("a b", false), (&long, false)]
-    {
+    for (given, is_kept) in [("order-17/a:b", true), ("a\"b", false), ("a\\b", false), ("a b", false), (&long, false)] {
         let request = front.request(Method::GET, "/api/v1/users/somebody").header("X-Request-Id", given);
         Client::send(request).await.expect_status(200);
         let id = fake.take().pop().unwrap().headers["x-request-id"].clone();

@@ -14,8 +14,8 @@ async fn before(fakes: &[&Fake]) -> Front {
     Front::start(&gateways, &[]).await
 }
 
-/// Both gateways take a request and break off, so it may have been done: each call of the API is sent again just when it
-/// is safe to do it twice, though the client sends a key with all of them.
+/// Both gateways take a request and break off, so it may have been done: each call of the API is sent again just when
+/// it is safe to do it twice, though the client sends a key with all of them.
 #[tokio::test]
 async fn what_may_have_happened_is_sent_again_only_where_twice_is_as_good_as_once() {
     let (first, second) = (Fake::start(|_| Then::BreakOff).await, Fake::start(|_| Then::BreakOff).await);
@@ -54,8 +54,7 @@ async fn what_was_never_sent_goes_to_a_gateway_that_is_there() {
 /// It has just started, or has too much to do.
 #[tokio::test]
 async fn what_a_gateway_can_not_take_another_does() {
-    let (starting, ready) =
-        (Fake::start(|_| Then::Answer(503)).await, Fake::start(|_| Then::Answer(200)).await);
+    let (starting, ready) = (Fake::start(|_| Then::Answer(503)).await, Fake::start(|_| Then::Answer(200)).await);
     let front = before(&[&starting, &ready]).await;
     for _ in 0..50 {
         front.get("/api/v1/products").await.expect_status(200);

@@ -43,8 +43,7 @@ impl Authority {
     }
 
     fn write(&self, folder: &Path, service: &str, mut params: CertificateParams) -> Identity {
-        params.extended_key_usages =
-            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         let folder = folder.join(service);

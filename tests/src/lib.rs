@@ -93,8 +93,7 @@ impl Shop {
     /// A product with a price in cents and some stock.
     pub async fn product(&self, admin: &Client, sku: &str, price: i64, stock: i64) {
         let price = json!({ "amount": price, "currency": "USD" });
-        let product =
-            json!({ "sku": sku, "name": format!("Product {sku}"), "category": "tests", "price": price });
+        let product = json!({ "sku": sku, "name": format!("Product {sku}"), "category": "tests", "price": price });
         admin.post("/products", product).await.expect_status(201);
         if stock > 0 {
             let adjustment = json!({ "delta": stock, "reason": "first delivery" });
@@ -137,8 +136,7 @@ impl Shop {
 
 /// The body of an order.
 pub fn order_of(lines: &[(&str, u32)]) -> Value {
-    let lines: Vec<_> =
-        lines.iter().map(|(sku, quantity)| json!({ "sku": sku, "quantity": quantity })).collect();
+    let lines: Vec<_> = lines.iter().map(|(sku, quantity)| json!({ "sku": sku, "quantity": quantity })).collect();
     json!({ "lines": lines })
 }
 

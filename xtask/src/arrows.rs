@@ -8,25 +8,25 @@ use serde::Deserialize;
 
 /// What each library may use of our own crates.
 const LIBRARIES: &[(&str, &[&str])] = &[
-    ("ids", &[]),
-    ("envelope", &["ids"]),
-    ("proto", &["ids"]),
+    ("primitives", &[]),
+    ("envelope", &["primitives"]),
+    ("proto", &["primitives"]),
     ("resilience", &["envelope"]),
-    ("service", &["resilience", "envelope", "ids"]),
-    ("balance", &["resilience", "service", "envelope", "ids"]),
-    ("mongo", &["service", "envelope", "ids"]),
-    ("messaging", &["mongo", "proto", "service", "envelope", "ids"]),
-    ("stock", &["messaging", "mongo", "proto", "service", "envelope", "ids"]),
-    ("devstack", &["ids"]),
+    ("service", &["resilience", "envelope", "primitives"]),
+    ("balancer", &["resilience", "service", "envelope", "primitives"]),
+    ("mongo", &["service", "envelope", "primitives"]),
+    ("messaging", &["mongo", "proto", "service", "envelope", "primitives"]),
+    ("stock", &["messaging", "mongo", "proto", "service", "envelope", "primitives"]),
+    ("devstack", &["primitives"]),
     (
         "nines",
         &[
-            "ids",
+            "primitives",
             "envelope",
             "proto",
             "resilience",
             "service",
-            "balance",
+            "balancer",
             "mongo",
             "messaging",
             "stock",
@@ -37,19 +37,13 @@ const LIBRARIES: &[(&str, &[&str])] = &[
 
 /// What each service may use of our own crates.
 const SERVICES: &[(&str, &[&str])] = &[
-    ("gateway", &["ids", "envelope", "proto", "resilience", "service", "balance"]),
-    (
-        "order",
-        &["ids", "envelope", "proto", "resilience", "service", "balance", "mongo", "messaging", "stock"],
-    ),
-    ("inventory", &["ids", "envelope", "proto", "service", "mongo", "messaging", "stock"]),
-    ("user", &["ids", "envelope", "proto", "service", "mongo"]),
-    ("payment", &["ids", "envelope", "proto", "service", "mongo", "messaging"]),
-    ("risk", &["ids", "envelope", "proto", "service", "mongo", "messaging"]),
-    (
-        "reconciliation",
-        &["ids", "envelope", "proto", "resilience", "service", "balance", "mongo", "messaging"],
-    ),
+    ("gateway", &["primitives", "envelope", "proto", "resilience", "service", "balancer"]),
+    ("order", &["primitives", "envelope", "proto", "resilience", "service", "balancer", "mongo", "messaging", "stock"]),
+    ("inventory", &["primitives", "envelope", "proto", "service", "mongo", "messaging", "stock"]),
+    ("user", &["primitives", "envelope", "proto", "service", "mongo"]),
+    ("payment", &["primitives", "envelope", "proto", "service", "mongo", "messaging"]),
+    ("risk", &["primitives", "envelope", "proto", "service", "mongo", "messaging"]),
+    ("reconciliation", &["primitives", "envelope", "proto", "resilience", "service", "balancer", "mongo", "messaging"]),
 ];
 
 /// Packages that only test or check; nothing depends on them.
@@ -86,8 +80,7 @@ struct MetadataDependency {
 /// The packages of the workspace.
 pub(crate) fn packages(root: &Path) -> anyhow::Result<Vec<Package>> {
     let arguments = ["metadata", "--format-version", "1", "--no-deps", "--offline"];
-    let output =
-        Command::new("cargo").args(arguments).current_dir(root).output().context("cargo metadata")?;
+    let output = Command::new("cargo").args(arguments).current_dir(root).output().context("cargo metadata")?;
     anyhow::ensure!(output.status.success(), "cargo metadata: {}", String::from_utf8_lossy(&output.stderr));
     let metadata: Metadata = serde_json::from_slice(&output.stdout)?;
     let package = |package: MetadataPackage| Package {
@@ -112,8 +105,7 @@ fn check_one(package: &Package, packages: &[Package]) -> Vec<String> {
     };
     let ours = |name: &str| packages.iter().any(|package| package.name == name);
     let forbidden = |name: &str| {
-        (ours(name) && !allowed.contains(&name))
-            || (package.name == "gateway" && NOT_IN_GATEWAY.contains(&name))
+        (ours(name) && !allowed.contains(&name)) || (package.name == "gateway" && NOT_IN_GATEWAY.contains(&name))
     };
     let bad = package.dependencies.iter().filter(|name| forbidden(name));
     bad.map(|name| format!("{} must not depend on {name}", package.name)).collect()
@@ -144,7 +136,7 @@ mod tests {
             ("gateway", "stock"),
             ("payment", "stock"),
             ("mongo", "order"),
-            ("ids", "service"),
+            ("primitives", "service"),
             ("nines", "gateway"),
             ("order", "devstack"),
         ] {
@@ -155,7 +147,7 @@ mod tests {
     #[test]
     fn the_arrows_of_the_map_and_foreign_crates_are_let_through() {
         for (name, dependency) in
-            [("order", "stock"), ("mongo", "mongodb"), ("gateway", "proto"), ("ids", "uuid")]
+            [("order", "stock"), ("mongo", "mongodb"), ("gateway", "proto"), ("primitives", "uuid")]
         {
             assert_eq!(findings(name, dependency), 0, "{name} -> {dependency}");
         }

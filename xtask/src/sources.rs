@@ -20,8 +20,7 @@ pub(crate) fn files(root: &Path) -> anyhow::Result<Vec<(PathBuf, String)>> {
     let present = listed.lines().map(PathBuf::from).filter(|path| root.join(path).is_file());
     present
         .map(|path| {
-            let text =
-                std::fs::read_to_string(root.join(&path)).with_context(|| path.display().to_string())?;
+            let text = std::fs::read_to_string(root.join(&path)).with_context(|| path.display().to_string())?;
             Ok((path, text))
         })
         .collect()
@@ -38,8 +37,7 @@ pub(crate) fn check(path: &Path, text: &str) -> Vec<String> {
     if lines > MAX_LINES {
         findings.push(format!("{path} has {lines} lines: split it by idea, {MAX_LINES} at most"));
     }
-    let inside =
-        path.starts_with("services/") && (path.contains("/src/domain/") || path.contains("/src/app/"));
+    let inside = path.starts_with("services/") && (path.contains("/src/domain/") || path.contains("/src/app/"));
     if inside {
         let used = OUTSIDE.iter().filter(|name| text.lines().any(|line| uses(line, name)));
         findings.extend(used.map(|name| format!("{path} must not use {name}")));
@@ -54,9 +52,7 @@ fn uses(line: &str, name: &str) -> bool {
         let before = code[..at].chars().next_back();
         let after = &code[at + name.len()..];
         let starts = before.is_none_or(|c| !(c.is_alphanumeric() || c == '_' || c == ':'));
-        starts
-            && (after.starts_with("::")
-                || (code.trim_start().starts_with("use ") && after.starts_with([';', ' '])))
+        starts && (after.starts_with("::") || (code.trim_start().starts_with("use ") && after.starts_with([';', ' '])))
     })
 }
 
@@ -71,15 +67,11 @@ mod tests {
     #[test]
     fn the_inside_knows_neither_wire_nor_database() {
         let domain = "services/order/src/domain/order.rs";
-        for line in
-            ["use tonic::Status;", "let x = mongodb::bson::doc! {};", "use prost;", "use proto::order::v1;"]
-        {
+        for line in ["use tonic::Status;", "let x = mongodb::bson::doc! {};", "use prost;", "use proto::order::v1;"] {
             assert_eq!(findings(domain, &format!("//! x\n{line}\n")), 1, "{line}");
             assert_eq!(findings("services/order/src/grpc.rs", &format!("//! x\n{line}\n")), 0);
         }
-        for line in
-            ["// tonic::Status", "use crate::proto_like::x;", "let my_tonic = 1;", "mongo::Error::from(x)"]
-        {
+        for line in ["// tonic::Status", "use crate::proto_like::x;", "let my_tonic = 1;", "mongo::Error::from(x)"] {
             assert_eq!(findings(domain, &format!("//! x\n{line}\n")), 0, "{line}");
         }
     }

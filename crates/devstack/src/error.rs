@@ -132,9 +132,7 @@ pub enum Error {
     },
 
     /// Another process runs a stack in this folder.
-    #[error(
-        "another `nines up` runs in {dir}; stop it with `nines down`, or choose another folder with --dir"
-    )]
+    #[error("another `nines up` runs in {dir}; stop it with `nines down`, or choose another folder with --dir")]
     Locked {
         /// The stack folder.
         dir: PathBuf,

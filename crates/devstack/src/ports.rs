@@ -80,8 +80,7 @@ impl PortBook {
             claimed.push(port);
         }
         HANDED_OUT.lock().unwrap_or_else(PoisonError::into_inner).extend(&claimed);
-        let text =
-            serde_json::to_vec_pretty(&self.ports).map_err(|error| Error::format(&self.path, error))?;
+        let text = serde_json::to_vec_pretty(&self.ports).map_err(|error| Error::format(&self.path, error))?;
         files::write_atomically(&self.path, &text, 0o644)?;
         Ok(claimed)
     }

@@ -27,8 +27,7 @@ impl Scratch {
         let temp = std::env::temp_dir();
         sweep(&temp);
         let owner = Identity::current()?;
-        let name =
-            format!("{}-{}-{}-{:08x}", own_prefix()?, owner.pid, owner.start_time, rand::random::<u32>());
+        let name = format!("{}-{}-{}-{:08x}", own_prefix()?, owner.pid, owner.start_time, rand::random::<u32>());
         let path = temp.join(name);
         files::create_dir(&path)?;
         Ok(Self { path })
@@ -51,8 +50,7 @@ impl Drop for Scratch {
 
 /// Process ids mean something only within one PID namespace: containers may share a temporary folder.
 fn own_prefix() -> Result<String> {
-    let namespace =
-        std::fs::metadata("/proc/self/ns/pid").context(|| "can't read /proc/self/ns/pid".into())?;
+    let namespace = std::fs::metadata("/proc/self/ns/pid").context(|| "can't read /proc/self/ns/pid".into())?;
     Ok(format!("{PREFIX}-{}", namespace.ino()))
 }
 
@@ -60,8 +58,7 @@ fn sweep(temp: &Path) {
     let (Ok(prefix), Ok(entries)) = (own_prefix(), std::fs::read_dir(temp)) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
-        let orphan =
-            name.to_str().and_then(|name| owner_of(name, &prefix)).is_some_and(|owner| !owner.is_alive());
+        let orphan = name.to_str().and_then(|name| owner_of(name, &prefix)).is_some_and(|owner| !owner.is_alive());
         if !orphan {
             continue;
         }

@@ -101,8 +101,7 @@ impl StackDir {
     pub fn create(path: &Path) -> Result<Self> {
         files::create_dir(path)?;
         let dir = Self::at(path)?;
-        let mut entries =
-            std::fs::read_dir(&dir.path).context(|| format!("can't read {}", dir.path.display()))?;
+        let mut entries = std::fs::read_dir(&dir.path).context(|| format!("can't read {}", dir.path.display()))?;
         if !dir.is_stack() && entries.next().is_some() {
             return Err(Error::NotAStack { dir: dir.path, marker: MARKER });
         }
@@ -166,9 +165,7 @@ impl StackDir {
     pub fn state(&self) -> Result<Option<StackState>> {
         let path = self.state_path();
         match std::fs::read(&path) {
-            Ok(bytes) => {
-                serde_json::from_slice(&bytes).map(Some).map_err(|error| Error::format(&path, error))
-            }
+            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| Error::format(&path, error)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(source) => Err(Error::Io { what: format!("can't read {}", path.display()), source }),
         }
@@ -203,10 +200,8 @@ impl StackDir {
         }
         files::remove(&self.path.join("lock"))?;
         drop(lock);
-        let entries =
-            std::fs::read_dir(&self.path).context(|| format!("can't read {}", self.path.display()))?;
-        let left: Vec<String> =
-            entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect();
+        let entries = std::fs::read_dir(&self.path).context(|| format!("can't read {}", self.path.display()))?;
+        let left: Vec<String> = entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect();
         if left.is_empty() {
             files::remove(&self.path)?;
         }

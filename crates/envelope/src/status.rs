@@ -66,9 +66,7 @@ pub fn was_never_sent(error: &(dyn StdError + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if error.is::<ConnectError>()
-            || error
-                .downcast_ref()
-                .is_some_and(|error: &hyper::Error| error.is_canceled() || error.is_closed())
+            || error.downcast_ref().is_some_and(|error: &hyper::Error| error.is_canceled() || error.is_closed())
             || error.downcast_ref().is_some_and(is_refusal)
         {
             return true;
@@ -90,10 +88,11 @@ fn ours(status: &Status) -> Option<Error> {
     let reason = Reason::from_name(&info.reason)?;
     let facts: Vec<Detail> =
         info.metadata.get(FACTS).and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
-    let violations =
-        details.bad_request().into_iter().flat_map(|bad| &bad.field_violations).map(|violation| {
-            Detail::Field { field: violation.field.clone(), description: violation.description.clone() }
-        });
+    let violations = details
+        .bad_request()
+        .into_iter()
+        .flat_map(|bad| &bad.field_violations)
+        .map(|violation| Detail::Field { field: violation.field.clone(), description: violation.description.clone() });
     let error = Error::new(reason, status.message().to_owned()).with_details(violations).with_details(facts);
     Some(match details.retry_info().and_then(|info| info.retry_delay) {
         Some(after) => error.with_retry_after(after),
@@ -147,9 +146,7 @@ mod tests {
 
     #[test]
     fn a_foreign_status_keeps_its_text_to_itself() {
-        for code in
-            [Code::Unknown, Code::Unavailable, Code::Cancelled, Code::Internal, Code::ResourceExhausted]
-        {
+        for code in [Code::Unknown, Code::Unavailable, Code::Cancelled, Code::Internal, Code::ResourceExhausted] {
             let error = Error::from_status(Status::new(code, "mongodb at 10.1.2.3 said no"));
             assert!(!error.message().contains("10.1.2.3"));
             assert!(error.is_server_fault());

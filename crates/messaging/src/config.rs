@@ -105,8 +105,9 @@ pub struct ConsumerConfig {
     pub max_waiting: NonZeroU32,
     /// The most events that are applied in one transaction; 200.
     pub max_batch: NonZeroU32,
-    /// How long a worker gathers events before it applies them together, in ms; 250, 5,000 at most. What is applied later is
-    /// applied in fewer transactions, which leaves more of the database to orders; a batch that is full is not held up.
+    /// How long a worker gathers events before it applies them together, in ms; 250, 5,000 at most. What is applied
+    /// later is applied in fewer transactions, which leaves more of the database to orders; a batch that is full is not
+    /// held up.
     #[serde(deserialize_with = "within::<0, 5_000, _, _>")]
     pub linger_ms: u64,
     /// The most events a second that all workers together apply, so that a burst becomes lag rather than load on the
@@ -182,9 +183,8 @@ mod tests {
 
     #[test]
     fn events_are_gathered_for_5_s_at_most() {
-        let load = |ms: u64| {
-            ConsumerConfig::deserialize(MapDeserializer::<_, Error>::new([("linger_ms", ms)].into_iter()))
-        };
+        let load =
+            |ms: u64| ConsumerConfig::deserialize(MapDeserializer::<_, Error>::new([("linger_ms", ms)].into_iter()));
         assert_eq!(load(5_000).unwrap().linger(), Duration::from_secs(5));
         assert!(load(0).is_ok() && load(5_001).is_err());
     }

@@ -1,7 +1,7 @@
 //! An event, as its writer makes it.
 
-use ids::EventId;
 use jiff::Timestamp;
+use primitives::EventId;
 
 use crate::Payload;
 

@@ -1,4 +1,5 @@
-//! Events between services: written in the transaction of the change that they tell of, and published to Kafka in order.
+//! Events between services: written in the transaction of the change that they tell of, and published to Kafka in
+//! order.
 //!
 //! A service that changes something writes the event beside it and lets the relay do the rest:
 //!
@@ -20,9 +21,7 @@ mod topic;
 pub use config::{ConsumerConfig, KafkaConfig, OutboxConfig};
 pub use consumer::{Consumer, Effect, INBOX_MIGRATIONS, Lag, Refused, recorded};
 pub use event::Event;
-pub use kafka::{
-    DeadLetterError, DeadLetterLog, Letter, LetterPlace, Letters, Origin, Received, Republished,
-};
+pub use kafka::{DeadLetterError, DeadLetterLog, Letter, LetterPlace, Letters, Origin, Received, Republished};
 pub use outbox::{MIGRATIONS, Outbox, OutboxGrpc};
 pub use payload::{Payload, Unreadable};
 pub use topic::Topic;

@@ -15,15 +15,16 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::{Db, Error, bounded};
 
-/// How long a transaction may stand still. Ours never wait for anything but the database, and one that is ended although
-/// its process lives is tried again there.
+/// How long a transaction may stand still. Ours never wait for anything but the database, and one that is ended
+/// although its process lives is tried again there.
 const STANDSTILL: Duration = Duration::from_secs(2);
 /// How often they are looked at, at most.
 const PERIOD: Duration = Duration::from_millis(500);
-/// How many times longer than a look the pause after it is. The server goes through all sessions of the last half hour for
-/// each look, which after many restarts takes it a tenth of a second.
+/// How many times longer than a look the pause after it is. The server goes through all sessions of the last half hour
+/// for each look, which after many restarts takes it a tenth of a second.
 const CALM: u32 = 50;
-/// The same while transactions have to begin again, and for how long after one had to: one that stands still may be why.
+/// The same while transactions have to begin again, and for how long after one had to: one that stands still may be
+/// why.
 const ALERT: u32 = 4;
 const ALERT_TIME: Duration = Duration::from_secs(4);
 /// The longest pause: a look also takes long while nobody is primary, which says nothing of the next one.
@@ -74,8 +75,8 @@ impl Conflicts {
 }
 
 impl Db {
-    /// Ends, from now until the process stops, the transactions of processes with the same user and application name that
-    /// have stood still for two seconds. Needs no privilege, and may be done by any number of processes.
+    /// Ends, from now until the process stops, the transactions of processes with the same user and application name
+    /// that have stood still for two seconds. Needs no privilege, and may be done by any number of processes.
     pub fn end_abandoned_transactions(&self) {
         let db = self.clone();
         self.tasks.spawn("abandoned-transactions", OnFailure::Stop, async move {
@@ -109,8 +110,7 @@ impl Db {
             let since = seen.get(&idle).copied().unwrap_or(now);
             (idle, since)
         });
-        let (ended, others): (HashMap<_, _>, _) =
-            idle.partition(|(_, since)| now.duration_since(*since) >= STANDSTILL);
+        let (ended, others): (HashMap<_, _>, _) = idle.partition(|(_, since)| now.duration_since(*since) >= STANDSTILL);
         *seen = others;
         if ended.is_empty() {
             return Ok(());

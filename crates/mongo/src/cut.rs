@@ -54,15 +54,15 @@ impl Db {
     pub async fn cut(&self, deadline: Deadline) -> Result<Cut, Error> {
         let mut session = bounded(deadline, |_| self.snapshot()).await?;
         let any = self.collection::<Document>(Policy::Snapshot, "migrations");
-        bounded(deadline, |left| any.find_one(doc! { "_id": "" }).max_time(left).session(&mut session))
-            .await?;
+        bounded(deadline, |left| any.find_one(doc! { "_id": "" }).max_time(left).session(&mut session)).await?;
         let missing = || mongodb::error::Error::custom("the server gave a snapshot without its time");
         let time = session.snapshot_time().ok_or_else(missing)?;
         Ok(Cut { seconds: time.time, increment: time.increment })
     }
 
-    /// What `pipeline` makes of a collection as of `cut`, or as of now, in pages of at most `page` documents. It is read as it is
-    /// taken, so memory does not grow with the collection; the server sorts and groups on disk beyond 100 MB.
+    /// What `pipeline` makes of a collection as of `cut`, or as of now, in pages of at most `page` documents. It is
+    /// read as it is taken, so memory does not grow with the collection; the server sorts and groups on disk beyond 100
+    /// MB.
     ///
     /// # Errors
     /// Each page: what the database says, above all when it no longer keeps that moment.

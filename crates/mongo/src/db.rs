@@ -36,11 +36,12 @@ pub enum Policy {
     Ledger,
     /// Linearizable reads: account balances outside a transaction. One document by its `_id` at a time.
     Linearizable,
-    /// The same data as of one moment, in a session of [`Db::snapshot`]. A collection of another policy keeps its own read
-    /// concern there, and sees what is committed from one read to the next.
+    /// The same data as of one moment, in a session of [`Db::snapshot`]. A collection of another policy keeps its own
+    /// read concern there, and sees what is committed from one read to the next.
     Snapshot,
-    /// What is only shown, and decides nothing: the catalogue, and orders, stock, users and statements as people look at
-    /// them. Majority reads, from a secondary when there is no primary, which may be a moment behind; majority writes.
+    /// What is only shown, and decides nothing: the catalogue, and orders, stock, users and statements as people look
+    /// at them. Majority reads, from a secondary when there is no primary, which may be a moment behind; majority
+    /// writes.
     Shown,
     /// Access and login logs: local reads, writes acknowledged by the primary alone. The caller drops and counts
     /// what can't be written.

@@ -1,12 +1,13 @@
-//! Idempotency records: the answer that a key was given, written in the transaction of its effect and kept for 48 hours.
+//! Idempotency records: the answer that a key was given, written in the transaction of its effect and kept for 48
+//! hours.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use ids::{IdempotencyKey, UserId};
 use mongodb::bson::{Binary, DateTime, doc, spec::BinarySubtype};
 use mongodb::{ClientSession, Collection};
+use primitives::{IdempotencyKey, UserId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use service::Deadline;
@@ -135,11 +136,7 @@ impl<A: Serialize + DeserializeOwned + Clone + Send + Sync> Records<A> {
     ///
     /// # Errors
     /// `IDEMPOTENCY_KEY_REUSED` when it was for another request.
-    pub async fn find(
-        &self,
-        key: &ScopedKey,
-        deadline: Deadline,
-    ) -> Result<Option<Answer<A>>, envelope::Error> {
+    pub async fn find(&self, key: &ScopedKey, deadline: Deadline) -> Result<Option<Answer<A>>, envelope::Error> {
         let filter = doc! { "_id": &key.id };
         let found = bounded(deadline, |left| self.records.find_one(filter).max_time(left)).await?;
         match found {
@@ -161,11 +158,8 @@ impl<A: Serialize + DeserializeOwned + Clone + Send + Sync> Records<A> {
         }
         let ids: Vec<_> = by_id.keys().copied().collect();
         let only_id = self.records.clone_with_type::<RecordId>();
-        let mut cursor = only_id
-            .find(doc! { "_id": { "$in": ids } })
-            .projection(doc! { "_id": 1 })
-            .session(&mut *session)
-            .await?;
+        let mut cursor =
+            only_id.find(doc! { "_id": { "$in": ids } }).projection(doc! { "_id": 1 }).session(&mut *session).await?;
         let mut existing = HashSet::new();
         while let Some(found) = cursor.next(session).await.transpose()? {
             existing.extend(by_id.get(found.id.as_str()).map(|key| (*key).clone()));
@@ -199,8 +193,7 @@ impl<A: Serialize + DeserializeOwned + Clone + Send + Sync> Records<A> {
         if answers.is_empty() {
             return Ok(());
         }
-        let record =
-            |keyed: &KeyedAnswer<A>| Record::new(&keyed.key, &keyed.request_id, keyed.answer.clone());
+        let record = |keyed: &KeyedAnswer<A>| Record::new(&keyed.key, &keyed.request_id, keyed.answer.clone());
         self.records.insert_many(answers.iter().map(record)).session(session).await?;
         Ok(())
     }
@@ -248,10 +241,7 @@ pub fn in_flight() -> envelope::Error {
 
 /// `IDEMPOTENCY_KEY_REUSED`.
 pub fn key_reused() -> envelope::Error {
-    envelope::Error::new(
-        envelope::Reason::IdempotencyKeyReused,
-        "the key was used before with another request",
-    )
+    envelope::Error::new(envelope::Reason::IdempotencyKeyReused, "the key was used before with another request")
 }
 
 /// A fingerprint as BSON.

@@ -61,9 +61,7 @@ impl Lease {
                 .return_document(ReturnDocument::After)
                 .max_time(left)
         });
-        let held = lease
-            .await?
-            .is_some_and(|lease| lease.get_str("holder").is_ok_and(|holder| holder == self.holder));
+        let held = lease.await?.is_some_and(|lease| lease.get_str("holder").is_ok_and(|holder| holder == self.holder));
         self.renew_at = held.then(|| asked_at + self.ttl / 3);
         Ok(held)
     }

@@ -95,12 +95,7 @@ pub fn watch(shell: &Shell, db: &Db, migrations: &'static [Migration]) {
     });
 }
 
-async fn apply(
-    db: &Db,
-    migrations: &[Migration],
-    lock: &mut Lease,
-    deadline: Deadline,
-) -> Result<usize, Error> {
+async fn apply(db: &Db, migrations: &[Migration], lock: &mut Lease, deadline: Deadline) -> Result<usize, Error> {
     let pending = pending(db, migrations, deadline).await?;
     let records = records(db);
     for migration in &pending {
@@ -108,12 +103,7 @@ async fn apply(
         bounded(deadline, |_| (migration.up)(db.database())).await?;
         let record = doc! { "_id": migration.id(), "name": migration.name, "appliedAt": DateTime::now() };
         bounded(deadline, |_| records.insert_one(record)).await?;
-        tracing::info!(
-            component = migration.component,
-            version = migration.version,
-            name = migration.name,
-            "migrated"
-        );
+        tracing::info!(component = migration.component, version = migration.version, name = migration.name, "migrated");
     }
     Ok(pending.len())
 }

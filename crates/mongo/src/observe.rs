@@ -50,8 +50,7 @@ impl Commands {
             return;
         }
         let operation = started.command_name.as_str();
-        let collection =
-            ["collection", operation].iter().find_map(|field| started.command.get_str(field).ok());
+        let collection = ["collection", operation].iter().find_map(|field| started.command.get_str(field).ok());
         let span = tracing::info_span!(
             target: telemetry::STEP,
             "mongodb",
@@ -81,8 +80,7 @@ impl Commands {
 }
 
 fn record(command: String, outcome: &'static str, seconds: f64) {
-    metrics::histogram!("mongo_command_duration_seconds", "command" => command, "outcome" => outcome)
-        .record(seconds);
+    metrics::histogram!("mongo_command_duration_seconds", "command" => command, "outcome" => outcome).record(seconds);
 }
 
 fn pool(event: CmapEvent) {

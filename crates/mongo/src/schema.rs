@@ -8,11 +8,7 @@ use mongodb::{Database, IndexModel};
 const NAMESPACE_EXISTS: i32 = 48;
 
 /// Makes a collection whose documents must fit the `$jsonSchema`, or gives an existing one this schema.
-pub async fn collection(
-    database: &Database,
-    name: &str,
-    json_schema: Document,
-) -> mongodb::error::Result<()> {
+pub async fn collection(database: &Database, name: &str, json_schema: Document) -> mongodb::error::Result<()> {
     let validator = doc! { "$jsonSchema": json_schema };
     let made = database
         .create_collection(name)
@@ -21,8 +17,7 @@ pub async fn collection(
         .validation_action(ValidationAction::Error)
         .await;
     match made {
-        Err(error) if matches!(&*error.kind, ErrorKind::Command(command) if command.code == NAMESPACE_EXISTS) =>
-        {
+        Err(error) if matches!(&*error.kind, ErrorKind::Command(command) if command.code == NAMESPACE_EXISTS) => {
             let change = doc! {
                 "collMod": name, "validator": validator, "validationLevel": "strict", "validationAction": "error",
             };
@@ -60,8 +55,7 @@ pub fn partial(name: &str, keys: Document, filter: Document) -> IndexModel {
 
 /// A unique index of the documents that fit `filter`.
 pub fn partial_unique(name: &str, keys: Document, filter: Document) -> IndexModel {
-    let options =
-        IndexOptions::builder().name(name.to_owned()).unique(true).partial_filter_expression(filter);
+    let options = IndexOptions::builder().name(name.to_owned()).unique(true).partial_filter_expression(filter);
     model(keys, options.build())
 }
 

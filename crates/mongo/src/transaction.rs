@@ -64,8 +64,8 @@ impl Db {
     /// passes. `body` may run many times: it must do nothing but read and write in the session.
     ///
     /// # Errors
-    /// `Refused` is the body's own, and rests on what a majority has; [`Error::OutcomeUnknown`] means that a commit was sent and not answered for 5 s
-    /// beyond the deadline.
+    /// `Refused` is the body's own, and rests on what a majority has; [`Error::OutcomeUnknown`] means that a commit was
+    /// sent and not answered for 5 s beyond the deadline.
     pub async fn transact<T, R, F>(&self, deadline: Deadline, body: F) -> Result<T, TransactError<R>>
     where
         F: for<'s> FnMut(&'s mut ClientSession) -> BoxFuture<'s, Result<T, Abort<R>>> + Send + 'static,
@@ -100,12 +100,7 @@ impl Db {
         }
     }
 
-    async fn attempt<T, R, F>(
-        &self,
-        session: &mut ClientSession,
-        deadline: Deadline,
-        body: &mut F,
-    ) -> Attempt<T, R>
+    async fn attempt<T, R, F>(&self, session: &mut ClientSession, deadline: Deadline, body: &mut F) -> Attempt<T, R>
     where
         F: for<'s> FnMut(&'s mut ClientSession) -> BoxFuture<'s, Result<T, Abort<R>>> + Send,
     {

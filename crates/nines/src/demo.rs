@@ -45,8 +45,7 @@ pub(crate) async fn load(gateway_url: &str, secrets: &Secrets) -> anyhow::Result
     let http = Client::builder().timeout(CALL_BOUND).build()?;
     let mut api = Api { http, base: format!("{gateway_url}/api/v1"), token: None };
     api.log_in(ADMIN_EMAIL, &secrets.read_admin_password()?).await?;
-    let products =
-        stream::iter(CATALOGUE.map(Ok)).try_for_each_concurrent(PARALLEL, |row| product(&api, row));
+    let products = stream::iter(CATALOGUE.map(Ok)).try_for_each_concurrent(PARALLEL, |row| product(&api, row));
     futures::try_join!(products, customer(&api))?;
     Ok(DemoState {
         customer_email: CUSTOMER_EMAIL.to_owned(),
@@ -86,8 +85,7 @@ struct Api {
 
 impl Api {
     async fn log_in(&mut self, email: &str, password: &str) -> anyhow::Result<()> {
-        let session =
-            self.create("/sessions", None, &json!({ "email": email, "password": password })).await?;
+        let session = self.create("/sessions", None, &json!({ "email": email, "password": password })).await?;
         let session = session.context("the session can't be opened")?;
         self.token = Some(session["accessToken"].as_str().context("the session has no token")?.to_owned());
         Ok(())

@@ -34,8 +34,7 @@ impl Identity {
     /// # Errors
     /// When they can't be read or do not belong together.
     pub async fn read(self) -> anyhow::Result<Option<Tls>> {
-        let (Some(ca), Some(certificate), Some(key)) = (self.tls_ca, self.tls_certificate, self.tls_key)
-        else {
+        let (Some(ca), Some(certificate), Some(key)) = (self.tls_ca, self.tls_certificate, self.tls_key) else {
             return Ok(None);
         };
         let config = TlsConfig::new(ca, certificate, key);

@@ -1,5 +1,6 @@
-//! What the command-line tool does beside running the stack: real input, the check of the books, events and dead letters,
-//! objectives and alerts, the benchmarks and the drills. A library, so that tests can call it, above all [`verify::verify`].
+//! What the command-line tool does beside running the stack: real input, the check of the books, events and dead
+//! letters, objectives and alerts, the benchmarks and the drills. A library, so that tests can call it, above all
+//! [`verify::verify`].
 
 pub mod alerts;
 mod backoff;

@@ -1,7 +1,7 @@
 //! Conversions between the shared protobuf types and ours, written once for every `grpc.rs`.
 
-use ids::{Currency, Money};
 use jiff::Timestamp;
+use primitives::{Currency, Money};
 
 /// A message that no correct peer sends.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,7 +30,7 @@ pub fn to_money(field: &'static str, money: Option<crate::common::v1::Money>) ->
     let currency: Currency = money
         .currency
         .parse()
-        .map_err(|error: ids::ParseError| ConvertError::Invalid { field, reason: error.to_string() })?;
+        .map_err(|error: primitives::ParseError| ConvertError::Invalid { field, reason: error.to_string() })?;
     Ok(Money::new(money.amount, currency))
 }
 
@@ -46,11 +46,7 @@ pub fn from_timestamp(time: Timestamp) -> prost_types::Timestamp {
 }
 
 /// The time of a message; `field` names it in the error.
-pub fn to_timestamp(
-    field: &'static str,
-    time: Option<prost_types::Timestamp>,
-) -> Result<Timestamp, ConvertError> {
+pub fn to_timestamp(field: &'static str, time: Option<prost_types::Timestamp>) -> Result<Timestamp, ConvertError> {
     let time = time.ok_or(ConvertError::Missing(field))?;
-    Timestamp::new(time.seconds, time.nanos)
-        .map_err(|error| ConvertError::Invalid { field, reason: error.to_string() })
+    Timestamp::new(time.seconds, time.nanos).map_err(|error| ConvertError::Invalid { field, reason: error.to_string() })
 }

@@ -6,9 +6,7 @@ mod convert;
 pub use convert::{ConvertError, from_money, from_timestamp, to_cut, to_money, to_timestamp};
 pub use prost_types::Timestamp;
 
-pub use generated::fournines::{
-    common, events, inventory, messaging, order, payment, reconciliation, risk, user,
-};
+pub use generated::fournines::{common, events, inventory, messaging, order, payment, reconciliation, risk, user};
 
 /// All contracts as an encoded `FileDescriptorSet`, for server reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

@@ -167,10 +167,8 @@ mod tests {
                 assert_eq!(told(&failure), expected, "{reason:?}");
                 assert_eq!(failure.told_pause(), Some(Duration::from_secs(3)), "{reason:?}");
                 let later = failure.is_retryable_at(Safety::Idempotent, 2);
-                let (safe, once) = (
-                    expected.0[0] && reason != Reason::Overloaded,
-                    expected.0[1] && reason != Reason::Overloaded,
-                );
+                let (safe, once) =
+                    (expected.0[0] && reason != Reason::Overloaded, expected.0[1] && reason != Reason::Overloaded);
                 assert_eq!(later, safe || reason == Reason::IdempotencyInFlight, "{reason:?}");
                 assert_eq!(failure.is_retryable_at(Safety::Once, 2), once, "{reason:?}");
                 assert_eq!(failure.is_retryable_at(Safety::Idempotent, 1), expected.0[0], "{reason:?}");

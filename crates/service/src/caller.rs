@@ -1,6 +1,6 @@
 //! Who is calling: verified by the gateway, passed on in metadata, never taken from a message.
 
-use ids::{SessionId, UserId};
+use primitives::{SessionId, UserId};
 
 /// What a user may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

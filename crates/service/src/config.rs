@@ -29,10 +29,8 @@ pub enum ConfigError {
 
 /// Reads the file and lays the environment over it.
 pub fn load<C: DeserializeOwned>(file: &Path) -> Result<C, ConfigError> {
-    let environment = config::Environment::with_prefix("FOURNINES")
-        .prefix_separator("__")
-        .separator("__")
-        .try_parsing(true);
+    let environment =
+        config::Environment::with_prefix("FOURNINES").prefix_separator("__").separator("__").try_parsing(true);
     let sources = config::Config::builder()
         .add_source(config::File::from(file).format(config::FileFormat::Toml))
         .add_source(environment);
@@ -87,11 +85,11 @@ pub enum LogFormat {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TelemetryConfig {
-    /// The OTLP receiver for traces, by gRPC: `http://collector:4317`. None by default: traces then have ids, for the logs,
-    /// and go nowhere.
+    /// The OTLP receiver for traces, by gRPC: `http://collector:4317`. None by default: traces then have ids, for the
+    /// logs, and go nowhere.
     pub otlp_endpoint: Option<String>,
-    /// The share of traces that is kept, from 0 to 1; 0.01. It goes by the trace's id: the same share in all processes keeps
-    /// the same traces. Failed and slow requests are kept besides.
+    /// The share of traces that is kept, from 0 to 1; 0.01. It goes by the trace's id: the same share in all processes
+    /// keeps the same traces. Failed and slow requests are kept besides.
     pub sample_ratio: f64,
     /// From when a request is slow, in ms; 1,000.
     pub slow_ms: u64,
@@ -117,8 +115,8 @@ pub struct ServerConfig {
     #[serde(default = "default_max_concurrent_streams")]
     pub max_concurrent_streams: u32,
     /// After how long a connection is ended in good order, in ms; 300,000 (5 minutes) by default, 1,000 at least. Its
-    /// requests are finished however long they take, and callers connect again, so that replicas that were added are found
-    /// behind proxies too.
+    /// requests are finished however long they take, and callers connect again, so that replicas that were added are
+    /// found behind proxies too.
     #[serde(default = "default_max_connection_age_ms")]
     pub max_connection_age_ms: u64,
 }

@@ -49,8 +49,7 @@ impl RequestContext {
         let metadata = request.metadata();
         let budget = text(metadata, "grpc-timeout").and_then(parse_grpc_timeout).unwrap_or(DEFAULT_BUDGET);
         Self {
-            request_id: text(metadata, REQUEST_ID)
-                .map_or_else(|| uuid::Uuid::now_v7().to_string(), ToOwned::to_owned),
+            request_id: text(metadata, REQUEST_ID).map_or_else(|| uuid::Uuid::now_v7().to_string(), ToOwned::to_owned),
             deadline: Deadline::after(budget.min(LONGEST_BUDGET)),
             caller: caller(metadata),
             client_address: parsed(metadata, CLIENT_ADDRESS),
@@ -143,7 +142,7 @@ pub fn parse_grpc_timeout(text: &str) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use ids::{SessionId, UserId};
+    use primitives::{SessionId, UserId};
 
     use super::*;
 

@@ -62,25 +62,16 @@ impl PageTokens {
 
     /// With a key of at least 32 bytes.
     pub fn new(key: &[u8]) -> Option<Self> {
-        (key.len() >= MIN_KEY_LENGTH)
-            .then(|| Hmac::new_from_slice(key).ok())
-            .flatten()
-            .map(|key| Self { key })
+        (key.len() >= MIN_KEY_LENGTH).then(|| Hmac::new_from_slice(key).ok()).flatten().map(|key| Self { key })
     }
 
     /// A token for the page after `cursor`. `list` names the list and its filters: the token opens no other.
     pub fn issue<C: Serialize>(&self, list: &str, cursor: &C) -> Result<String, Error> {
-        self.issue_at(list, cursor, ids::now().as_second())
+        self.issue_at(list, cursor, primitives::now().as_second())
     }
 
-    fn issue_at<C: Serialize>(
-        &self,
-        list: &str,
-        cursor: &C,
-        issued_at_seconds: i64,
-    ) -> Result<String, Error> {
-        let mut bytes =
-            serde_json::to_vec(&Payload { issued_at_seconds, cursor }).map_err(Error::internal)?;
+    fn issue_at<C: Serialize>(&self, list: &str, cursor: &C, issued_at_seconds: i64) -> Result<String, Error> {
+        let mut bytes = serde_json::to_vec(&Payload { issued_at_seconds, cursor }).map_err(Error::internal)?;
         let signature = self.sign(list, &bytes).finalize().into_bytes();
         bytes.extend_from_slice(&signature);
         Ok(URL_SAFE_NO_PAD.encode(bytes))
@@ -98,7 +89,7 @@ impl PageTokens {
         let (payload, signature) = bytes.split_at(split);
         self.sign(list, payload).verify_slice(signature).map_err(|_| refused())?;
         let payload: Payload<C> = serde_json::from_slice(payload).map_err(|_| refused())?;
-        let age_seconds = ids::now().as_second() - payload.issued_at_seconds;
+        let age_seconds = primitives::now().as_second() - payload.issued_at_seconds;
         if u64::try_from(age_seconds).is_ok_and(|age| age <= LIFETIME.as_secs()) {
             Ok(Some(payload.cursor))
         } else {
@@ -176,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_stale_token_is_refused() {
-        let day_and_a_bit = ids::now().as_second() - 24 * 60 * 60 - 60;
+        let day_and_a_bit = primitives::now().as_second() - 24 * 60 * 60 - 60;
         let token = tokens().issue_at("orders", &"cursor", day_and_a_bit).unwrap();
         assert!(tokens().open::<String>("orders", &token).is_err());
     }

@@ -31,11 +31,7 @@ pub struct Shell {
 
 impl Shell {
     /// Binds the admin port, reads the certificates and starts to listen for signals.
-    pub async fn start(
-        name: &'static str,
-        admin: &AdminConfig,
-        tls: Option<&TlsConfig>,
-    ) -> anyhow::Result<Self> {
+    pub async fn start(name: &'static str, admin: &AdminConfig, tls: Option<&TlsConfig>) -> anyhow::Result<Self> {
         let metrics = telemetry::install_metrics()?;
         let listener = TcpListener::bind(admin.listen).await.context("the admin port can't be bound")?;
         let mut shell = Self::without_admin();
@@ -60,8 +56,7 @@ impl Shell {
 
     /// Binds a port and logs the real address.
     pub async fn bind(&self, what: &'static str, address: SocketAddr) -> anyhow::Result<TcpListener> {
-        let listener =
-            TcpListener::bind(address).await.with_context(|| format!("{what}: {address} can't be bound"))?;
+        let listener = TcpListener::bind(address).await.with_context(|| format!("{what}: {address} can't be bound"))?;
         tracing::info!(listener = what, address = %listener.local_addr()?, "listening");
         Ok(listener)
     }

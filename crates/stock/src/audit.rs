@@ -1,10 +1,10 @@
 //! What the ledger says, as of a cut.
 
 use futures::stream::BoxStream;
-use ids::{MovementId, Sku};
 use jiff::Timestamp;
 use mongo::{ConvertError, Cut, from_bson_uuid, to_bson_uuid};
 use mongodb::bson::{Document, Uuid, doc};
+use primitives::{MovementId, Sku};
 use serde::Deserialize;
 
 use crate::store::{LEVELS, MOVEMENTS};
@@ -34,27 +34,21 @@ pub struct SkuPieces {
 
 impl Ledger {
     /// The movements that orders made in a span of time, by id.
-    pub fn audit_movements(
-        &self,
-        cut: Cut,
-        from: Option<Timestamp>,
-        to: Option<Timestamp>,
-    ) -> Pages<AuditedMovement> {
+    pub fn audit_movements(&self, cut: Cut, from: Option<Timestamp>, to: Option<Timestamp>) -> Pages<AuditedMovement> {
         let of_orders = [Reason::OrderPlaced, Reason::OrderCancelled, Reason::OrderExpired];
         let mut filter = doc! { "reason": { "$in": of_orders.map(|reason| reason.to_string()).to_vec() } };
         let mut span = Document::new();
         if let Some(from) = from {
-            span.insert("$gte", to_bson_uuid(ids::lowest_at(from)));
+            span.insert("$gte", to_bson_uuid(primitives::lowest_at(from)));
         }
         if let Some(to) = to {
-            span.insert("$lt", to_bson_uuid(ids::lowest_at(to)));
+            span.insert("$lt", to_bson_uuid(primitives::lowest_at(to)));
         }
         if !span.is_empty() {
             filter.insert("_id", span);
         }
         let wanted = doc! { "sku": 1, "delta": 1 };
-        let pipeline =
-            vec![doc! { "$match": filter }, doc! { "$sort": { "_id": 1 } }, doc! { "$project": wanted }];
+        let pipeline = vec![doc! { "$match": filter }, doc! { "$sort": { "_id": 1 } }, doc! { "$project": wanted }];
         self.db.pages::<MovementRow, _>(Some(cut), MOVEMENTS, pipeline, mongo::PAGE)
     }
 

@@ -3,13 +3,13 @@
 use std::num::NonZeroI64;
 
 use futures::TryStreamExt as _;
-use ids::{MovementId, Sku};
 use jiff::Timestamp;
 use messaging::Event;
 use mongo::{Abort, Db, Error, Policy, bounded};
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::error::Error as DriverError;
 use mongodb::{ClientSession, Collection};
+use primitives::{MovementId, Sku};
 use service::Deadline;
 
 use crate::event::moved;
@@ -61,26 +61,24 @@ impl Ledger {
             filter.insert("_id", doc! { "$lt": mongo::to_bson_uuid(before.as_uuid()) });
         }
         let limit = i64::from(limit);
-        let find = |left| {
-            self.shown_movements.find(filter).sort(doc! { "sku": 1, "_id": -1 }).limit(limit).max_time(left)
-        };
+        let find =
+            |left| self.shown_movements.find(filter).sort(doc! { "sku": 1, "_id": -1 }).limit(limit).max_time(left);
         let cursor = bounded(deadline, find).await?;
         let documents: Vec<_> = bounded(deadline, |_| cursor.try_collect()).await?;
         Ok(documents.into_iter().map(Movement::try_from).collect::<Result<_, _>>()?)
     }
 
-    /// Gives new SKUs a counter, in the caller's transaction, with their first stock as a movement. The events of it are
-    /// to be written in the same transaction.
+    /// Gives new SKUs a counter, in the caller's transaction, with their first stock as a movement. The events of it
+    /// are to be written in the same transaction.
     pub async fn open<R>(
         &self,
         session: &mut ClientSession,
         initial: &[(Sku, u32)],
         at: Timestamp,
     ) -> Result<Vec<Event>, Abort<R>> {
-        let levels = initial.iter().map(|(sku, pieces)| LevelDocument {
-            sku: sku.as_str().to_owned(),
-            available: i64::from(*pieces),
-        });
+        let levels = initial
+            .iter()
+            .map(|(sku, pieces)| LevelDocument { sku: sku.as_str().to_owned(), available: i64::from(*pieces) });
         self.levels.insert_many(levels).session(&mut *session).await?;
         let movements: Vec<_> = initial
             .iter()
@@ -123,8 +121,8 @@ impl Ledger {
         Ok(documents.into_iter().map(LevelDocument::into_level).collect::<Result<_, _>>()?)
     }
 
-    /// Changes the counters and records the movements, in the caller's transaction: two round trips. The events of it are
-    /// to be written in the same transaction. `None` when a counter does not cover its change, or would go over its
+    /// Changes the counters and records the movements, in the caller's transaction: two round trips. The events of it
+    /// are to be written in the same transaction. `None` when a counter does not cover its change, or would go over its
     /// limit: then the transaction must be aborted.
     ///
     /// This condition, not any check before it, is what keeps stock from being sold twice.

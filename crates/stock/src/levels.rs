@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use envelope::{Detail, Reason as ErrorReason};
-use ids::{Quantity, Sku};
+use primitives::{Quantity, Sku};
 
 /// The highest counter, so that no sum comes near an overflow.
 pub(crate) const MAX_AVAILABLE: u64 = 1_000_000_000_000;
@@ -104,8 +104,7 @@ impl Levels {
     /// `UnknownSkus`; `TooLarge`, and then nothing is given back.
     pub fn give_back(&mut self, lines: &BTreeMap<Sku, Quantity>) -> Result<(), StockRefusal> {
         for (sku, quantity) in lines {
-            let available =
-                self.available(sku).ok_or_else(|| StockRefusal::UnknownSkus(vec![sku.clone()]))?;
+            let available = self.available(sku).ok_or_else(|| StockRefusal::UnknownSkus(vec![sku.clone()]))?;
             if available + u64::from(quantity.get()) > MAX_AVAILABLE {
                 return Err(StockRefusal::TooLarge);
             }
@@ -130,8 +129,7 @@ mod tests {
 
     #[test]
     fn an_order_gets_all_of_its_lines_or_none() {
-        let mut levels: Levels =
-            [("a", 3), ("b", 1)].map(|(sku, n)| (sku.parse().unwrap(), n)).into_iter().collect();
+        let mut levels: Levels = [("a", 3), ("b", 1)].map(|(sku, n)| (sku.parse().unwrap(), n)).into_iter().collect();
         let untouched = levels.clone();
         let unknown = levels.take(&lines(&[("a", 9), ("c", 1)]));
         assert_eq!(unknown, Err(StockRefusal::UnknownSkus(vec!["c".parse().unwrap()])));

@@ -4,8 +4,8 @@ use std::fmt;
 use std::num::NonZeroI64;
 use std::str::FromStr;
 
-use ids::{MovementId, OrderId, ParseError, Sku};
 use jiff::Timestamp;
+use primitives::{MovementId, OrderId, ParseError, Sku};
 
 /// An entry of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,8 +48,7 @@ impl Reason {
     /// A person's reason.
     pub fn adjustment(text: &str) -> Result<Self, ParseError> {
         let text = text.trim();
-        let fits =
-            (1..=MAX_ADJUSTMENT_CHARS).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+        let fits = (1..=MAX_ADJUSTMENT_CHARS).contains(&text.chars().count()) && !text.chars().any(char::is_control);
         fits.then(|| Self::Adjustment(text.to_owned()))
             .ok_or(ParseError("must be 1 to 200 characters without control characters"))
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::num::NonZeroI64;
 
-use ids::{MovementId, OrderId, Quantity, Sku};
 use jiff::Timestamp;
+use primitives::{MovementId, OrderId, Quantity, Sku};
 
 use crate::{Movement, Reason};
 
@@ -30,12 +30,7 @@ impl Posting {
     }
 
     /// Gives the stock of an order back; gives the movement of each line, in order of SKU.
-    pub fn give_back(
-        &mut self,
-        order: OrderId,
-        lines: &BTreeMap<Sku, Quantity>,
-        reason: &Reason,
-    ) -> Vec<MovementId> {
+    pub fn give_back(&mut self, order: OrderId, lines: &BTreeMap<Sku, Quantity>, reason: &Reason) -> Vec<MovementId> {
         let deltas = lines.iter().map(|(sku, quantity)| (sku, i64::from(*quantity)));
         deltas.map(|(sku, delta)| self.add(order, sku, delta, reason.clone())).collect()
     }
@@ -95,7 +90,7 @@ pub(crate) mod tests {
 
     #[test]
     fn orders_share_a_movement_for_each_sku_and_reason() {
-        let mut posting = Posting::new(ids::now());
+        let mut posting = Posting::new(primitives::now());
         let (first, second, third) = (OrderId::new(), OrderId::new(), OrderId::new());
         let one = posting.take(first, &lines(&[("a", 2), ("b", 1)]));
         let two = posting.take(second, &lines(&[("a", 3)]));
@@ -105,11 +100,9 @@ pub(crate) mod tests {
             .movements()
             .map(|movement| (movement.id, movement.sku.as_str(), movement.delta.get(), movement.order_id))
             .collect();
-        let expected =
-            [(one[0], "a", -5, None), (back[0], "a", 4, Some(third)), (one[1], "b", -1, Some(first))];
+        let expected = [(one[0], "a", -5, None), (back[0], "a", 4, Some(third)), (one[1], "b", -1, Some(first))];
         assert_eq!(seen, expected);
-        let changes: Vec<_> =
-            posting.changes().into_iter().map(|(sku, delta)| (sku.as_str(), delta)).collect();
+        let changes: Vec<_> = posting.changes().into_iter().map(|(sku, delta)| (sku.as_str(), delta)).collect();
         assert_eq!(changes, [("a", -1), ("b", -1)]);
     }
 }

@@ -38,12 +38,8 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
                 },
             };
             schema::collection(database, MOVEMENTS, movements).await?;
-            schema::indexes(
-                database,
-                MOVEMENTS,
-                [schema::index("by_sku", doc! { "sku": 1, "_id": -1, "delta": 1 })],
-            )
-            .await
+            schema::indexes(database, MOVEMENTS, [schema::index("by_sku", doc! { "sku": 1, "_id": -1, "delta": 1 })])
+                .await
         }
         .boxed()
     },

@@ -2,10 +2,10 @@
 
 use std::num::NonZeroI64;
 
-use ids::Sku;
 use mongo::{ConvertError, from_bson_time, from_bson_uuid, to_bson_time, to_bson_uuid};
 use mongodb::bson::{DateTime, Uuid};
 use mongodb::error::Error as DriverError;
+use primitives::Sku;
 use serde::{Deserialize, Serialize};
 
 use crate::Movement;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use ids::{OrderId, Quantity, Sku};
 use mongo::{Abort, Db, MongoConfig, TransactError};
+use primitives::{OrderId, Quantity, Sku};
 use service::{Deadline, Shell};
 use stock::{Ledger, Posting, Reason, StockRefusal};
 
@@ -41,7 +41,7 @@ impl Shop {
         let opened: Outcome = db
             .transact(soon(), move |session| {
                 let (ledger, initial) = (opening.clone(), initial.clone());
-                async move { ledger.open(session, &initial, ids::now()).await.map(drop) }.boxed()
+                async move { ledger.open(session, &initial, primitives::now()).await.map(drop) }.boxed()
             })
             .await;
         opened.unwrap();
@@ -56,7 +56,7 @@ impl Shop {
             async move {
                 let mut levels = ledger.levels(session, lines.keys()).await?;
                 levels.take(&lines).map_err(Abort::Refused)?;
-                let mut posting = Posting::new(ids::now());
+                let mut posting = Posting::new(primitives::now());
                 posting.take(id, &lines);
                 assert!(ledger.post(session, &posting).await?.is_some());
                 Ok(())
@@ -123,24 +123,21 @@ async fn what_is_given_back_can_be_sold_again() {
     let shop = Shop::open("given_back", [("a", 3)]).await;
     let id = OrderId::new();
     shop.take(id, lines([("a", 3)])).await.unwrap();
-    let mut posting = Posting::new(ids::now());
+    let mut posting = Posting::new(primitives::now());
     posting.give_back(id, &lines([("a", 3)]), &Reason::OrderCancelled);
     shop.post(posting).await.unwrap();
     assert_eq!(shop.available("a").await, 3);
     let movements = shop.ledger.movements(&sku("a"), None, 10, soon()).await.unwrap();
     let story: Vec<_> = movements.iter().map(|m| (m.delta.get(), m.reason.clone(), m.order_id)).collect();
-    let expected = [
-        (3, Reason::OrderCancelled, Some(id)),
-        (-3, Reason::OrderPlaced, Some(id)),
-        (3, Reason::Initial, None),
-    ];
+    let expected =
+        [(3, Reason::OrderCancelled, Some(id)), (-3, Reason::OrderPlaced, Some(id)), (3, Reason::Initial, None)];
     assert_eq!(story, expected);
 }
 
 #[tokio::test]
 async fn a_posting_is_all_or_nothing_and_counts_what_comes_back() {
     let shop = Shop::open("posting", [("a", 3), ("b", 3)]).await;
-    let mut posting = Posting::new(ids::now());
+    let mut posting = Posting::new(primitives::now());
     posting.take(OrderId::new(), &lines([("a", 3), ("b", 2)]));
     posting.take(OrderId::new(), &lines([("b", 2)]));
     assert!(shop.post(posting.clone()).await.is_err());
@@ -149,7 +146,7 @@ async fn a_posting_is_all_or_nothing_and_counts_what_comes_back() {
     shop.post(posting).await.unwrap();
     assert_eq!((shop.available("a").await, shop.available("b").await), (0, 0));
     assert_eq!((shop.sum_of_movements("a").await, shop.sum_of_movements("b").await), (0, 0));
-    let mut unknown = Posting::new(ids::now());
+    let mut unknown = Posting::new(primitives::now());
     unknown.take(OrderId::new(), &lines([("x", 1)]));
     assert!(shop.post(unknown).await.is_err());
 }
@@ -178,7 +175,7 @@ async fn movements_come_page_by_page_newest_first() {
 async fn many_buyers_never_take_more_than_there_is() {
     let shop = Shop::open("oversell", [("hot", 20), ("cold", 1_000)]).await;
     let buying = (0..64).map(|_| {
-        let mut posting = Posting::new(ids::now());
+        let mut posting = Posting::new(primitives::now());
         posting.take(OrderId::new(), &lines([("cold", 1), ("hot", 1)]));
         shop.post(posting)
     });

@@ -286,8 +286,8 @@ impl Endpoint {
         self.id.eq_ignore_ascii_case(id)
     }
 
-    /// Which of the rates of a client it counts to. What has no service behind it is not limited: probes and scrapes come
-    /// in any case.
+    /// Which of the rates of a client it counts to. What has no service behind it is not limited: probes and scrapes
+    /// come in any case.
     pub(crate) fn rate(&self) -> Option<Rate> {
         self.is_api().then_some(self.rate)
     }

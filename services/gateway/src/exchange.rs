@@ -87,12 +87,11 @@ impl Exchange {
         }
     }
 
-    /// The exchange that the outermost layer attached. Without that layer, as in a test of one layer, it is an empty one.
+    /// The exchange that the outermost layer attached. Without that layer, as in a test of one layer, it is an empty
+    /// one.
     pub(crate) fn of(message: &impl actix_web::HttpMessage) -> Rc<Self> {
         let attached = message.extensions().get::<Rc<Self>>().cloned();
-        attached.unwrap_or_else(|| {
-            Rc::new(Self::new(String::new(), Target::Nothing, Duration::ZERO, None, false))
-        })
+        attached.unwrap_or_else(|| Rc::new(Self::new(String::new(), Target::Nothing, Duration::ZERO, None, false)))
     }
 
     pub(crate) fn attach(self: &Rc<Self>, request: &actix_web::dev::ServiceRequest) {
@@ -131,8 +130,8 @@ impl Exchange {
         self.failure.get()
     }
 
-    /// To be called when the time that the request takes tells nothing about the services: a copy was given, or the client
-    /// took long itself.
+    /// To be called when the time that the request takes tells nothing about the services: a copy was given, or the
+    /// client took long itself.
     pub(crate) fn leave_out_of_latency(&self) {
         self.in_latency.set(false);
     }
@@ -158,11 +157,7 @@ impl Exchange {
 }
 
 /// The client as seen through so many proxies of ours: each appends the address it was called from.
-pub(crate) fn client_address(
-    peer: Option<IpAddr>,
-    headers: &HeaderMap,
-    trusted_hops: usize,
-) -> Option<IpAddr> {
+pub(crate) fn client_address(peer: Option<IpAddr>, headers: &HeaderMap, trusted_hops: usize) -> Option<IpAddr> {
     let Some(from_the_right) = trusted_hops.checked_sub(1) else { return peer };
     let entries = headers.get_all(header::X_FORWARDED_FOR).filter_map(|value| value.to_str().ok());
     let mut addresses: Vec<&str> = entries.flat_map(|value| value.split(',')).map(str::trim).collect();

@@ -1,5 +1,5 @@
-//! JSON that is the same for many requests but for the request id, which is its last field: written once, then completed by
-//! copying.
+//! JSON that is the same for many requests but for the request id, which is its last field: written once, then
+//! completed by copying.
 
 use bytes::Bytes;
 use envelope::Error;

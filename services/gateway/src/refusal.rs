@@ -54,9 +54,7 @@ pub(crate) fn foreign(status: StatusCode) -> Error {
         StatusCode::UNSUPPORTED_MEDIA_TYPE => unsupported_media_type(),
         StatusCode::REQUEST_TIMEOUT => Error::deadline_exceeded(),
         StatusCode::FORBIDDEN => Error::new(Reason::Forbidden, "this is not allowed"),
-        status if status.is_client_error() => {
-            Error::new(Reason::ValidationFailed, "the request is not valid")
-        }
+        status if status.is_client_error() => Error::new(Reason::ValidationFailed, "the request is not valid"),
         _ => Error::internal("an answer that none of our code made"),
     }
 }
@@ -70,10 +68,7 @@ pub(crate) fn method_not_allowed() -> Error {
 }
 
 pub(crate) fn not_acceptable() -> Error {
-    Error::new(
-        Reason::NotAcceptable,
-        "the answer is JSON, uncompressed, gzip or brotli; nothing of it is accepted",
-    )
+    Error::new(Reason::NotAcceptable, "the answer is JSON, uncompressed, gzip or brotli; nothing of it is accepted")
 }
 
 pub(crate) fn unsupported_media_type() -> Error {

@@ -97,8 +97,7 @@ impl<T: Serialize> Reply<T> {
             response.insert_header((IDEMPOTENT_REPLAYED, "true"));
         }
         let status = http::StatusCode::from_u16(self.status.as_u16()).map_err(Error::internal)?;
-        let body =
-            serde_json::to_vec(&Success::new(status, self.data, request_id)).map_err(Error::internal)?;
+        let body = serde_json::to_vec(&Success::new(status, self.data, request_id)).map_err(Error::internal)?;
         Ok(response.insert_header((header::CONTENT_TYPE, JSON)).body(body))
     }
 }
@@ -151,9 +150,7 @@ impl Rendered {
         if status == StatusCode::UNAUTHORIZED {
             headers.push((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
         }
-        if let (Reason::MethodNotAllowed, Some(allow)) =
-            (error.reason(), crate::routes::allowed(exchange.target))
-        {
+        if let (Reason::MethodNotAllowed, Some(allow)) = (error.reason(), crate::routes::allowed(exchange.target)) {
             headers.push((header::ALLOW, allow));
         }
         // These forms hold texts and numbers only, which always serialize.

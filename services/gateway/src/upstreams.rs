@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use balance::{Ask, Upstream};
+use balancer::{Ask, Upstream};
 use envelope::Error;
 use proto::inventory::v1::catalogue_service_client::CatalogueServiceClient;
 use proto::inventory::v1::stock_service_client::StockServiceClient;
@@ -20,8 +20,8 @@ use tonic::Response;
 
 use crate::config::UpstreamsConfig;
 
-/// How long one attempt to pay may take, behind which a card provider may be: half of its usual deadline, so that a replica
-/// that never answers leaves time for another.
+/// How long one attempt to pay may take, behind which a card provider may be: half of its usual deadline, so that a
+/// replica that never answers leaves time for another.
 const PAYMENT_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// The replicas of each service.
@@ -145,8 +145,7 @@ impl Services {
         key: Option<&str>,
     ) -> Result<Response<order::PlaceOrderResponse>, Error> {
         let how = key.into_iter().fold(Ask::idempotent(), |how, key| how.key(key));
-        let send =
-            |channel, request| async move { OrderServiceClient::new(channel).place_order(request).await };
+        let send = |channel, request| async move { OrderServiceClient::new(channel).place_order(request).await };
         Box::pin(self.upstreams.order.ask(&self.context, order, how, send)).await
     }
 }

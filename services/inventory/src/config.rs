@@ -1,8 +1,8 @@
 //! The configuration of the inventory service.
 
-use ids::Currency;
 use messaging::{KafkaConfig, OutboxConfig};
 use mongo::MongoConfig;
+use primitives::Currency;
 use serde::Deserialize;
 use service::ServiceConfig;
 use service::config::{AdminConfig, LogConfig, ServerConfig, TelemetryConfig};

@@ -1,8 +1,8 @@
 //! What can go wrong in the inventory service, and what the caller learns of it.
 
 use envelope::{Detail, Error, Reason};
-use ids::Sku;
 use mongo::idempotency::{self, Conflict};
+use primitives::Sku;
 use stock::StockRefusal;
 
 /// A failure of a use case.

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use balance::UpstreamConfig;
+use balancer::UpstreamConfig;
 use messaging::{KafkaConfig, OutboxConfig};
 use mongo::MongoConfig;
 use resilience::within;
@@ -61,9 +61,9 @@ pub struct UpstreamsConfig {
     /// The replicas of payment.
     pub payment: UpstreamConfig,
     /// The replicas of risk. A customer waits for its verdict, so what is not given of time-out, retries, breaker and
-    /// bulkhead is not as for other upstreams: 200 ms and one attempt, and when half of the last 50 verdicts, of 20 at least,
-    /// have failed or took that long, no order waits for one; every 5 s a single one is asked for, beside an order, to see
-    /// whether it is well again.
+    /// bulkhead is not as for other upstreams: 200 ms and one attempt, and when half of the last 50 verdicts, of 20 at
+    /// least, have failed or took that long, no order waits for one; every 5 s a single one is asked for, beside an
+    /// order, to see whether it is well again.
     #[serde(deserialize_with = "risk_upstream")]
     pub risk: UpstreamConfig,
 }
@@ -119,8 +119,8 @@ pub struct OrdersConfig {
     /// second as long as this is well below it.
     #[serde(deserialize_with = "within::<10, 60_000, _, _>")]
     pub expiry_period_ms: u64,
-    /// How long an attempt to pay has an order to itself, in ms; 20,000, up to 600,000. It must be longer than the longest
-    /// request deadline together with the 5 s in which a commit may still be decided.
+    /// How long an attempt to pay has an order to itself, in ms; 20,000, up to 600,000. It must be longer than the
+    /// longest request deadline together with the 5 s in which a commit may still be decided.
     #[serde(deserialize_with = "within::<1, 600_000, _, _>")]
     pub payment_lease_ms: u64,
     /// How long a price may be sold after it has changed, in ms; 2,000, up to 3,600,000.

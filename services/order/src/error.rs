@@ -1,8 +1,8 @@
 //! What can go wrong in the order service, and what the caller learns of it.
 
 use envelope::{Detail, Error, Reason};
-use ids::Sku;
 use mongo::idempotency::{self, Conflict};
+use primitives::Sku;
 use stock::StockRefusal;
 
 use crate::domain::{InvalidState, TooExpensive};

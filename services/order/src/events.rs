@@ -1,12 +1,10 @@
 //! What happened to orders, as it is told to others.
 
-use ids::PaymentId;
 use jiff::Timestamp;
 use messaging::{Event, Payload};
+use primitives::PaymentId;
 use proto::events::v1::order_event::Change;
-use proto::events::v1::{
-    OrderCancelled, OrderEvent, OrderExpired, OrderPaid, OrderPlaced, OrderedLine, RiskReview,
-};
+use proto::events::v1::{OrderCancelled, OrderEvent, OrderExpired, OrderPaid, OrderPlaced, OrderedLine, RiskReview};
 use proto::{from_money, from_timestamp};
 
 use crate::domain::{Line, Order, ReviewRequest};

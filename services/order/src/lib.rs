@@ -11,7 +11,7 @@ mod store;
 
 use std::time::Duration;
 
-use balance::Upstream;
+use balancer::Upstream;
 use messaging::{Outbox, OutboxGrpc};
 use mongo::Lease;
 use proto::messaging::v1::outbox_service_server::OutboxServiceServer;

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::ensure;
-use ids::Currency;
 use messaging::{KafkaConfig, OutboxConfig};
 use mongo::MongoConfig;
+use primitives::Currency;
 use serde::Deserialize;
 use service::ServiceConfig;
 use service::config::{AdminConfig, LogConfig, ServerConfig, TelemetryConfig};

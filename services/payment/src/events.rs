@@ -1,13 +1,13 @@
 //! What happened to payments and accounts, as it is told to others.
 
-use ids::{Currency, Money};
 use jiff::Timestamp;
 use messaging::{Event, Payload};
+use primitives::{Currency, Money};
 use proto::events::v1::account_event::Cause;
 use proto::events::v1::payment_event::Change;
 use proto::events::v1::{
-    AccountDeposit, AccountEvent, AccountPayment, AccountRefund, PaymentCaptured, PaymentDeclined,
-    PaymentEvent, PaymentRefunded,
+    AccountDeposit, AccountEvent, AccountPayment, AccountRefund, PaymentCaptured, PaymentDeclined, PaymentEvent,
+    PaymentRefunded,
 };
 use proto::{from_money, from_timestamp};
 

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use balance::UpstreamConfig;
-use ids::Currency;
+use balancer::UpstreamConfig;
 use jiff::civil::Time;
 use messaging::{ConsumerConfig, KafkaConfig};
 use mongo::MongoConfig;
+use primitives::Currency;
 use serde::Deserialize;
 use service::ServiceConfig;
 use service::config::{AdminConfig, LogConfig, ServerConfig, TelemetryConfig};
@@ -68,9 +68,9 @@ pub struct ReconciliationConfig {
     pub daily_at: Time,
     /// How often what has changed is compared, in ms; 10,000.
     pub incremental_period_ms: u64,
-    /// How long events may take to be applied before they count as lost, in ms; 60,000. A broker that was away for longer
-    /// makes them count as lost for a while; they are published again, which does no harm, and the next run finds
-    /// nothing.
+    /// How long events may take to be applied before they count as lost, in ms; 60,000. A broker that was away for
+    /// longer makes them count as lost for a while; they are published again, which does no harm, and the next run
+    /// finds nothing.
     pub settle_ms: u64,
     /// How far back events are compared, in hours; 144. It must be shorter than outboxes keep them.
     pub events_hours: u64,

@@ -1,7 +1,7 @@
 //! Events to lines of statements.
 
-use ids::{Currency, EventId, Money, ParseError, Sku};
 use jiff::Timestamp;
+use primitives::{Currency, EventId, Money, ParseError, Sku};
 use proto::events::v1::account_event::Cause;
 use proto::events::v1::order_event::Change as OrderChange;
 use proto::events::v1::payment_event::Change as PaymentChange;
@@ -43,7 +43,7 @@ impl Reader {
             OrderChange::Cancelled(_) => Kind::OrderCancelled,
             OrderChange::Expired(_) => Kind::OrderExpired,
         };
-        let order: ids::OrderId = parse("order_id", &event.order_id)?;
+        let order: primitives::OrderId = parse("order_id", &event.order_id)?;
         Ok(Line {
             id,
             kind,
@@ -63,7 +63,7 @@ impl Reader {
             PaymentChange::Declined(_) => Kind::PaymentDeclined,
             PaymentChange::Refunded(_) => Kind::PaymentRefunded,
         };
-        let payment: ids::PaymentId = parse("payment_id", &event.payment_id)?;
+        let payment: primitives::PaymentId = parse("payment_id", &event.payment_id)?;
         Ok(Line {
             id,
             kind,
@@ -84,7 +84,7 @@ impl Reader {
             Cause::Payment(of) => (Kind::AccountPayment, delta.checked_neg(), Some(&of.order_id)),
             Cause::Refund(of) => (Kind::AccountRefund, Some(delta), Some(&of.order_id)),
         };
-        let entry: ids::EntryId = parse("entry_id", &event.entry_id)?;
+        let entry: primitives::EntryId = parse("entry_id", &event.entry_id)?;
         Ok(Line {
             id,
             kind,
@@ -119,11 +119,7 @@ impl Reader {
 
     fn money(self, field: &'static str, money: Option<proto::common::v1::Money>) -> Result<i64, Unusable> {
         let money: Money = proto::to_money(field, money).map_err(|_| Unusable::Field(field))?;
-        if money.currency() == self.currency {
-            Ok(money.amount())
-        } else {
-            Err(Unusable::Currency(money.currency()))
-        }
+        if money.currency() == self.currency { Ok(money.amount()) } else { Err(Unusable::Currency(money.currency())) }
     }
 }
 
@@ -137,7 +133,7 @@ fn time(at: Result<Timestamp, proto::ConvertError>) -> Result<Timestamp, Unusabl
 
 #[cfg(test)]
 mod tests {
-    use ids::{EntryId, OrderId, UserId};
+    use primitives::{EntryId, OrderId, UserId};
     use proto::events::v1::{AccountPayment, OrderPaid};
 
     use super::*;
@@ -174,16 +170,13 @@ mod tests {
         assert!(matches!(refused(OrderEvent { total: euros, ..paid_order() }), Unusable::Currency(_)));
         assert!(matches!(refused(OrderEvent { total: usd(-1), ..paid_order() }), Unusable::Field("total")));
         assert!(matches!(refused(OrderEvent { change: None, ..paid_order() }), Unusable::Unknown));
-        assert!(matches!(
-            refused(OrderEvent { occurred_at: None, ..paid_order() }),
-            Unusable::Field("occurred_at")
-        ));
+        assert!(matches!(refused(OrderEvent { occurred_at: None, ..paid_order() }), Unusable::Field("occurred_at")));
     }
 
     #[test]
     fn what_an_account_paid_has_no_sign_and_must_have_been_taken() {
         let cause = Cause::Payment(AccountPayment {
-            order_id: ids::OrderId::new().to_string(),
+            order_id: primitives::OrderId::new().to_string(),
             payment_id: String::new(),
         });
         let event = |delta| AccountEvent {

@@ -1,5 +1,5 @@
-//! The reconciliation service: statements of what happened, by customer and day, and the merchant's day, made from events;
-//! and the checks that the books of the platform are equal.
+//! The reconciliation service: statements of what happened, by customer and day, and the merchant's day, made from
+//! events; and the checks that the books of the platform are equal.
 
 mod app;
 mod config;
@@ -66,10 +66,7 @@ pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> any
     let tokens = PageTokens::from_config(&config.page_tokens)?;
     let app = StatementsApp::new(statements, tokens.clone());
     let mut routes = RoutesBuilder::default();
-    routes.add_service(StatementServiceServer::new(StatementGrpc {
-        app,
-        currency: config.statements.currency,
-    }));
+    routes.add_service(StatementServiceServer::new(StatementGrpc { app, currency: config.statements.currency }));
     let runs = ReconciliationGrpc::new(RunsApp::new(runs, tokens));
     routes.add_service(ReconciliationServiceServer::new(runs));
     service::grpc::serve(shell, &config.server, listener, proto::DESCRIPTORS, routes).await

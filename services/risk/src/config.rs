@@ -48,11 +48,11 @@ pub struct Config {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct VelocityConfig {
-    /// How often a replica reads the rules, and tells the others what it has counted, in ms; 1,000. Others' orders count
-    /// that much later, and a replica that is killed takes the counts of that time with it.
+    /// How often a replica reads the rules, and tells the others what it has counted, in ms; 1,000. Others' orders
+    /// count that much later, and a replica that is killed takes the counts of that time with it.
     pub exchange_period_ms: u64,
-    /// The most counts in memory, one a subject and 5 s in which it has ordered; 500,000, about 50 MB. Beyond, orders of
-    /// those that have not been counted in those 5 s are not.
+    /// The most counts in memory, one a subject and 5 s in which it has ordered; 500,000, about 50 MB. Beyond, orders
+    /// of those that have not been counted in those 5 s are not.
     pub max_counts: NonZeroUsize,
     /// The most attempts that are remembered in order to count each once; 500,000, about 30 MB. Beyond, the oldest are
     /// forgotten.
@@ -115,8 +115,7 @@ mod tests {
         "#;
         let rule = Rule { points: 50, when: When::OrdersOfUser { most: 20, within_seconds: 60 } };
         assert_eq!(config(given).unwrap().rules, Rules::new(50, vec![rule]).unwrap());
-        for (good, bad) in
-            [("points = 50", "points = 0"), ("most", "least"), ("= 60", "= 61"), ("reject_at", "reject")]
+        for (good, bad) in [("points = 50", "points = 0"), ("most", "least"), ("= 60", "= 61"), ("reject_at", "reject")]
         {
             assert!(config(&given.replace(good, bad)).is_err(), "{bad}");
         }

@@ -5,10 +5,10 @@ use std::net::IpAddr;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use ids::ParseError;
 use messaging::{Effect, Payload, Received, Refused};
 use mongo::Abort;
 use mongodb::ClientSession;
+use primitives::ParseError;
 use proto::events::v1::order_event::Change;
 use proto::events::v1::{OrderEvent, RiskReview};
 
@@ -74,11 +74,7 @@ impl Effect for Review {
 }
 
 impl Review {
-    async fn look(
-        &self,
-        session: &mut ClientSession,
-        mut orders: Vec<Candidate>,
-    ) -> Result<(), Abort<Refused>> {
+    async fn look(&self, session: &mut ClientSession, mut orders: Vec<Candidate>) -> Result<(), Abort<Refused>> {
         // As they were placed.
         orders.sort_by_key(|order| order.at);
         let assessments = match self.app.window().map_err(refused)? {

@@ -1,13 +1,13 @@
 //! The risk service over gRPC: protobuf to domain and back, nothing else.
 //!
-//! `Assess` and `GetAssessments` are called by the order service, some of whose work has no user behind it, so they ask for
-//! no caller. The network must keep others from this port. `ReplaceRules` asks for an administrator.
+//! `Assess` and `GetAssessments` are called by the order service, some of whose work has no user behind it, so they ask
+//! for no caller. The network must keep others from this port. `ReplaceRules` asks for an administrator.
 
 use std::net::IpAddr;
 use std::str::FromStr;
 
 use envelope::Error;
-use ids::ParseError;
+use primitives::ParseError;
 use proto::risk::v1 as pb;
 use proto::risk::v1::risk_service_server::RiskService;
 use service::RequestContext;
@@ -35,10 +35,7 @@ impl RiskGrpc {
 
 #[tonic::async_trait]
 impl RiskService for RiskGrpc {
-    async fn assess(
-        &self,
-        request: Request<pb::AssessRequest>,
-    ) -> Result<Response<pb::AssessResponse>, Status> {
+    async fn assess(&self, request: Request<pb::AssessRequest>) -> Result<Response<pb::AssessResponse>, Status> {
         let order = to_candidate(&request.into_inner()).map_err(reject)?;
         let assessment = self.app.assess(&order).map_err(reject)?;
         Ok(Response::new(pb::AssessResponse { assessment: Some(from_assessment(assessment)) }))
@@ -55,10 +52,7 @@ impl RiskService for RiskGrpc {
         Ok(Response::new(pb::GetAssessmentsResponse { assessments }))
     }
 
-    async fn get_rules(
-        &self,
-        request: Request<pb::GetRulesRequest>,
-    ) -> Result<Response<pb::GetRulesResponse>, Status> {
+    async fn get_rules(&self, request: Request<pb::GetRulesRequest>) -> Result<Response<pb::GetRulesResponse>, Status> {
         let current = self.app.rules().map_err(reject)?;
         let is_known = request.get_ref().known_version == current.version;
         let rules = (!is_known).then(|| from_rules(&current.rules));
@@ -83,19 +77,15 @@ fn reject(error: impl Into<RiskError>) -> Status {
 }
 
 fn to_candidate(request: &pb::AssessRequest) -> Result<Candidate, Error> {
-    let total = proto::to_money("total", request.total.clone())
-        .map_err(|error| Error::invalid("total", error.to_string()))?;
+    let total =
+        proto::to_money("total", request.total.clone()).map_err(|error| Error::invalid("total", error.to_string()))?;
     Ok(Candidate {
         order_id: parse("order_id", &request.order_id)?,
         user_id: parse("user_id", &request.user_id)?,
-        attempt: request
-            .attempt
-            .as_slice()
-            .try_into()
-            .map_err(|_| Error::invalid("attempt", "must be 16 bytes"))?,
+        attempt: request.attempt.as_slice().try_into().map_err(|_| Error::invalid("attempt", "must be 16 bytes"))?,
         total: total.amount(),
         from: address(&request.client_address)?,
-        at: ids::now(),
+        at: primitives::now(),
     })
 }
 
@@ -129,9 +119,7 @@ fn to_rules(message: pb::Rules) -> Result<Rules, RiskError> {
     let to_rule = |(at, rule): (usize, pb::Rule)| {
         let when = match rule.when {
             Some(pb::rule::When::AmountAbove(when)) => When::AmountAbove { amount: when.amount },
-            Some(pb::rule::When::AccountYoungerThan(when)) => {
-                When::AccountYoungerThan { seconds: when.seconds }
-            }
+            Some(pb::rule::When::AccountYoungerThan(when)) => When::AccountYoungerThan { seconds: when.seconds },
             Some(pb::rule::When::OrdersOfUser(when)) => {
                 When::OrdersOfUser { most: when.most, within_seconds: when.within_seconds }
             }

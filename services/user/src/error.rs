@@ -65,15 +65,10 @@ impl From<UserError> for Error {
             UserError::EmailTaken => Self::new(Reason::AlreadyExists, "a user with this email exists"),
             UserError::NotFound => Self::new(Reason::NotFound, "no user has this id"),
             UserError::Forbidden => Self::new(Reason::Forbidden, "this user's data is not yours to see"),
-            UserError::VersionMismatch => {
-                Self::new(Reason::VersionMismatch, "the user has changed since that version")
-            }
-            UserError::BadCredentials => {
-                Self::new(Reason::BadCredentials, "the email or the password is wrong")
-            }
+            UserError::VersionMismatch => Self::new(Reason::VersionMismatch, "the user has changed since that version"),
+            UserError::BadCredentials => Self::new(Reason::BadCredentials, "the email or the password is wrong"),
             UserError::TooManyFailures { retry_after } => {
-                Self::new(Reason::RateLimited, "too many failed logins; try again later")
-                    .with_retry_after(retry_after)
+                Self::new(Reason::RateLimited, "too many failed logins; try again later").with_retry_after(retry_after)
             }
             UserError::RefreshRefused => {
                 Self::new(Reason::Unauthenticated, "the refresh token is not valid; log in again")

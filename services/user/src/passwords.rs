@@ -41,9 +41,7 @@ impl Passwords {
         Ok(Self {
             argon2,
             dummy,
-            admitted: Arc::new(Semaphore::new(
-                concurrency.saturating_add(config.queue).min(Semaphore::MAX_PERMITS),
-            )),
+            admitted: Arc::new(Semaphore::new(concurrency.saturating_add(config.queue).min(Semaphore::MAX_PERMITS))),
             hashing: Arc::new(Semaphore::new(concurrency.min(Semaphore::MAX_PERMITS))),
         })
     }
@@ -52,11 +50,7 @@ impl Passwords {
     ///
     /// # Errors
     /// `Overloaded` when the queue is full, `Expired` when the turn does not come in time.
-    pub(crate) async fn hash(
-        &self,
-        password: Password,
-        deadline: Deadline,
-    ) -> Result<PasswordHash, UserError> {
+    pub(crate) async fn hash(&self, password: Password, deadline: Deadline) -> Result<PasswordHash, UserError> {
         let argon2 = self.argon2.clone();
         self.run(deadline, move || hash(&argon2, password.into_secret().expose_secret().as_bytes())).await
     }
@@ -88,8 +82,7 @@ impl Passwords {
             metrics::counter!("password_hashing_refused_total").increment(1);
             return Err(UserError::Overloaded);
         };
-        let turn =
-            deadline.bound(Arc::clone(&self.hashing).acquire_owned()).await?.map_err(UserError::internal)?;
+        let turn = deadline.bound(Arc::clone(&self.hashing).acquire_owned()).await?.map_err(UserError::internal)?;
         // A hash that nobody waits for any more runs on, so it keeps its place until it is done.
         let hashed = tokio::task::spawn_blocking(move || {
             let _held = (place, turn);
@@ -121,8 +114,7 @@ mod tests {
 
     fn passwords(concurrency: usize, queue: usize) -> Passwords {
         let concurrency = NonZeroUsize::new(concurrency).unwrap();
-        Passwords::new(&PasswordsConfig { memory_kib: 64, iterations: 1, parallelism: 1, concurrency, queue })
-            .unwrap()
+        Passwords::new(&PasswordsConfig { memory_kib: 64, iterations: 1, parallelism: 1, concurrency, queue }).unwrap()
     }
 
     fn soon() -> Deadline {

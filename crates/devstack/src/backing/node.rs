@@ -47,12 +47,7 @@ impl MongoNode {
     }
 
     /// Starts the member outside the replica set, for a change of its stored configuration.
-    pub(super) fn start_alone(
-        index: usize,
-        port: u16,
-        mongod: &Path,
-        options: &BackingOptions,
-    ) -> Result<Self> {
+    pub(super) fn start_alone(index: usize, port: u16, mongod: &Path, options: &BackingOptions) -> Result<Self> {
         let mut arguments = arguments(index, port, options);
         // A member on its own must not write what the others replicate. Left on, these two create a sessions
         // collection with an id of its own and delete expired documents, and the member crashes in the set.
@@ -62,13 +57,7 @@ impl MongoNode {
         Self::launch(index, port, mongod, options, arguments)
     }
 
-    fn launch(
-        index: usize,
-        port: u16,
-        mongod: &Path,
-        options: &BackingOptions,
-        args: Vec<OsString>,
-    ) -> Result<Self> {
+    fn launch(index: usize, port: u16, mongod: &Path, options: &BackingOptions, args: Vec<OsString>) -> Result<Self> {
         files::create_dir(&data_dir(options, index))?;
         let process = Process::start(ProcessSpec {
             name: name(index),

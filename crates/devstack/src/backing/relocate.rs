@@ -20,12 +20,7 @@ use crate::{Error, Progress, Result, files};
 const START_BOUND: Duration = Duration::from_secs(60);
 
 /// Makes sure that the stored configurations name `ports`. Does nothing on a new folder or unchanged ports.
-pub(super) async fn to(
-    ports: &[u16],
-    mongod: &Path,
-    options: &BackingOptions,
-    progress: &Progress,
-) -> Result<()> {
+pub(super) async fn to(ports: &[u16], mongod: &Path, options: &BackingOptions, progress: &Progress) -> Result<()> {
     let data_exists = node::data_dir(options, 0).join("WiredTiger").is_file();
     if data_exists && recorded(options)?.as_deref() != Some(ports) {
         let members = ports.iter().enumerate();
@@ -48,11 +43,8 @@ async fn rewrite(index: usize, ports: &[u16], mongod: &Path, options: &BackingOp
         }
     })
     .await?;
-    let hosts: Document = ports
-        .iter()
-        .enumerate()
-        .map(|(id, port)| (format!("members.{id}.host"), node::host(*port).into()))
-        .collect();
+    let hosts: Document =
+        ports.iter().enumerate().map(|(id, port)| (format!("members.{id}.host"), node::host(*port).into())).collect();
     // Without a configuration, after a crash during the very first start, this matches nothing, rightly.
     let change = doc! { "q": { "_id": REPLICA_SET }, "u": { "$set": hosts } };
     line.run("local", doc! { "update": "system.replset", "updates": [change] }).await?;

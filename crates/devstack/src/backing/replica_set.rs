@@ -34,11 +34,7 @@ async fn ensure(nodes: &[MongoNode], options: &BackingOptions) -> Result<()> {
     .await
 }
 
-async fn look_and_initiate(
-    nodes: &[MongoNode],
-    lines: &[Direct],
-    options: &BackingOptions,
-) -> Result<Look<()>> {
+async fn look_and_initiate(nodes: &[MongoNode], lines: &[Direct], options: &BackingOptions) -> Result<Look<()>> {
     let configured = try_join_all(lines.iter().map(has_configuration)).await?;
     if configured.contains(&true) {
         // Members without one get it from those that have it.

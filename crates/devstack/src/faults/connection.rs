@@ -20,8 +20,8 @@ use super::{Fault, State, without_delay};
 
 /// The most requests under way on a connection: those that hang must leave room for others.
 const MAX_STREAMS: u32 = 16_384;
-/// How much of a request's body may wait, in bytes; and of all bodies of a connection, so that those of requests that wait
-/// don't hold up others.
+/// How much of a request's body may wait, in bytes; and of all bodies of a connection, so that those of requests that
+/// wait don't hold up others.
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 64 << 20;
 

@@ -1,5 +1,5 @@
-//! A proxy in front of one gRPC replica that delays, fails or swallows what passes through it. For tests and drills only:
-//! it speaks HTTP/2 in clear text, on loopback, and is not made for load that matters.
+//! A proxy in front of one gRPC replica that delays, fails or swallows what passes through it. For tests and drills
+//! only: it speaks HTTP/2 in clear text, on loopback, and is not made for load that matters.
 
 mod connection;
 mod upstream;
@@ -39,16 +39,16 @@ pub enum Fault {
     },
     /// Requests are taken and never answered, also not after the fault.
     Hang,
-    /// Connections are accepted, and neither they nor those that exist say anything until the fault is over. Then they go
-    /// on where they were.
+    /// Connections are accepted, and neither they nor those that exist say anything until the fault is over. Then they
+    /// go on where they were.
     Silent,
     /// The listener is closed, and every connection with it.
     Refuse,
 }
 
-/// A proxy in front of one gRPC replica, in this process. A fault holds for the requests that come after it was set; those
-/// under way go on under the fault they began with, except for [`Fault::Silent`] and [`Fault::Refuse`], which concern
-/// connections. Health checks are requests like any other. Dropping it closes everything.
+/// A proxy in front of one gRPC replica, in this process. A fault holds for the requests that come after it was set;
+/// those under way go on under the fault they began with, except for [`Fault::Silent`] and [`Fault::Refuse`], which
+/// concern connections. Health checks are requests like any other. Dropping it closes everything.
 #[derive(Debug)]
 pub struct FaultProxy {
     url: String,

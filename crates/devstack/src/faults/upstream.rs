@@ -19,8 +19,8 @@ use super::without_delay;
 /// How long a connection may take to be made.
 const CONNECT_BOUND: Duration = Duration::from_secs(5);
 
-/// A connection to the replica, made when it is needed. Each connection to the proxy has one, so that both end together and
-/// the replica sees as many as it would without the proxy.
+/// A connection to the replica, made when it is needed. Each connection to the proxy has one, so that both end together
+/// and the replica sees as many as it would without the proxy.
 #[derive(Debug, Default)]
 pub(super) struct Upstream {
     connections: Mutex<Connections>,

@@ -13,8 +13,7 @@ use crate::{Error, Result};
 pub(super) async fn verify(file: &Path, wanted: &str) -> Result<()> {
     let path = file.to_owned();
     let hashed = tokio::task::spawn_blocking(move || of_file(path)).await;
-    let found =
-        hashed.map_err(std::io::Error::other).context(|| format!("can't hash {}", file.display()))??;
+    let found = hashed.map_err(std::io::Error::other).context(|| format!("can't hash {}", file.display()))??;
     if found == wanted {
         return Ok(());
     }

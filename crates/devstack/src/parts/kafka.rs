@@ -203,12 +203,8 @@ mod tests {
 
     #[test]
     fn mavens_complaint_is_cut_to_what_it_says() {
-        let printed =
-            "\u{1b}[0m[ERROR] no network\n[ERROR] at all\n[ERROR] \n[ERROR] Re-run with -X\n\u{1b}[0m";
+        let printed = "\u{1b}[0m[ERROR] no network\n[ERROR] at all\n[ERROR] \n[ERROR] Re-run with -X\n\u{1b}[0m";
         assert_eq!(explain(printed, "a warning"), "no network\nat all");
-        assert_eq!(
-            explain("", " JAVA_HOME is not defined correctly \n"),
-            "JAVA_HOME is not defined correctly"
-        );
+        assert_eq!(explain("", " JAVA_HOME is not defined correctly \n"), "JAVA_HOME is not defined correctly");
     }
 }

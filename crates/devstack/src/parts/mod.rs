@@ -96,9 +96,7 @@ async fn on_path(part: &Part, progress: &Progress) -> Option<PathBuf> {
     let program = std::env::split_paths(&path).map(|dir| dir.join(part.name)).find(|file| file.is_file())?;
     let least = part.least_major.unwrap_or(0);
     match version(&program).await {
-        Ok(text) if part.least_major.is_none() || major(&text).is_some_and(|major| major >= least) => {
-            Some(program)
-        }
+        Ok(text) if part.least_major.is_none() || major(&text).is_some_and(|major| major >= least) => Some(program),
         Ok(text) => {
             let first = text.lines().next().unwrap_or("no version").to_owned();
             progress.note(&format!("{} is {first}, {least} or newer is needed: not used", program.display()));
@@ -164,8 +162,7 @@ mod tests {
 
     #[test]
     fn a_missing_library_is_named_with_what_to_install() {
-        let said =
-            "mongod: error while loading shared libraries: libssl.so.3: cannot open shared object file";
+        let said = "mongod: error while loading shared libraries: libssl.so.3: cannot open shared object file";
         let error = unusable(Path::new("mongod"), said).to_string();
         assert!(error.contains("libssl.so.3") && error.contains("libssl3"), "{error}");
     }

@@ -90,11 +90,7 @@ impl Platform {
     /// # Errors
     /// [`Error::Replicas`]; [`Error::NotBuilt`]; [`Error::Exited`] when a migration fails or a service ends;
     /// [`Error::TimedOut`] with who was not ready and the end of its log. What was started is stopped again.
-    pub async fn start(
-        connection: &Connection,
-        options: PlatformOptions,
-        progress: &Progress,
-    ) -> Result<Self> {
+    pub async fn start(connection: &Connection, options: PlatformOptions, progress: &Progress) -> Result<Self> {
         for folder in ["logs", "config"] {
             files::create_dir(&options.dir.join(folder))?;
         }
@@ -105,12 +101,7 @@ impl Platform {
         let mut specs = Vec::with_capacity(instances.len());
         for instance in &instances {
             let settings = config::settings(instance, &instances, connection, &options.database, &secrets)?;
-            specs.push(spec(
-                instance,
-                config::merged(settings, instance, &options.overrides),
-                &options,
-                &bin_dir,
-            )?);
+            specs.push(spec(instance, config::merged(settings, instance, &options.overrides), &options, &bin_dir)?);
         }
         progress.step("migrations", migrate(&instances, &specs, options.migrate_timeout)).await?;
 
@@ -219,8 +210,7 @@ impl Platform {
     /// # Errors
     /// The first failure; the others are stopped none the less.
     pub async fn stop(self) -> Result<()> {
-        let (edge, inner): (Vec<_>, Vec<_>) =
-            self.services.iter().partition(|s| s.instance.kind == Kind::Gateway);
+        let (edge, inner): (Vec<_>, Vec<_>) = self.services.iter().partition(|s| s.instance.kind == Kind::Gateway);
         let mut results = join_all(edge.iter().map(|service| service.process.terminate(STOP_GRACE))).await;
         results.extend(join_all(inner.iter().map(|service| service.process.terminate(STOP_GRACE))).await);
         results.into_iter().try_for_each(|result| result.map(drop))
@@ -228,8 +218,7 @@ impl Platform {
 
     fn find(&self, name: &str) -> Result<&Service> {
         let by_process = self.services.iter().find(|service| service.instance.name == name);
-        let found =
-            by_process.or_else(|| self.services.iter().find(|service| service.instance.kind.name() == name));
+        let found = by_process.or_else(|| self.services.iter().find(|service| service.instance.kind.name() == name));
         found.ok_or_else(|| Error::Unknown(name.to_owned()))
     }
 
@@ -273,12 +262,7 @@ pub fn default_bin_dir() -> Result<PathBuf> {
     Ok(above.unwrap_or(folder).to_owned())
 }
 
-fn spec(
-    instance: &Instance,
-    settings: toml::Table,
-    options: &PlatformOptions,
-    bin_dir: &Path,
-) -> Result<ProcessSpec> {
+fn spec(instance: &Instance, settings: toml::Table, options: &PlatformOptions, bin_dir: &Path) -> Result<ProcessSpec> {
     let program = bin_dir.join(format!("fournines-{}", instance.kind.name()));
     if !program.is_file() {
         return Err(Error::NotBuilt { program });

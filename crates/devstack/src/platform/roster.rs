@@ -19,8 +19,8 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// Those of which several processes may run, besides order. Consumers of events run alone, since the embedded broker
-    /// can lose a group whose members change; the sandbox keeps its charges in memory.
+    /// Those of which several processes may run, besides order. Consumers of events run alone, since the embedded
+    /// broker can lose a group whose members change; the sandbox keeps its charges in memory.
     pub(super) const REPLICATED: [Self; 4] = [Self::User, Self::Inventory, Self::Payment, Self::Gateway];
     /// Those that run alone.
     const SINGLE: [Self; 3] = [Self::CardSandbox, Self::Reconciliation, Self::Risk];
@@ -95,18 +95,11 @@ pub(super) fn assign(
         .flat_map(|(kind, count)| (1..=count).map(move |number| (kind, number, name(kind, number, count))))
         .collect();
 
-    let names: Vec<String> =
-        processes.iter().flat_map(|(.., name)| [name.clone(), format!("{name} admin")]).collect();
+    let names: Vec<String> = processes.iter().flat_map(|(.., name)| [name.clone(), format!("{name} admin")]).collect();
     let ports = book.claim(&names)?;
     let instances = processes.into_iter().zip(ports.chunks_exact(2));
     Ok(instances
-        .map(|((kind, number, name), pair)| Instance {
-            name,
-            kind,
-            number,
-            port: pair[0],
-            admin_port: pair[1],
-        })
+        .map(|((kind, number, name), pair)| Instance { name, kind, number, port: pair[0], admin_port: pair[1] })
         .collect())
 }
 

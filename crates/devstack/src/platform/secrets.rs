@@ -88,9 +88,7 @@ mod tests {
         let first = Secrets::open(&folder).unwrap().read_admin_password().unwrap();
         let secrets = Secrets::open(&folder).unwrap();
         assert_eq!(secrets.read_admin_password().unwrap(), first);
-        for path in
-            [&secrets.admin_password, &secrets.page_tokens, &secrets.token_signing, &secrets.card_api_key]
-        {
+        for path in [&secrets.admin_password, &secrets.page_tokens, &secrets.token_signing, &secrets.card_api_key] {
             assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
         }
         assert_eq!(std::fs::read(&secrets.page_tokens).unwrap().len(), 64);

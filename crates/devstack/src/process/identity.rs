@@ -78,10 +78,9 @@ impl Identity {
         match to(Pid::from_raw(pid), signal) {
             Ok(()) => Ok(true),
             Err(Errno::ESRCH) => Ok(false),
-            Err(errno) => Err(Error::Io {
-                what: format!("can't send {signal} to process {}", self.pid),
-                source: errno.into(),
-            }),
+            Err(errno) => {
+                Err(Error::Io { what: format!("can't send {signal} to process {}", self.pid), source: errno.into() })
+            }
         }
     }
 }

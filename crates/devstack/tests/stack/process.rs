@@ -36,17 +36,14 @@ async fn an_exit_is_noticed_and_comes_with_the_end_of_the_log() {
     let scratch = Scratch::create().unwrap();
     let process = Process::start(shell(&scratch, "echo out; echo no disk >&2; exit 3")).unwrap();
     let error = tokio::time::timeout(Duration::from_secs(10), process.ended_unasked()).await.unwrap();
-    assert!(
-        matches!(&error, Error::Exited { status, tail, .. } if status == "exit code 3" && tail == "out\nno disk")
-    );
+    assert!(matches!(&error, Error::Exited { status, tail, .. } if status == "exit code 3" && tail == "out\nno disk"));
     assert!(process.check().is_err());
 }
 
 #[tokio::test]
 async fn who_ignores_sigterm_is_killed_and_can_be_started_again() {
     let scratch = Scratch::create().unwrap();
-    let process =
-        Process::start(shell(&scratch, "trap '' TERM; echo ready; while :; do sleep 0.1; done")).unwrap();
+    let process = Process::start(shell(&scratch, "trap '' TERM; echo ready; while :; do sleep 0.1; done")).unwrap();
     wait_for_log(process.log(), 1).await;
     let status = process.terminate(Duration::from_millis(300)).await.unwrap();
     assert_eq!(devstack::process::describe(status), "killed by SIGKILL");

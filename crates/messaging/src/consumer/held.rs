@@ -72,15 +72,10 @@ impl<I> Held<I> {
         let now = Instant::now();
         let mut taken = Vec::new();
         let mut events = 0;
-        let due: Vec<_> = self
-            .keys
-            .values()
-            .filter(|waiting| waiting.due <= now)
-            .map(|waiting| waiting.key.clone())
-            .collect();
+        let due: Vec<_> =
+            self.keys.values().filter(|waiting| waiting.due <= now).map(|waiting| waiting.key.clone()).collect();
         for key in due {
-            let fits =
-                self.keys.get(&key).is_some_and(|one| taken.is_empty() || events + one.events.len() <= most);
+            let fits = self.keys.get(&key).is_some_and(|one| taken.is_empty() || events + one.events.len() <= most);
             if fits && let Some(waiting) = self.keys.remove(&key) {
                 events += waiting.events.len();
                 taken.push(waiting);

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{FutureExt as _, TryStreamExt as _};
-use ids::EventId;
 use jiff::Timestamp;
 use mongo::{Abort, Db, Policy, TransactError, bounded, to_bson_time, to_bson_uuid};
 use mongodb::bson::{Binary, DateTime, Uuid, doc, spec::BinarySubtype};
 use mongodb::error::Error as DriverError;
 use mongodb::{ClientSession, Collection};
+use primitives::EventId;
 use serde::{Deserialize, Serialize};
 use service::Deadline;
 
@@ -133,8 +133,8 @@ impl<E: Effect> Inbox<E> {
         &self.store
     }
 
-    /// Applies events that have not been, in their order. Those whose key is parked are parked behind it; with `park`, all
-    /// of them are, for that reason.
+    /// Applies events that have not been, in their order. Those whose key is parked are parked behind it; with `park`,
+    /// all of them are, for that reason.
     pub(super) async fn apply(
         &self,
         events: &[&(Received, E::Item)],
@@ -174,9 +174,8 @@ async fn apply_in<E: Effect>(
             keys.entry(event.key.clone()).or_insert_with(|| store.new_key(&event.key, reason));
         }
     }
-    let (parked, live): (Vec<_>, Vec<_>) =
-        fresh.into_iter().partition(|(event, _)| keys.contains_key(&event.key));
-    let now = ids::now();
+    let (parked, live): (Vec<_>, Vec<_>) = fresh.into_iter().partition(|(event, _)| keys.contains_key(&event.key));
+    let now = primitives::now();
     let records = live.iter().map(|(event, _)| store.record(event, now, None));
     let records = records.chain(parked.iter().map(|(event, _)| store.record(event, now, Some(true))));
     store.inbox.insert_many(records).session(&mut *session).await.map_err(conflict)?;
@@ -224,7 +223,7 @@ impl Store {
             id: KeyId { group: self.group.to_owned(), key: key.to_owned() },
             next: 0,
             waiting: 0,
-            since: to_bson_time(ids::now()),
+            since: to_bson_time(primitives::now()),
             reason: reason.to_owned(),
         }
     }
@@ -248,7 +247,7 @@ impl Store {
                 number: key.next,
                 kind: event.payload.kind().to_owned(),
                 payload: Binary { subtype: BinarySubtype::Generic, bytes: event.payload.encode() },
-                since: to_bson_time(ids::now()),
+                since: to_bson_time(primitives::now()),
             });
             key.next += 1;
             key.waiting += 1;

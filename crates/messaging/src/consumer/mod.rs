@@ -1,10 +1,10 @@
-//! The one shape of all consumers: an event's offset is committed after its effect and the record of it in the inbox have
-//! been, in one transaction, so that it counts once however often it comes.
+//! The one shape of all consumers: an event's offset is committed after its effect and the record of it in the inbox
+//! have been, in one transaction, so that it counts once however often it comes.
 //!
-//! Events of a key are applied in order, by the same worker. A key whose events can't be applied at present waits alone; after
-//! some attempts its events are parked in the database, in order, and tried from there. What can never be applied becomes a
-//! dead letter. Two processes that have an event at once, as in a rebalance, both write its record: one of them conflicts
-//! and finds it done.
+//! Events of a key are applied in order, by the same worker. A key whose events can't be applied at present waits
+//! alone; after some attempts its events are parked in the database, in order, and tried from there. What can never be
+//! applied becomes a dead letter. Two processes that have an event at once, as in a rebalance, both write its record:
+//! one of them conflicts and finds it done.
 
 mod held;
 mod inbox;
@@ -56,8 +56,8 @@ pub trait Effect: Send + Sync + 'static {
     /// Reads an event; an error says why it can never be applied, and makes it a dead letter.
     fn read(&self, event: &Received) -> Result<Self::Item, String>;
 
-    /// What applying it writes to, beside what is its own: events of one place are applied by one worker, so that workers don't
-    /// meet there. All events of a key must have the same place.
+    /// What applying it writes to, beside what is its own: events of one place are applied by one worker, so that
+    /// workers don't meet there. All events of a key must have the same place.
     fn place<'a>(&self, item: &'a Self::Item) -> &'a str;
 
     /// Applies events in the caller's transaction, which may run many times. Each comes once, those of a key in order.
@@ -100,13 +100,7 @@ struct Core<E: Effect> {
 
 impl<E: Effect> Consumer<E> {
     /// A consumer of all topics. Processes of the same `group` share the work; each group has every event.
-    pub fn new(
-        db: &Db,
-        kafka: &KafkaConfig,
-        config: &ConsumerConfig,
-        group: &'static str,
-        effect: E,
-    ) -> Self {
+    pub fn new(db: &Db, kafka: &KafkaConfig, config: &ConsumerConfig, group: &'static str, effect: E) -> Self {
         let (db, kafka, config) = (db.clone(), kafka.clone(), config.clone());
         Self { db, kafka, config, group, topics: Topic::ALL.to_vec(), effect }
     }
@@ -154,12 +148,9 @@ async fn as_part<T>(part: mpsc::Sender<Infallible>, work: impl Future<Output = T
     done
 }
 
-/// Leaves the group once all parts have ended, so that what they did is committed and others can take over. It waits for
-/// the broker, so it is not for a thread that runs others' tasks.
-async fn leave<E: Effect>(
-    core: Arc<Core<E>>,
-    mut parts: mpsc::Receiver<Infallible>,
-) -> Result<(), JoinError> {
+/// Leaves the group once all parts have ended, so that what they did is committed and others can take over. It waits
+/// for the broker, so it is not for a thread that runs others' tasks.
+async fn leave<E: Effect>(core: Arc<Core<E>>, mut parts: mpsc::Receiver<Infallible>) -> Result<(), JoinError> {
     let _all_have_ended = parts.recv().await;
     tokio::task::spawn_blocking(move || drop(core)).await
 }

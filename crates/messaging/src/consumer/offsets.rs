@@ -33,8 +33,8 @@ struct Taken {
 }
 
 impl Offsets {
-    /// A message was taken. An offset that does not follow the last one begins a new stay: the broker has lost its data,
-    /// or the partition has been elsewhere.
+    /// A message was taken. An offset that does not follow the last one begins a new stay: the broker has lost its
+    /// data, or the partition has been elsewhere.
     pub(super) fn take(&self, topic: &str, partition: i32, offset: i64) -> Place {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let partition = (topic.to_owned(), partition);

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{FutureExt as _, TryStreamExt as _};
-use ids::EventId;
 use mongo::{Abort, Lease, TransactError, bounded, to_bson_time};
 use mongodb::ClientSession;
 use mongodb::bson::{Uuid, doc};
+use primitives::EventId;
 use rdkafka::message::{Header, OwnedHeaders};
 use service::{Deadline, Tasks};
 
@@ -68,12 +68,9 @@ async fn round<E: Effect>(core: &Core<E>, lease: &mut Lease) -> Result<(), mongo
     Ok(())
 }
 
-/// Applies what is parked of a key as long as that goes on, so that a key gets out of the park while more is put behind it.
-async fn drain_key<E: Effect>(
-    core: &Core<E>,
-    key: &ParkedKey,
-    lease: &mut Lease,
-) -> Result<(), mongo::Error> {
+/// Applies what is parked of a key as long as that goes on, so that a key gets out of the park while more is put behind
+/// it.
+async fn drain_key<E: Effect>(core: &Core<E>, key: &ParkedKey, lease: &mut Lease) -> Result<(), mongo::Error> {
     for _ in 0..MAX_BATCHES {
         if !try_key(core, key).await? || !lease.hold(Deadline::after(APPLY_TIMEOUT)).await? {
             break;
@@ -82,8 +79,8 @@ async fn drain_key<E: Effect>(
     Ok(())
 }
 
-/// Applies a batch of what is parked of a key or, when that fails, the first alone, which may have become too old to wait.
-/// Gives whether there may be more to do at once.
+/// Applies a batch of what is parked of a key or, when that fails, the first alone, which may have become too old to
+/// wait. Gives whether there may be more to do at once.
 async fn try_key<E: Effect>(core: &Core<E>, key: &ParkedKey) -> Result<bool, mongo::Error> {
     let deadline = Deadline::after(APPLY_TIMEOUT);
     let store = core.inbox.store();
@@ -106,7 +103,7 @@ async fn try_key<E: Effect>(core: &Core<E>, key: &ParkedKey) -> Result<bool, mon
     };
     let why = reason(&failure);
     tracing::warn!(group = store.group, key = key.id.key, reason = why, "a parked key can't be applied yet");
-    let waited = ids::now().as_millisecond().saturating_sub(first.since.timestamp_millis());
+    let waited = primitives::now().as_millisecond().saturating_sub(first.since.timestamp_millis());
     if i128::from(waited) > i128::try_from(core.config.parked_for().as_millis()).unwrap_or(i128::MAX) {
         return give_up(core, first, &why).await;
     }
@@ -122,8 +119,7 @@ async fn apply<E: Effect>(core: &Core<E>, parked: &[ParkedEvent]) -> Result<(), 
         items.push(item.map_err(|reason| TransactError::Refused(Refused(reason)))?);
     }
     let (store, effect) = (core.inbox.store().clone(), core.inbox.effect().clone());
-    let (items, ids): (Arc<[_]>, Vec<Uuid>) =
-        (items.into(), parked.iter().map(|event| event.id.event).collect());
+    let (items, ids): (Arc<[_]>, Vec<Uuid>) = (items.into(), parked.iter().map(|event| event.id.event).collect());
     let key = parked.first().map(|event| event.key.clone()).unwrap_or_default();
     let deadline = Deadline::after(APPLY_TIMEOUT);
     let db = store.db.clone();
@@ -133,7 +129,7 @@ async fn apply<E: Effect>(core: &Core<E>, parked: &[ParkedEvent]) -> Result<(), 
         async move {
             store.leave_park(session, &key, &ids).await?;
             let applied = ids.iter().map(|id| doc! { "group": store.group, "event": id }).collect::<Vec<_>>();
-            let now = doc! { "$set": { "at": to_bson_time(ids::now()) }, "$unset": { "parked": "" } };
+            let now = doc! { "$set": { "at": to_bson_time(primitives::now()) }, "$unset": { "parked": "" } };
             store.inbox.update_many(doc! { "_id": { "$in": applied } }, now).session(&mut *session).await?;
             if items.is_empty() { Ok(()) } else { effect.apply(session, &items).await }
         }
@@ -149,9 +145,7 @@ async fn give_up<E: Effect>(core: &Core<E>, event: &ParkedEvent, why: &str) -> R
     let (id_text, topic) = (id.to_string(), core.dead_letters.topic_of(&event.kind));
     let headers = [(HEADER_ID, &id_text), (HEADER_TYPE, &event.kind)]
         .into_iter()
-        .fold(OwnedHeaders::new(), |headers, (key, value)| {
-            headers.insert(Header { key, value: Some(value) })
-        });
+        .fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(value) }));
     let (key, payload) = (event.key.as_bytes(), event.payload.bytes.as_slice());
     let letter = DeadLetter { topic: &topic, key, payload, headers, place: None, reason: why };
     if !core.bury(letter).await {
@@ -182,15 +176,9 @@ async fn give_up<E: Effect>(core: &Core<E>, event: &ParkedEvent, why: &str) -> R
 
 impl Store {
     /// Takes events of a key out of the park, and the key with the last of them.
-    async fn leave_park(
-        &self,
-        session: &mut ClientSession,
-        key: &str,
-        events: &[Uuid],
-    ) -> Result<(), Abort<Refused>> {
+    async fn leave_park(&self, session: &mut ClientSession, key: &str, events: &[Uuid]) -> Result<(), Abort<Refused>> {
         let id = doc! { "_id": { "group": self.group, "key": key } };
-        let parked: Vec<_> =
-            events.iter().map(|event| doc! { "group": self.group, "event": event }).collect();
+        let parked: Vec<_> = events.iter().map(|event| doc! { "group": self.group, "event": event }).collect();
         let deleted = self.events.delete_many(doc! { "_id": { "$in": parked } });
         let deleted = deleted.session(&mut *session).await?.deleted_count;
         if deleted != u64::try_from(events.len()).unwrap_or(u64::MAX) {

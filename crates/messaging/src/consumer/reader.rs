@@ -195,11 +195,7 @@ async fn subscribe(consumer: &StreamConsumer<Watcher>, kafka: &KafkaConfig, topi
     }
 }
 
-async fn deliver<E: Effect>(
-    core: &Core<E>,
-    queues: &[mpsc::Sender<Delivered<E::Item>>],
-    message: OwnedMessage,
-) {
+async fn deliver<E: Effect>(core: &Core<E>, queues: &[mpsc::Sender<Delivered<E::Item>>], message: OwnedMessage) {
     let from = core.client.offsets.take(message.topic(), message.partition(), message.offset());
     let key = String::from_utf8_lossy(message.key().unwrap_or_default()).into_owned();
     let event = Received::read(&message).map_err(|unreadable| unreadable.to_string());

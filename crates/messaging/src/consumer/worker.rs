@@ -32,7 +32,8 @@ impl<E: Effect> Worker<E> {
         Self { core, queue, held }
     }
 
-    /// Applies events until the process stops. What is under way is finished; what waits comes again, elsewhere or later.
+    /// Applies events until the process stops. What is under way is finished; what waits comes again, elsewhere or
+    /// later.
     pub(super) async fn run(mut self, tasks: Tasks) -> Result<(), Infallible> {
         let stop = tasks.stop_signal();
         let most = self.core.config.batch();
@@ -127,13 +128,12 @@ impl<E: Effect> Worker<E> {
     fn count(&self, applied: Applied, items: &[&(crate::Received, E::Item)]) {
         let group = self.core.inbox.group();
         let counted = |outcome: &'static str, count: u64| {
-            metrics::counter!("consumer_events_total", "group" => group, "outcome" => outcome)
-                .increment(count);
+            metrics::counter!("consumer_events_total", "group" => group, "outcome" => outcome).increment(count);
         };
         counted("applied", applied.applied);
         counted("duplicate", applied.duplicates);
         counted("parked", applied.parked);
-        let now = ids::now();
+        let now = primitives::now();
         for (event, _) in items {
             let delay = now.duration_since(event.at).as_secs_f64().max(0.0);
             metrics::histogram!("consumer_delay_seconds", "group" => group).record(delay);
@@ -146,13 +146,7 @@ impl<E: Effect> Worker<E> {
         let group = self.core.inbox.group();
         metrics::counter!("consumer_failures_total", "group" => group).increment(1);
         let reason = reason(error);
-        tracing::warn!(
-            group,
-            key = key.key,
-            attempts = key.attempts,
-            reason,
-            "events of a key can't be applied"
-        );
+        tracing::warn!(group, key = key.key, attempts = key.attempts, reason, "events of a key can't be applied");
         if key.attempts < self.core.config.attempts.get() {
             self.held.keep(key);
             return;
@@ -215,8 +209,7 @@ impl<E: Effect> Core<E> {
         match self.dead_letters.send(letter).await {
             Ok(()) => {
                 let group = self.inbox.group();
-                metrics::counter!("consumer_events_total", "group" => group, "outcome" => "dead")
-                    .increment(1);
+                metrics::counter!("consumer_events_total", "group" => group, "outcome" => "dead").increment(1);
                 tracing::error!(group, topic, reason, "an event became a dead letter");
                 true
             }

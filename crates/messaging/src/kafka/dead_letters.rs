@@ -49,8 +49,7 @@ impl DeadLetters {
         let producer = self.producer().await?;
         let topic = format!("{}.dlt", letter.topic);
         let send = async |payload: &[u8]| {
-            let record =
-                FutureRecord::to(&topic).key(letter.key).payload(payload).headers(self.headers(&letter));
+            let record = FutureRecord::to(&topic).key(letter.key).payload(payload).headers(self.headers(&letter));
             producer.send(record, REQUEST_TIMEOUT).await.map_err(|(error, _)| error)
         };
         match send(letter.payload).await {
@@ -88,7 +87,7 @@ impl DeadLetters {
             (HEADER_PARTITION, partition.map(|partition| partition.to_string())),
             (HEADER_OFFSET, offset.map(|offset| offset.to_string())),
             (HEADER_GROUP, Some(self.group.clone())),
-            (HEADER_AT, Some(ids::now().to_string())),
+            (HEADER_AT, Some(primitives::now().to_string())),
         ];
         told.iter()
             .filter_map(|(key, value)| Some((key, value.as_ref()?)))

@@ -13,9 +13,7 @@ use rdkafka::ClientConfig;
 
 use crate::KafkaConfig;
 
-pub use dead_letter_log::{
-    DeadLetterError, DeadLetterLog, Letter, LetterPlace, Letters, Origin, Republished,
-};
+pub use dead_letter_log::{DeadLetterError, DeadLetterLog, Letter, LetterPlace, Letters, Origin, Republished};
 pub(crate) use dead_letters::{DeadLetter, DeadLetters};
 pub(crate) use publisher::{PublishError, Publisher};
 pub use received::Received;

@@ -44,9 +44,9 @@ type Outcome = Result<(), PublishError>;
 /// A producer that is made when it is needed, and made anew after a failure. An idempotent producer gives up for good
 /// when the broker no longer knows what it has sent, as one that has lost its data does not.
 ///
-/// Events of a key reach the broker in order, without a gap. So no event has a time limit of its own, after which the one
-/// behind it could still get through: a round as a whole has one, and ends with its producer. What that one has sent may
-/// arrive late; it is in order too, and the next producer sends it again.
+/// Events of a key reach the broker in order, without a gap. So no event has a time limit of its own, after which the
+/// one behind it could still get through: a round as a whole has one, and ends with its producer. What that one has
+/// sent may arrive late; it is in order too, and the next producer sends it again.
 pub(crate) struct Publisher {
     kafka: KafkaConfig,
     client: &'static str,
@@ -73,10 +73,7 @@ impl Publisher {
         published
     }
 
-    async fn publish_with_producer(
-        &mut self,
-        records: Vec<Record<'_>>,
-    ) -> Result<Vec<Outcome>, PublishError> {
+    async fn publish_with_producer(&mut self, records: Vec<Record<'_>>) -> Result<Vec<Outcome>, PublishError> {
         let producer = self.producer().await?;
         let until = Instant::now() + ROUND_TIMEOUT;
         let mut under_way = VecDeque::new();

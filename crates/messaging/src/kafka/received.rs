@@ -1,7 +1,7 @@
 //! An event as the broker gave it.
 
-use ids::EventId;
 use jiff::Timestamp;
+use primitives::EventId;
 use rdkafka::message::{Headers as _, Message as _, OwnedMessage};
 
 use super::record::{HEADER_ID, HEADER_TRACE, HEADER_TYPE};

@@ -1,7 +1,7 @@
 //! An event as the broker has it: the Kafka protocol binding of CloudEvents 1.0 in binary mode.
 
-use ids::EventId;
 use jiff::Timestamp;
+use primitives::EventId;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::FutureRecord;
 use service::telemetry;
@@ -32,8 +32,7 @@ impl<'a> Record<'a> {
     pub(super) fn for_topic(&self, topic: &'a str, span: &Span) -> FutureRecord<'a, str, [u8]> {
         let sending = telemetry::traceparent(span);
         let traceparent = sending.as_deref().or(self.traceparent);
-        let (id, time, source) =
-            (self.id.to_string(), self.at.to_string(), format!("/fournines/{}", self.source));
+        let (id, time, source) = (self.id.to_string(), self.at.to_string(), format!("/fournines/{}", self.source));
         let headers = [
             ("content-type", CONTENT_TYPE),
             ("ce_specversion", "1.0"),
@@ -44,9 +43,8 @@ impl<'a> Record<'a> {
             ("ce_time", &time),
         ];
         let headers = headers.into_iter().chain(traceparent.map(|trace| (HEADER_TRACE, trace)));
-        let headers = headers.fold(OwnedHeaders::new(), |headers, (key, value)| {
-            headers.insert(Header { key, value: Some(value) })
-        });
+        let headers = headers
+            .fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(value) }));
         FutureRecord::to(topic).key(self.key).payload(self.payload).headers(headers)
     }
 }

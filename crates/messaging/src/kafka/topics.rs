@@ -21,10 +21,8 @@ pub(crate) async fn ensure(kafka: &KafkaConfig, client: &str) -> Result<(), Kafk
     let replication = i32::try_from(kafka.replication.get()).unwrap_or(i32::MAX);
     let topic = |name, partitions| NewTopic::new(name, partitions, TopicReplication::Fixed(replication));
     let wanted = names.iter().map(|name| topic(name, partitions).set("retention.ms", &retention_ms));
-    let wanted: Vec<_> =
-        wanted.chain(dead.iter().map(|name| topic(name, 1).set("retention.ms", &dead_ms))).collect();
-    let options =
-        AdminOptions::new().operation_timeout(Some(REQUEST_TIMEOUT)).request_timeout(Some(REQUEST_TIMEOUT));
+    let wanted: Vec<_> = wanted.chain(dead.iter().map(|name| topic(name, 1).set("retention.ms", &dead_ms))).collect();
+    let options = AdminOptions::new().operation_timeout(Some(REQUEST_TIMEOUT)).request_timeout(Some(REQUEST_TIMEOUT));
     let made = admin.create_topics(&wanted, &options).await;
     // As with producers, ending a client waits for its thread.
     drop(tokio::task::spawn_blocking(move || drop(admin)));

@@ -1,9 +1,9 @@
 //! An entry of the outbox as it is stored.
 
-use ids::EventId;
 use jiff::Timestamp;
 use mongo::{ConvertError, from_bson_time, from_bson_uuid, to_bson_time, to_bson_uuid};
 use mongodb::bson::{Binary, DateTime, Uuid, spec::BinarySubtype};
+use primitives::EventId;
 use serde::{Deserialize, Serialize};
 
 use crate::kafka::{PublishError, Record};

@@ -4,10 +4,10 @@ use std::num::NonZeroU32;
 
 use envelope::Error;
 use futures::stream::{self, BoxStream, StreamExt as _};
-use ids::EventId;
 use jiff::Timestamp;
 use mongo::{ConvertError, Cut, bounded, from_bson_time, from_bson_uuid, to_bson_time, to_bson_uuid};
 use mongodb::bson::{DateTime, Uuid, doc};
+use primitives::EventId;
 use proto::messaging::v1::outbox_service_server::OutboxService;
 use proto::messaging::v1::{
     Entry, KeptEvent, ListEventsRequest, ListEventsResponse, RepublishRequest, RepublishResponse,
@@ -75,9 +75,8 @@ impl OutboxService for OutboxGrpc {
         request: Request<ListEventsRequest>,
     ) -> Result<Response<Self::ListEventsStream>, Status> {
         let request = request.into_inner();
-        let time = |name, time| {
-            proto::to_timestamp(name, time).map_err(|error| Error::invalid(name, error.to_string()))
-        };
+        let time =
+            |name, time| proto::to_timestamp(name, time).map_err(|error| Error::invalid(name, error.to_string()));
         let from = time("from", request.from).map_err(service::grpc::reject)?;
         let to = time("to", request.to).map_err(service::grpc::reject)?;
         let cut = request.as_of.map(|cut| Cut::from((cut.seconds, cut.increment)));
@@ -89,10 +88,7 @@ impl OutboxService for OutboxGrpc {
         Ok(stream_pages(pages, self.drain.clone(), to_message))
     }
 
-    async fn republish(
-        &self,
-        request: Request<RepublishRequest>,
-    ) -> Result<Response<RepublishResponse>, Status> {
+    async fn republish(&self, request: Request<RepublishRequest>) -> Result<Response<RepublishResponse>, Status> {
         let context = RequestContext::from_request(&request);
         let ids = request.into_inner().entry_ids;
         if ids.len() > MAX_REPUBLISHED {
@@ -101,8 +97,7 @@ impl OutboxService for OutboxGrpc {
         }
         let ids = ids.iter().map(|id| id.parse::<EventId>().map(|id| to_bson_uuid(id.as_uuid())));
         let ids = ids.collect::<Result<Vec<_>, _>>();
-        let ids =
-            ids.map_err(|error| service::grpc::reject(Error::invalid("entryIds", error.to_string())))?;
+        let ids = ids.map_err(|error| service::grpc::reject(Error::invalid("entryIds", error.to_string())))?;
         let entries = self.outbox.republish(ids, context.deadline).await.map_err(reject)?;
         Ok(Response::new(RepublishResponse { entries: u32::try_from(entries).unwrap_or(u32::MAX) }))
     }

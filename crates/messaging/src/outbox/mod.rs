@@ -1,10 +1,10 @@
 //! The outbox: events are written in the transaction of the change that they tell of, and published from there. So an
 //! event exists if and only if its change was committed.
 //!
-//! Events of one aggregate are published in order. That rests on three things. A writer gives each change of an aggregate
-//! a later time than the change before. What one transaction wrote at one time is one entry of a shard, and a key is
-//! always in the same shard. And the relay reads a shard in the order of time, from a snapshot, in which no later change
-//! is without the earlier ones.
+//! Events of one aggregate are published in order. That rests on three things. A writer gives each change of an
+//! aggregate a later time than the change before. What one transaction wrote at one time is one entry of a shard, and a
+//! key is always in the same shard. And the relay reads a shard in the order of time, from a snapshot, in which no
+//! later change is without the earlier ones.
 
 mod entry;
 mod grpc;

@@ -1,7 +1,7 @@
 //! The relay: publishes what is in the outbox, and marks it as sent once the broker has acknowledged it.
 //!
-//! A lease lets one replica publish a shard at a time. That is for calm: two that overlap publish the same events twice,
-//! and consumers drop what they have had.
+//! A lease lets one replica publish a shard at a time. That is for calm: two that overlap publish the same events
+//! twice, and consumers drop what they have had.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -169,7 +169,7 @@ impl Relay {
         if sent.is_empty() {
             return Ok(());
         }
-        let now = ids::now();
+        let now = primitives::now();
         let count = u64::try_from(sent.len()).unwrap_or(u64::MAX);
         let times = doc! {
             "sentAt": to_bson_time(now),
@@ -212,6 +212,6 @@ impl Relay {
 }
 
 fn age_seconds(at: DateTime) -> f64 {
-    let ms = ids::now().as_millisecond().saturating_sub(at.timestamp_millis()).max(0);
+    let ms = primitives::now().as_millisecond().saturating_sub(at.timestamp_millis()).max(0);
     Duration::from_millis(ms.unsigned_abs()).as_secs_f64()
 }

@@ -15,11 +15,7 @@ use super::Outbox;
 const REOPEN_AFTER: Duration = Duration::from_secs(1);
 
 /// Tells `wake` of each entry that anybody writes for this service, until the process stops.
-pub(super) async fn watch_entries(
-    outbox: Outbox,
-    wake: watch::Sender<()>,
-    tasks: Tasks,
-) -> Result<(), Infallible> {
+pub(super) async fn watch_entries(outbox: Outbox, wake: watch::Sender<()>, tasks: Tasks) -> Result<(), Infallible> {
     let stop = tasks.stop_signal();
     while let Some(ended) = stop.run_until_cancelled(follow(&outbox, &wake)).await {
         if let Err(error) = ended {

@@ -12,8 +12,7 @@ use crate::world::{PATIENCE, World, moved, number};
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_written_while_the_broker_is_gone_is_published_when_it_is_back() {
     let scratch = Scratch::create().unwrap();
-    let backing =
-        Backing::start(BackingOptions::for_tests(scratch.path()), &Progress::silent()).await.unwrap();
+    let backing = Backing::start(BackingOptions::for_tests(scratch.path()), &Progress::silent()).await.unwrap();
     let world = World::on(&backing.mongo_uri(), &backing.broker(), "broker_lost").await;
     world.outbox.relay(&world.kafka, &world.shell.tasks);
     world.write(vec![moved("tea", 0)], true).await;
@@ -24,7 +23,8 @@ async fn what_is_written_while_the_broker_is_gone_is_published_when_it_is_back()
         world.write(vec![moved("tea", number), moved("milk", number)], true).await;
     }
     assert!(world.unsent().await > 0);
-    // The embedded broker comes back with nothing of what it had: no topics, no record of the producer. Kafka has it all.
+    // The embedded broker comes back with nothing of what it had: no topics, no record of the producer. Kafka has it
+    // all.
     backing.start_broker_again(PATIENCE).await.unwrap();
     world.until_all_is_sent().await;
 

@@ -92,11 +92,7 @@ impl Effect for Numbers {
             }
             for (sku, numbers) in by_sku {
                 let push = doc! { "$push": { "numbers": { "$each": numbers } } };
-                self.effects
-                    .update_one(doc! { "_id": sku }, push)
-                    .upsert(true)
-                    .session(&mut *session)
-                    .await?;
+                self.effects.update_one(doc! { "_id": sku }, push).upsert(true).session(&mut *session).await?;
             }
             Ok(())
         }
@@ -117,10 +113,7 @@ fn start(world: &World, effect: &Numbers, config: &ConsumerConfig) -> Shell {
 
 async fn until_applied(effect: &Numbers, skus: &[&str], numbers: std::ops::Range<i64>) {
     for sku in skus {
-        eventually(&format!("{sku} is applied"), async || {
-            effect.of(sku).await.len() >= numbers.clone().count()
-        })
-        .await;
+        eventually(&format!("{sku} is applied"), async || effect.of(sku).await.len() >= numbers.clone().count()).await;
         assert_eq!(effect.of(sku).await, numbers.clone().collect::<Vec<_>>(), "{sku}");
     }
 }
@@ -217,8 +210,7 @@ async fn what_can_never_be_applied_becomes_a_dead_letter_and_delays_nothing() {
     let effect = Numbers::new(&world);
     world.write(vec![moved("tea", 0), moved("tea", UNUSABLE), moved("tea", 1)], true).await;
     world.until_all_is_sent().await;
-    let producer: FutureProducer =
-        ClientConfig::new().set("bootstrap.servers", &world.kafka.brokers).create().unwrap();
+    let producer: FutureProducer = ClientConfig::new().set("bootstrap.servers", &world.kafka.brokers).create().unwrap();
     let topic = Topic::Stock.name(&world.kafka.prefix);
     let headers = OwnedHeaders::new().insert(Header { key: "ce_id", value: Some("no id") });
     let garbage = FutureRecord::to(&topic).key("tea").payload(&[0xff, 0xff]).headers(headers);
@@ -228,8 +220,7 @@ async fn what_can_never_be_applied_becomes_a_dead_letter_and_delays_nothing() {
     let consumer = start(&world, &effect, &quick());
     until_applied(&effect, &["tea"], 0..3).await;
     until_applied(&effect, &["milk"], 0..1).await;
-    let letters =
-        RawReader::new(&world.kafka, &Topic::Stock.dead_letters(&world.kafka.prefix), 1).read(2).await;
+    let letters = RawReader::new(&world.kafka, &Topic::Stock.dead_letters(&world.kafka.prefix), 1).read(2).await;
     assert_eq!(letters[0].header("dlt_reason"), Some("no number"));
     assert_eq!(letters[0].header("dlt_topic"), Some(topic.as_str()));
     assert_eq!(letters[0].header("ce_type"), Some("fournines.events.v1.StockEvent"));

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use messaging::{
-    Consumer, ConsumerConfig, DeadLetterError, DeadLetterLog, Effect, KafkaConfig, Letter, LetterPlace,
-    Origin, Received, Refused, Topic, Unreadable,
+    Consumer, ConsumerConfig, DeadLetterError, DeadLetterLog, Effect, KafkaConfig, Letter, LetterPlace, Origin,
+    Received, Refused, Topic, Unreadable,
 };
 use mongo::{Abort, Policy};
 use mongodb::ClientSession;
@@ -139,7 +139,7 @@ async fn a_dead_letter_is_listed_with_its_reason_and_applied_once_it_is_brought_
     effect.reads.store(false, Ordering::SeqCst);
     let consumer = effect.start(&world, &quick());
     let event = moved("tea", 7);
-    let before = ids::now();
+    let before = primitives::now();
     world.write(vec![event.clone()], true).await;
 
     let log = DeadLetterLog::new(&world.kafka);
@@ -231,8 +231,7 @@ async fn garbage_comes_back_byte_for_byte() {
     producer(&world.kafka).send(record, BOUND).await.unwrap();
 
     let letters = until_there_are(&log, 1).await;
-    let sent: Headers =
-        garbage.iter().map(|(name, value)| ((*name).to_owned(), value.map(<[u8]>::to_vec))).collect();
+    let sent: Headers = garbage.iter().map(|(name, value)| ((*name).to_owned(), value.map(<[u8]>::to_vec))).collect();
     assert_eq!(own(&letters[0]), sent);
     assert_eq!(letters[0].reason(), Some(Unreadable::Id.to_string().as_str()));
     assert_eq!(letters[0].decoded(), Err(Unreadable::Type(String::new())));

@@ -57,8 +57,7 @@ async fn a_large_transaction_is_published_whole() {
     let world = World::start("outbox_large").await;
     world.write((0..2_500).map(|number| moved(&format!("s{number}"), number)).collect(), true).await;
     world.outbox.relay(&world.kafka, &world.shell.tasks);
-    let mut numbers: Vec<_> =
-        reader(&world).read(2_500).await.iter().map(|event| number(&event.payload)).collect();
+    let mut numbers: Vec<_> = reader(&world).read(2_500).await.iter().map(|event| number(&event.payload)).collect();
     numbers.sort_unstable();
     assert_eq!(numbers, (0..2_500).collect::<Vec<_>>());
     world.shell.finish().await.unwrap();
@@ -86,7 +85,7 @@ async fn another_replica_publishes_when_the_one_that_did_has_stopped() {
 #[tokio::test(flavor = "multi_thread")]
 async fn kept_events_are_listed_and_published_again_under_their_ids() {
     let world = World::start("outbox_again").await;
-    let before = ids::now();
+    let before = primitives::now();
     for number in 0..3 {
         world.write(vec![moved("tea", number)], true).await;
     }
@@ -96,20 +95,15 @@ async fn kept_events_are_listed_and_published_again_under_their_ids() {
     let first = reader.read(3).await;
 
     let grpc = OutboxGrpc::new(world.outbox.clone(), world.shell.drain_signal());
-    let (from, to) = (Some(proto::from_timestamp(before)), Some(proto::from_timestamp(ids::now() + HOUR)));
-    let pages = grpc
-        .list_events(Request::new(ListEventsRequest { from, to, as_of: None }))
-        .await
-        .unwrap()
-        .into_inner();
+    let (from, to) = (Some(proto::from_timestamp(before)), Some(proto::from_timestamp(primitives::now() + HOUR)));
+    let pages = grpc.list_events(Request::new(ListEventsRequest { from, to, as_of: None })).await.unwrap().into_inner();
     let pages: Vec<_> = pages.map(Result::unwrap).collect().await;
     let entries: Vec<_> = pages.into_iter().flat_map(|page| page.entries).collect();
-    let listed: Vec<_> =
-        entries.iter().flat_map(|entry| &entry.events).map(|event| event.id.as_str()).collect();
+    let listed: Vec<_> = entries.iter().flat_map(|entry| &entry.events).map(|event| event.id.as_str()).collect();
     assert_eq!(listed, first.iter().map(Read::id).collect::<Vec<_>>());
     assert!(entries.iter().all(|entry| entry.sent));
 
-    let entry_ids = vec![entries[1].id.clone(), ids::EventId::new().to_string()];
+    let entry_ids = vec![entries[1].id.clone(), primitives::EventId::new().to_string()];
     let again = grpc.republish(Request::new(RepublishRequest { entry_ids })).await.unwrap().into_inner();
     assert_eq!(again.entries, 1);
     assert_eq!(reader.read(1).await, first[1..2]);

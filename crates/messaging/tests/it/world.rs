@@ -27,9 +27,9 @@ pub(crate) fn soon() -> Deadline {
 
 /// A movement of stock; the number tells it from others of the SKU.
 pub(crate) fn moved(sku: &str, number: i64) -> Event {
-    let at = ids::now();
+    let at = primitives::now();
     let event = StockEvent {
-        movement_id: ids::MovementId::new().to_string(),
+        movement_id: primitives::MovementId::new().to_string(),
         sku: sku.to_owned(),
         delta: number,
         reason: "initial".to_owned(),
@@ -57,13 +57,9 @@ impl World {
         let database = devstack::testing::database_name(test);
         let shell = Shell::without_admin();
         let db = Db::connect(&MongoConfig::new(mongo_uri, &database), &shell.tasks).await.unwrap();
-        mongo::migration::migrate(
-            &db,
-            &[messaging::MIGRATIONS, messaging::INBOX_MIGRATIONS].concat(),
-            soon(),
-        )
-        .await
-        .unwrap();
+        mongo::migration::migrate(&db, &[messaging::MIGRATIONS, messaging::INBOX_MIGRATIONS].concat(), soon())
+            .await
+            .unwrap();
         let outbox = Outbox::new(&db, "inventory", &OutboxConfig::default());
         Self { db, outbox, kafka: KafkaConfig { prefix: database, ..KafkaConfig::new(broker) }, shell }
     }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use envelope::Reason;
 use futures::FutureExt as _;
-use ids::UserId;
 use mongo::idempotency::{Answer, Conflict, Records, ScopedKey};
 use mongo::{Db, MongoConfig, Policy, TransactError};
 use mongodb::bson::{Bson, Document, doc};
+use primitives::UserId;
 use service::Shell;
 use tokio::sync::oneshot;
 
@@ -57,8 +57,7 @@ async fn pause_replication(mode: &str) {
     for host in hello.get_array("hosts").unwrap().iter().filter_map(Bson::as_str) {
         if host != primary {
             let uri = format!("mongodb://{host}/?directConnection=true");
-            let member =
-                Db::connect(&MongoConfig::new(uri, "admin"), &Shell::without_admin().tasks).await.unwrap();
+            let member = Db::connect(&MongoConfig::new(uri, "admin"), &Shell::without_admin().tasks).await.unwrap();
             let command = doc! { "configureFailPoint": "rsSyncApplyStop", "mode": mode };
             member.database().run_command(command).await.unwrap();
         }

@@ -15,8 +15,7 @@ const STEPS: &[Migration] = &[
         name: "a collection with a validator",
         up: |database| {
             async move {
-                let schema =
-                    doc! { "bsonType": "object", "required": ["n"], "properties": { "n": { "minimum": 0 } } };
+                let schema = doc! { "bsonType": "object", "required": ["n"], "properties": { "n": { "minimum": 0 } } };
                 schema::collection(database, "things", schema).await?;
                 schema::indexes(database, "things", [schema::unique("by_n", doc! { "n": 1 })]).await
             }

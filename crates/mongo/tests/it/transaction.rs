@@ -76,8 +76,7 @@ async fn a_refusal_writes_nothing() {
 #[tokio::test]
 async fn transient_failures_of_the_body_are_tried_again() {
     let (db, app) = named("tx_transient").await;
-    let conflict =
-        doc! { "failCommands": ["insert"], "errorCode": 112, "errorLabels": ["TransientTransactionError"] };
+    let conflict = doc! { "failCommands": ["insert"], "errorCode": 112, "errorLabels": ["TransientTransactionError"] };
     let _turn = FAIL_POINT.lock().await;
     fail(&app, times(2), conflict).await;
     let (result, runs) = insert(&db, soon()).await;
@@ -89,10 +88,7 @@ async fn transient_failures_of_the_body_are_tried_again() {
 #[tokio::test]
 async fn a_commit_whose_answer_is_lost_happens_once() {
     for (test, data) in [
-        (
-            "tx_wce",
-            doc! { "failCommands": ["commitTransaction"], "writeConcernError": { "code": 91, "errmsg": "x" } },
-        ),
+        ("tx_wce", doc! { "failCommands": ["commitTransaction"], "writeConcernError": { "code": 91, "errmsg": "x" } }),
         ("tx_closed", doc! { "failCommands": ["commitTransaction"], "closeConnection": true }),
     ] {
         let (db, app) = named(test).await;
@@ -119,8 +115,7 @@ async fn a_commit_that_stays_unanswered_is_reported_as_unknown() {
 #[tokio::test]
 async fn the_deadline_bounds_the_retries() {
     let (db, app) = named("tx_deadline").await;
-    let conflict =
-        doc! { "failCommands": ["insert"], "errorCode": 112, "errorLabels": ["TransientTransactionError"] };
+    let conflict = doc! { "failCommands": ["insert"], "errorCode": 112, "errorLabels": ["TransientTransactionError"] };
     let _turn = FAIL_POINT.lock().await;
     fail(&app, doc! { "mode": "alwaysOn" }, conflict).await;
     let (result, runs) = insert(&db, Deadline::after(Duration::from_secs(1))).await;
@@ -182,10 +177,7 @@ async fn what_a_dead_process_has_locked_is_free_again_in_seconds() {
                 .await?;
             locked.send(()).unwrap();
             is_freed.await.unwrap();
-            things
-                .update_one(doc! { "_id": "first" }, doc! { "$set": { "by": "dead" } })
-                .session(session)
-                .await?;
+            things.update_one(doc! { "_id": "first" }, doc! { "$set": { "by": "dead" } }).session(session).await?;
             Ok(())
         }
         .boxed()
@@ -195,16 +187,15 @@ async fn what_a_dead_process_has_locked_is_free_again_in_seconds() {
         let watching = connect(&name, &format!("&appName={name}")).await;
         watching.end_abandoned_transactions();
         let things = watching.collection::<Document>(Policy::Ledger, "things");
-        let changed =
-            watching.transact::<(), (), _>(Deadline::after(Duration::from_secs(20)), move |session| {
-                let things = things.clone();
-                async move {
-                    let change = doc! { "$set": { "by": "living" } };
-                    things.update_one(doc! { "_id": "first" }, change).session(session).await?;
-                    Ok(())
-                }
-                .boxed()
-            });
+        let changed = watching.transact::<(), (), _>(Deadline::after(Duration::from_secs(20)), move |session| {
+            let things = things.clone();
+            async move {
+                let change = doc! { "$set": { "by": "living" } };
+                things.update_one(doc! { "_id": "first" }, change).session(session).await?;
+                Ok(())
+            }
+            .boxed()
+        });
         let changed = changed.await;
         freed.send(()).unwrap();
         changed

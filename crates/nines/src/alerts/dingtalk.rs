@@ -1,5 +1,5 @@
-//! The custom robot of a DingTalk group: its message, its signature and its answer, as DingTalk's documentation of custom
-//! robots has them (<https://open.dingtalk.com/document/robots/custom-robot-access>).
+//! The custom robot of a DingTalk group: its message, its signature and its answer, as DingTalk's documentation of
+//! custom robots has them (<https://open.dingtalk.com/document/robots/custom-robot-access>).
 
 use std::fmt::Write as _;
 
@@ -124,11 +124,7 @@ fn put(text: &mut String, what: std::fmt::Arguments<'_>) {
 ///
 /// # Errors
 /// When the address is no URL.
-pub(super) fn signed(
-    address: &SecretString,
-    secret: Option<&SecretString>,
-    now_ms: i64,
-) -> anyhow::Result<Uri> {
+pub(super) fn signed(address: &SecretString, secret: Option<&SecretString>, now_ms: i64) -> anyhow::Result<Uri> {
     let address = address.expose_secret();
     let whole = match secret {
         None => address.to_owned(),
@@ -217,8 +213,7 @@ mod tests {
 
     #[test]
     fn markup_in_a_label_is_none() {
-        let alerts =
-            serde_json::json!([{"status": "resolved", "labels": {"job": "a\n# b [c](http://d) `e`"}}]);
+        let alerts = serde_json::json!([{"status": "resolved", "labels": {"job": "a\n# b [c](http://d) `e`"}}]);
         let told = text(&serde_json::json!({"status": "resolved", "alerts": alerts}));
         assert!(told.contains("- job: a   b (c)(http://d)  e \n"), "{told}");
     }

@@ -1,5 +1,5 @@
-//! An HTTP client with its own TLS, and a bound on everything. What is sent and to where is never in an error: a URL may
-//! hold a token.
+//! An HTTP client with its own TLS, and a bound on everything. What is sent and to where is never in an error: a URL
+//! may hold a token.
 
 use std::time::Duration;
 

@@ -23,7 +23,8 @@ pub struct Alerts {
 enum Action {
     /// Take Alertmanager's webhooks, and send them to the robot of a DingTalk group.
     ///
-    /// Alertmanager posts to /dingtalk. What DingTalk does not take is answered with 502, so that Alertmanager tries again.
+    /// Alertmanager posts to /dingtalk. What DingTalk does not take is answered with 502, so that Alertmanager tries
+    /// again.
     Relay(RelayAlerts),
 }
 

@@ -128,10 +128,8 @@ impl Svg {
         let axis = Axis::around(pairs);
         for power in axis.powers() {
             let y = axis.y(power);
-            let _infallible = writeln!(
-                self.0,
-                "<line class=\"grid\" x1=\"{LEFT}\" y1=\"{y:.1}\" x2=\"{RIGHT}\" y2=\"{y:.1}\"/>"
-            );
+            let _infallible =
+                writeln!(self.0, "<line class=\"grid\" x1=\"{LEFT}\" y1=\"{y:.1}\" x2=\"{RIGHT}\" y2=\"{y:.1}\"/>");
             self.text("soft", LEFT - 8.0, y + 4.0, "end", &grouped(power));
         }
         // A workload's pairs stand together: half a place is left between it and the next.
@@ -153,9 +151,7 @@ impl Svg {
 
     fn pair(&mut self, pair: &Pair, axis: &Axis, middle: f64, place: f64) {
         let width = (place * 0.42).min(WIDEST_BAR);
-        for (class, value, x) in
-            [("naive", pair.naive, middle - width - 1.0), ("lanes", pair.lanes, middle + 1.0)]
-        {
+        for (class, value, x) in [("naive", pair.naive, middle - width - 1.0), ("lanes", pair.lanes, middle + 1.0)] {
             let y = axis.y(value);
             self.rect(class, x, y, width, BOTTOM - y);
             self.0.push_str("<g font-size=\"11\">");
@@ -245,16 +241,8 @@ mod tests {
             pair(Workload::Baskets, 64, 400.0, 2_000.0),
         ];
         let svg = draw_pairs(&pairs);
-        for text in [
-            ">80<",
-            ">9,600<",
-            ">×120<",
-            ">12,346<",
-            ">×5.0<",
-            ">256 clients<",
-            ">one SKU<",
-            ">real baskets<",
-        ] {
+        for text in [">80<", ">9,600<", ">×120<", ">12,346<", ">×5.0<", ">256 clients<", ">one SKU<", ">real baskets<"]
+        {
             assert!(svg.contains(text), "{text} is missing in {svg}");
         }
         assert_eq!(svg.matches(">one SKU<").count(), 1);

@@ -84,12 +84,7 @@ pub(super) async fn drive<B: Buyer>(buyer: &Arc<B>, goods: &Arc<Goods>, load: Lo
     Ok(tally)
 }
 
-async fn client<B: Buyer>(
-    buyer: &B,
-    goods: &Goods,
-    schedule: &Schedule,
-    number: usize,
-) -> anyhow::Result<Tally> {
+async fn client<B: Buyer>(buyer: &B, goods: &Goods, schedule: &Schedule, number: usize) -> anyhow::Result<Tally> {
     let mut tally = Tally::default();
     while let Some(due) = schedule.next().await {
         let sent = Instant::now();

@@ -28,9 +28,9 @@ const DRAINED_WITHIN: Duration = Duration::from_secs(900);
 /// How long orders are sent between two looks at how many there are.
 const FILL: Duration = Duration::from_secs(20);
 
-/// Measures the way of an order to its statement, with the consumer's default limits: the lag at half of the best rate of
-/// orders; a backlog that drains while orders arrive at that rate; and a run of the reconciliation over many orders, with
-/// the most memory that its process was seen to have. Orders go over gRPC to one order service.
+/// Measures the way of an order to its statement, with the consumer's default limits: the lag at half of the best rate
+/// of orders; a backlog that drains while orders arrive at that rate; and a run of the reconciliation over many orders,
+/// with the most memory that its process was seen to have. Orders go over gRPC to one order service.
 #[derive(Debug, Args)]
 pub(super) struct Events {
     /// With how many clients orders are placed.
@@ -108,7 +108,7 @@ impl Events {
         let best = per_second(bench.drive(Pace::Closed, bench.lasting).await?.placed_in_time, bench.lasting);
         bench.until_all_is_applied().await?;
 
-        let from = ids::now();
+        let from = primitives::now();
         let half = bench.offer(best / 2.0).await?;
         bench.until_all_is_applied().await?;
         let lag = bench.shop.lag_since(from).await?;
@@ -166,10 +166,7 @@ impl Bench {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a rate of orders, above 0
         let just_made = (rate * 2.0) as u64;
         while self.shop.waiting_events().await? > just_made {
-            ensure!(
-                started.elapsed() < DRAINED_WITHIN,
-                "the backlog did not drain within {DRAINED_WITHIN:?}"
-            );
+            ensure!(started.elapsed() < DRAINED_WITHIN, "the backlog did not drain within {DRAINED_WITHIN:?}");
             tallies.push(self.drive(Pace::Open { per_second: rate }, slice).await?);
         }
         let slices = u32::try_from(tallies.len()).context("too many slices")?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use envelope::Error;
-use ids::{SessionId, UserId};
+use primitives::{SessionId, UserId};
 use proto::order::v1::order_service_client::OrderServiceClient;
 use proto::order::v1::{PlaceOrderRequest, RequestedLine};
 use service::{Caller, RequestContext, Role};
@@ -50,8 +50,7 @@ impl Lanes {
             let endpoint = Endpoint::from_shared(address.clone()).context("the address of a replica")?;
             Ok(OrderServiceClient::new(endpoint.tcp_nodelay(true).connect_lazy()))
         });
-        let customer =
-            || Caller { user_id: UserId::new(), role: Role::Customer, session_id: SessionId::new() };
+        let customer = || Caller { user_id: UserId::new(), role: Role::Customer, session_id: SessionId::new() };
         Ok(Self {
             channels: channels.collect::<anyhow::Result<_>>()?,
             callers: (0..clients).map(|_| customer()).collect(),
@@ -69,8 +68,7 @@ impl Buyer for Lanes {
         let lines = lines
             .iter()
             .map(|line| RequestedLine { sku: self.goods.product(*line).sku.clone(), quantity: line.pieces });
-        let message =
-            PlaceOrderRequest { lines: lines.collect(), idempotency_key: Uuid::now_v7().to_string() };
+        let message = PlaceOrderRequest { lines: lines.collect(), idempotency_key: Uuid::now_v7().to_string() };
         let caller = Some(self.callers[client]);
         let context = RequestContext { caller, ..RequestContext::internal(self.patience) };
         let request = context.request(message)?;

@@ -54,7 +54,8 @@ impl Metrics {
     }
 }
 
-/// The sum of the series of a metric, or one that is named with its labels, in Prometheus' text form; 0 before there is any.
+/// The sum of the series of a metric, or one that is named with its labels, in Prometheus' text form; 0 before there is
+/// any.
 fn added_up(text: &str, series: &str) -> u64 {
     let values = text.lines().filter_map(|line| {
         let rest = line.strip_prefix(series)?;
@@ -70,8 +71,7 @@ mod tests {
 
     #[test]
     fn the_series_of_a_metric_are_added_up() {
-        let text =
-            "# TYPE retries_total counter\nretries_total 3\nretries_total{lane=\"1\"} 4\nretries_total_x 9\n";
+        let text = "# TYPE retries_total counter\nretries_total 3\nretries_total{lane=\"1\"} 4\nretries_total_x 9\n";
         assert_eq!(added_up(text, "retries_total"), 7);
         assert_eq!(added_up(text, "retries_total{lane=\"1\"}"), 4);
         assert_eq!(added_up("", "retries_total"), 0);

@@ -1,20 +1,21 @@
 //! What the lanes are compared with: one transaction an order in a bounded retry loop, straight on the driver, as a
 //! careful user of MongoDB writes it. It writes what the order service writes, into the same collections, under the
-//! same concerns, in five round trips: all counters in one command, the order, the movements, the events, the commit. The counters
-//! come first, so that a try that runs into another order's has cost nothing else; the other way round was slower.
+//! same concerns, in five round trips: all counters in one command, the order, the movements, the events, the commit.
+//! The counters come first, so that a try that runs into another order's has cost nothing else; the other way round was
+//! slower.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use ids::{MovementId, OrderId, UserId};
 use mongodb::bson::{Binary, DateTime, Document, Uuid, doc, spec::BinarySubtype};
 use mongodb::error::{Error, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT};
 use mongodb::options::{
     Acknowledgment, ClientOptions, CollectionOptions, ReadConcern, TransactionOptions, WriteConcern,
 };
 use mongodb::{Client, ClientSession, Collection, Database};
+use primitives::{MovementId, OrderId, UserId};
 
 use super::buyer::{Buyer, Outcome, PATIENCE};
 use super::naive_events as events;
@@ -98,10 +99,8 @@ impl Naive {
 
     /// One try; `false` when a counter does not cover its line.
     async fn attempt(&self, session: &mut ClientSession, order: &Order) -> Result<bool, Error> {
-        let options = TransactionOptions::builder()
-            .read_concern(ReadConcern::snapshot())
-            .write_concern(majority())
-            .build();
+        let options =
+            TransactionOptions::builder().read_concern(ReadConcern::snapshot()).write_concern(majority()).build();
         #[allow(clippy::disallowed_methods)] // this is the loop that a user would write without ours
         session.start_transaction().with_options(options).await?;
         let update = doc! { "update": "stock_levels", "updates": order.counters.clone() };

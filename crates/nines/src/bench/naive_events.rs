@@ -1,5 +1,5 @@
-//! The events of an order that has a transaction of its own, as an entry of the outbox. They are a little smaller than the
-//! order service's: the lines are left out.
+//! The events of an order that has a transaction of its own, as an entry of the outbox. They are a little smaller than
+//! the order service's: the lines are left out.
 
 use mongodb::bson::{Binary, DateTime, Document, Uuid, doc, spec::BinarySubtype};
 use prost::Message;
@@ -19,8 +19,7 @@ pub(super) struct Moved<'a> {
 
 /// One entry for the order and its movements.
 pub(super) fn entry(user: Uuid, order: Uuid, cents: i64, at: DateTime, movements: &[Moved<'_>]) -> Document {
-    let occurred_at =
-        jiff::Timestamp::from_millisecond(at.timestamp_millis()).ok().map(proto::from_timestamp);
+    let occurred_at = jiff::Timestamp::from_millisecond(at.timestamp_millis()).ok().map(proto::from_timestamp);
     let placed = OrderEvent {
         order_id: order.to_string(),
         user_id: user.to_string(),

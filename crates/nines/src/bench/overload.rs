@@ -28,8 +28,8 @@ const DEADLINE: Duration = Duration::from_secs(2);
 /// How often the memory of the order service is looked at.
 const MEMORY_PERIOD: Duration = Duration::from_millis(100);
 
-/// Finds the best goodput of a closed loop, then offers many times more in an open loop, over gRPC to one order service,
-/// with a deadline of 2 s for each order. The generator shares the machine's cores with what it loads.
+/// Finds the best goodput of a closed loop, then offers many times more in an open loop, over gRPC to one order
+/// service, with a deadline of 2 s for each order. The generator shares the machine's cores with what it loads.
 #[derive(Debug, Args)]
 pub(super) struct Overload {
     /// What is bought.

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use futures::TryStreamExt as _;
-use ids::{SessionId, UserId};
 use jiff::Timestamp;
 use mongodb::Collection;
 use mongodb::bson::{DateTime, Document, doc};
+use primitives::{SessionId, UserId};
 use proto::reconciliation::v1::reconciliation_service_client::ReconciliationServiceClient;
 use proto::reconciliation::v1::{
     GetReconciliationRequest, Reconciliation, ReconciliationStatus, StartReconciliationRequest,
@@ -107,8 +107,7 @@ impl Shop {
             micros.push(u32::try_from(ms.max(0).saturating_mul(1_000)).unwrap_or(u32::MAX));
         }
         let events = micros.len();
-        let [p50_ms, p99_ms, max_ms] =
-            quantiles_ms(micros, [0.5, 0.99, 1.0]).context("no event was applied")?;
+        let [p50_ms, p99_ms, max_ms] = quantiles_ms(micros, [0.5, 0.99, 1.0]).context("no event was applied")?;
         Ok(Lag { events, p50_ms: rounded(p50_ms), p99_ms: rounded(p99_ms), max_ms: rounded(max_ms) })
     }
 
@@ -139,8 +138,7 @@ impl Shop {
                 }
             }
         };
-        let run: Reconciliation =
-            tokio::time::timeout(RUN_BOUND, ended).await.context("the run takes too long")??;
+        let run: Reconciliation = tokio::time::timeout(RUN_BOUND, ended).await.context("the run takes too long")??;
         let at = |time| proto::to_timestamp("time", time).context("a run without its times");
         let seconds = at(run.ended_at)?.duration_since(at(run.started_at)?).as_secs_f64();
         #[allow(clippy::cast_precision_loss)] // far below 2^53

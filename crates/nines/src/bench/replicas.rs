@@ -70,12 +70,7 @@ impl Replicas {
         ground.stop().await
     }
 
-    async fn measure(
-        &self,
-        ground: &mut Ground,
-        goods: &Arc<Goods>,
-        setup: Setup,
-    ) -> anyhow::Result<Measured> {
+    async fn measure(&self, ground: &mut Ground, goods: &Arc<Goods>, setup: Setup) -> anyhow::Result<Measured> {
         let mut shop = ground.open(goods, setup).await?;
         let rest = Rest::connect(&shop.gateway(), shop.metrics()?, goods, self.clients).await?;
         let load = self.rounds.load(self.clients, Pace::Closed);

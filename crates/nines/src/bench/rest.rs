@@ -60,8 +60,7 @@ impl Rest {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         let http = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(clients).build(connector);
-        let uri =
-            |path: &str| format!("{gateway}/api/v1{path}").parse::<Uri>().context("the gateway's address");
+        let uri = |path: &str| format!("{gateway}/api/v1{path}").parse::<Uri>().context("the gateway's address");
         let mut tokens = Vec::with_capacity(CUSTOMERS);
         for number in 0..CUSTOMERS.min(clients) {
             let email = format!("bench-{number}@example.com");
@@ -79,10 +78,8 @@ impl Rest {
     }
 
     async fn send(&self, client: usize, lines: &[Line]) -> anyhow::Result<Outcome> {
-        let lines: Vec<Value> = lines
-            .iter()
-            .map(|line| json!({ "sku": self.goods.product(*line).sku, "quantity": line.pieces }))
-            .collect();
+        let lines: Vec<Value> =
+            lines.iter().map(|line| json!({ "sku": self.goods.product(*line).sku, "quantity": line.pieces })).collect();
         let request = Request::post(self.orders.clone())
             .header(AUTHORIZATION, self.tokens[client % self.tokens.len()].clone())
             .header(CONTENT_TYPE, JSON)
@@ -141,11 +138,6 @@ where
     let (head, body) = response.into_parts();
     let retry_after = head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
     let collected = Limited::new(body, ANSWER_LIMIT_BYTES).collect().await;
-    let body =
-        collected.map_err(|error| anyhow::anyhow!(error)).context("an answer can't be read")?.to_bytes();
-    Ok(Answer {
-        status: head.status,
-        retry_after: Duration::from_secs(retry_after.unwrap_or_default()),
-        body,
-    })
+    let body = collected.map_err(|error| anyhow::anyhow!(error)).context("an answer can't be read")?.to_bytes();
+    Ok(Answer { status: head.status, retry_after: Duration::from_secs(retry_after.unwrap_or_default()), body })
 }

@@ -208,9 +208,8 @@ impl Measured {
 impl Ratio {
     fn new(first: &[Round], second: &[Round]) -> Self {
         let pairs = first.iter().zip(second).filter(|(first, _)| first.orders_per_second > 0.0);
-        let ratios: Vec<f64> = pairs
-            .map(|(first, second)| rounded(second.orders_per_second / first.orders_per_second))
-            .collect();
+        let ratios: Vec<f64> =
+            pairs.map(|(first, second)| rounded(second.orders_per_second / first.orders_per_second)).collect();
         let ratio = (!ratios.is_empty()).then(|| rounded(median(ratios.iter().copied())));
         Self { ratio, ratio_spread: spread(&ratios), ratio_rounds: ratios }
     }

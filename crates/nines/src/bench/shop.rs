@@ -237,8 +237,8 @@ impl Shop {
         Ok(report.counted.orders.values().sum())
     }
 
-    /// An order that its buyer has given up may leave its transaction open, and its counter locked, until the server ends
-    /// it. The next load is not to pay for that.
+    /// An order that its buyer has given up may leave its transaction open, and its counter locked, until the server
+    /// ends it. The next load is not to pay for that.
     async fn until_no_transaction_is_open(&self) -> anyhow::Result<()> {
         let ended = tokio::time::timeout(SETTLED_WITHIN, async {
             let status = doc! { "serverStatus": 1, "repl": 0, "metrics": 0, "locks": 0, "wiredTiger": 0 };

@@ -1,5 +1,5 @@
-//! `nines bench telemetry`: what traces cost: orders over REST on two platforms in alternation, one of which sends its spans to
-//! a collector that throws them away.
+//! `nines bench telemetry`: what traces cost: orders over REST on two platforms in alternation, one of which sends its
+//! spans to a collector that throws them away.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,12 +9,8 @@ use std::time::Duration;
 
 use clap::Args;
 use devstack::Progress;
-use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
-    TraceService, TraceServiceServer,
-};
-use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTraceServiceRequest, ExportTraceServiceResponse,
-};
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
+use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -93,8 +89,7 @@ impl TelemetryCost {
         let goods = Goods::of(Workload::TenThousandSkus).await?;
         let mut off = Bench::open(&mut ground, &goods, self.clients, BTreeMap::new()).await?;
         let mut on = Bench::open(&mut ground, &goods, self.clients, exporting(&endpoint, self.ratio)).await?;
-        let load =
-            Load { clients: self.clients, pace: Pace::Closed, lasting: Duration::from_secs(self.seconds) };
+        let load = Load { clients: self.clients, pace: Pace::Closed, lasting: Duration::from_secs(self.seconds) };
         let (mut sides, step) = ((Side::default(), Side::default()), "orders with and without telemetry");
         let measuring = async {
             off.round(Load { lasting: WARM_UP, ..load }).await?;
@@ -116,9 +111,8 @@ impl TelemetryCost {
         on.shop.close().await?;
         ground.stop().await?;
         let (off, on) = sides;
-        let ratio = |of: fn(&Side) -> &Vec<f64>| {
-            rounded(median(of(&on).iter().zip(of(&off)).map(|(on, off)| on / off)))
-        };
+        let ratio =
+            |of: fn(&Side) -> &Vec<f64>| rounded(median(of(&on).iter().zip(of(&off)).map(|(on, off)| on / off)));
         let measured = Measured {
             sample_ratio: self.ratio,
             clients: self.clients,
@@ -199,8 +193,7 @@ impl TraceService for Sink {
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
         let resources = &request.get_ref().resource_spans;
-        let spans =
-            resources.iter().flat_map(|resource| &resource.scope_spans).map(|scope| scope.spans.len());
+        let spans = resources.iter().flat_map(|resource| &resource.scope_spans).map(|scope| scope.spans.len());
         self.spans.fetch_add(spans.sum::<usize>().try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
         Ok(Response::new(ExportTraceServiceResponse::default()))
     }

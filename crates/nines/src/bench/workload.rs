@@ -94,8 +94,7 @@ impl Goods {
     /// The baskets as orders, over those products that are in one.
     fn baskets(all: &[completejourney::Product], lines: Vec<completejourney::Line>) -> Self {
         let prices = Prices::learn(all, &lines);
-        let known: HashMap<u32, &completejourney::Product> =
-            all.iter().map(|product| (product.id, product)).collect();
+        let known: HashMap<u32, &completejourney::Product> = all.iter().map(|product| (product.id, product)).collect();
         let mut goods = Self { products: Vec::new(), orders: Vec::new() };
         let mut places = HashMap::new();
         for basket in completejourney::baskets(lines) {
@@ -174,6 +173,6 @@ mod tests {
         let goods = Goods::singles(10);
         let drawn: std::collections::BTreeSet<_> = (0..1_000).map(|_| goods.draw()[0].product).collect();
         assert_eq!(drawn.len(), 10);
-        assert!(goods.products().iter().all(|product| product.sku.parse::<ids::Sku>().is_ok()));
+        assert!(goods.products().iter().all(|product| product.sku.parse::<primitives::Sku>().is_ok()));
     }
 }

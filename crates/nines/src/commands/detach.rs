@@ -62,12 +62,7 @@ fn start(up: &Up, dir: &StackDir, log: &Path) -> anyhow::Result<Child> {
     command.spawn().context("can't start the supervisor")
 }
 
-async fn wait(
-    dir: &StackDir,
-    supervisor: Identity,
-    child: &mut Child,
-    echo: &mut Echo,
-) -> anyhow::Result<StackState> {
+async fn wait(dir: &StackDir, supervisor: Identity, child: &mut Child, echo: &mut Echo) -> anyhow::Result<StackState> {
     let ready = async {
         loop {
             let ended = child.try_wait()?;

@@ -66,8 +66,7 @@ async fn stop(state: &StackState) -> anyhow::Result<()> {
     }
     // After a crash of the supervisor its processes normally end with it; this is for systems where they can't.
     let services: Vec<Identity> = state.services.iter().map(|service| service.identity).collect();
-    let rest: Vec<Identity> =
-        services.into_iter().chain([state.supervisor]).filter(Identity::is_alive).collect();
+    let rest: Vec<Identity> = services.into_iter().chain([state.supervisor]).filter(Identity::is_alive).collect();
     for identity in &rest {
         identity.signal(Signal::SIGKILL).with_context(|| format!("can't kill process {}", identity.pid))?;
     }

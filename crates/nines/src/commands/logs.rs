@@ -70,10 +70,7 @@ impl Logs {
 
 fn choose(folder: &Path, wanted: Option<&str>) -> anyhow::Result<Vec<Shown>> {
     let entries = std::fs::read_dir(folder).with_context(|| format!("can't read {}", folder.display()))?;
-    let paths = entries
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|e| e == "log"));
+    let paths = entries.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "log"));
     let mut all: Vec<(String, PathBuf)> =
         paths.filter_map(|path| Some((path.file_stem()?.to_str()?.to_owned(), path))).collect();
     all.sort();
@@ -94,9 +91,7 @@ fn choose(folder: &Path, wanted: Option<&str>) -> anyhow::Result<Vec<Shown>> {
 
 impl Shown {
     fn length(&self) -> anyhow::Result<u64> {
-        Ok(std::fs::metadata(&self.path)
-            .with_context(|| format!("can't read {}", self.path.display()))?
-            .len())
+        Ok(std::fs::metadata(&self.path).with_context(|| format!("can't read {}", self.path.display()))?.len())
     }
 
     /// Prints the lines that were completed since the last look.

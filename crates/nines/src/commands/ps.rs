@@ -33,8 +33,7 @@ impl Ps {
             output::result(&format!("the stack in {shown} is starting"))?;
             return Ok(ExitCode::SUCCESS);
         }
-        let http =
-            reqwest::Client::builder().timeout(PROBE_BOUND).build().context("can't make an HTTP client")?;
+        let http = reqwest::Client::builder().timeout(PROBE_BOUND).build().context("can't make an HTTP client")?;
         let rows = join_all(state.services.iter().map(|service| row(service, &http))).await;
         output::result(&format!(
             "{:<14} {:>8} {:>6} {:<8} {:<8} {:>8}",
@@ -58,9 +57,7 @@ async fn row(service: &ServiceState, http: &reqwest::Client) -> String {
 
 async fn is_ready(service: &ServiceState, http: &reqwest::Client) -> bool {
     match &service.admin_url {
-        Some(url) => {
-            http.get(format!("{url}/readyz")).send().await.is_ok_and(|answer| answer.status().is_success())
-        }
+        Some(url) => http.get(format!("{url}/readyz")).send().await.is_ok_and(|answer| answer.status().is_success()),
         None => {
             let connect = TcpStream::connect(("127.0.0.1", service.port));
             matches!(tokio::time::timeout(PROBE_BOUND, connect).await, Ok(Ok(_)))

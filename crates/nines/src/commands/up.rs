@@ -9,9 +9,7 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use devstack::platform::REPLICATED;
 use devstack::stack::{ServiceState, StackDir, StackState};
-use devstack::{
-    Backing, BackingOptions, BrokerKind, Error, Identity, Platform, PlatformOptions, Process, Progress,
-};
+use devstack::{Backing, BackingOptions, BrokerKind, Error, Identity, Platform, PlatformOptions, Process, Progress};
 use futures::stream::{FuturesUnordered, StreamExt};
 
 use super::{Place, detach};
@@ -127,11 +125,9 @@ impl Stack {
         let backing = &self.backing;
         let nodes = backing.mongods().iter().map(|node| service(node.process(), node.port(), None));
         let broker = service(backing.broker_process(), backing.broker_port(), None);
-        let services =
-            self.platform.processes().map(|(process, port, admin)| service(process, port, Some(admin)));
+        let services = self.platform.processes().map(|(process, port, admin)| service(process, port, Some(admin)));
         let services: Vec<_> = nodes.chain([broker]).chain(services).collect();
-        let admin_urls =
-            services.iter().filter_map(|s| Some((s.name.clone(), s.admin_url.clone()?))).collect();
+        let admin_urls = services.iter().filter_map(|s| Some((s.name.clone(), s.admin_url.clone()?))).collect();
         let secrets = self.platform.secrets();
         let files = [
             ("adminPassword", &secrets.admin_password),
@@ -156,8 +152,7 @@ impl Stack {
 
 /// What `--broker` takes.
 pub(super) fn broker_kind() -> impl TypedValueParser<Value = BrokerKind> {
-    PossibleValuesParser::new(BrokerKind::ALL.map(BrokerKind::name))
-        .try_map(|name| name.parse::<BrokerKind>())
+    PossibleValuesParser::new(BrokerKind::ALL.map(BrokerKind::name)).try_map(|name| name.parse::<BrokerKind>())
 }
 
 /// Waits for a signal; says which processes end before it. Gives whether none did.

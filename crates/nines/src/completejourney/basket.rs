@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ids::Quantity;
+use primitives::Quantity;
 
 use super::{Line, NoOrder};
 
@@ -51,8 +51,7 @@ impl Basket {
 pub fn baskets(mut lines: Vec<Line>) -> Vec<Basket> {
     // Stable, so that the lines of a basket stay in the order of its receipt.
     lines.sort_by_key(|line| line.basket);
-    let mut baskets: Vec<Basket> =
-        lines.chunk_by(|one, next| one.basket == next.basket).filter_map(basket).collect();
+    let mut baskets: Vec<Basket> = lines.chunk_by(|one, next| one.basket == next.basket).filter_map(basket).collect();
     baskets.sort_by_key(|basket| (basket.at, basket.id));
     baskets
 }
@@ -86,8 +85,7 @@ mod tests {
 
     #[test]
     fn baskets_come_in_time_order_with_their_lines_summed() {
-        let baskets =
-            baskets(vec![line(2, 5, 1, 100), line(1, 5, 1, 200), line(2, 5, 2, 100), line(2, 4, 0, 100)]);
+        let baskets = baskets(vec![line(2, 5, 1, 100), line(1, 5, 1, 200), line(2, 5, 2, 100), line(2, 4, 0, 100)]);
         assert_eq!(baskets.iter().map(|basket| basket.id).collect::<Vec<_>>(), [2, 1]);
         assert_eq!(baskets[0].lines, [(5, Quantity::try_from(3).unwrap())]);
         assert_eq!(baskets[0].no_orders, [NoOrder::QuantityZero]);

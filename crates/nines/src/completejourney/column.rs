@@ -58,8 +58,7 @@ impl Table {
                     break;
                 }
                 let mut values = values.iter();
-                let mut next =
-                    |level: i16| if level == present { values.next().and_then(&convert) } else { None };
+                let mut next = |level: i16| if level == present { values.next().and_then(&convert) } else { None };
                 // A column that can't hold nulls comes without levels.
                 converted.extend((0..rows).map(|row| next(levels.get(row).copied().unwrap_or(present))));
             }

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use ids::Quantity;
 use parquet::data_type::{DoubleType, Int64Type, Int96Type};
+use primitives::Quantity;
 use serde::Serialize;
 
 use super::column::Table;
@@ -105,14 +105,7 @@ mod tests {
 
     #[test]
     fn each_reason_is_told_apart() {
-        let line = |quantity, sales_value| Line {
-            basket: 1,
-            household: 1,
-            product: 1,
-            quantity,
-            sales_value,
-            at: 0,
-        };
+        let line = |quantity, sales_value| Line { basket: 1, household: 1, product: 1, quantity, sales_value, at: 0 };
         assert_eq!(line(3, 0.01).quantity().map(Quantity::get), Ok(3));
         assert_eq!(line(100_000, 1.0).quantity().map(Quantity::get), Ok(100_000));
         assert_eq!(line(0, 0.0).quantity(), Err(NoOrder::QuantityZero));

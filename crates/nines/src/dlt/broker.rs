@@ -10,8 +10,8 @@ pub(super) struct Broker {
     /// The broker; by default that of the local stack.
     #[arg(long, value_name = "HOST:PORT")]
     broker: Option<String>,
-    /// What the names of the topics begin with: `[kafka] prefix` of the services; by default that of the local stack, or
-    /// `fournines` with --broker.
+    /// What the names of the topics begin with: `[kafka] prefix` of the services; by default that of the local stack,
+    /// or `fournines` with --broker.
     #[arg(long, value_name = "NAME")]
     prefix: Option<String>,
     #[command(flatten)]

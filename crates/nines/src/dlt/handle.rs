@@ -100,17 +100,9 @@ mod tests {
 
     #[test]
     fn what_is_no_handle_is_refused() {
-        for text in [
-            "",
-            "stock",
-            "stock:0",
-            "stock:0:",
-            "stock::1",
-            "stock:0:-1",
-            "stock:0:+1",
-            "stock:0:1:2",
-            "user:0:1",
-        ] {
+        for text in
+            ["", "stock", "stock:0", "stock:0:", "stock::1", "stock:0:-1", "stock:0:+1", "stock:0:1:2", "user:0:1"]
+        {
             assert!(text.parse::<Handle>().is_err(), "{text}");
         }
         assert!("stock:0:9223372036854775808".parse::<Handle>().is_err());

@@ -97,8 +97,7 @@ impl Row {
     }
 
     fn cells(&self) -> [String; COLUMNS.len()] {
-        let or_nothing =
-            |text: Option<&str>| text.filter(|text| !text.is_empty()).unwrap_or(NOTHING).to_owned();
+        let or_nothing = |text: Option<&str>| text.filter(|text| !text.is_empty()).unwrap_or(NOTHING).to_owned();
         [
             self.at.map_or_else(|| NOTHING.to_owned(), |at| format!("{at:.3}")),
             self.handle.to_string(),

@@ -1,5 +1,5 @@
-//! `nines dlt`: sees to dead letters, the events that a consumer could not apply. They lie at the broker, each topic's in a
-//! topic beside it.
+//! `nines dlt`: sees to dead letters, the events that a consumer could not apply. They lie at the broker, each topic's
+//! in a topic beside it.
 
 mod broker;
 mod handle;
@@ -34,8 +34,8 @@ enum Action {
     Show(Show),
     /// Publish letters again to the topic that they came from, as they were.
     ///
-    /// That is safe: a consumer drops an event that it has applied. Each comes behind what was published since. What still
-    /// can't be applied becomes a dead letter again. Exits with 1 when a letter was not published.
+    /// That is safe: a consumer drops an event that it has applied. Each comes behind what was published since. What
+    /// still can't be applied becomes a dead letter again. Exits with 1 when a letter was not published.
     Replay(ReplayLetters),
 }
 

@@ -40,11 +40,7 @@ impl ReplayLetters {
         let mut done = Done::default();
         let outcome = {
             let _publishing = terminal::spinner("publishing dead letters again");
-            if self.all {
-                self.publish_all(&log, &mut done).await
-            } else {
-                self.publish(&log, &mut done).await
-            }
+            if self.all { self.publish_all(&log, &mut done).await } else { self.publish(&log, &mut done).await }
         };
         // What was done before a failure is told all the same.
         terminal::print(&done, self.json)?;
@@ -100,11 +96,7 @@ impl Done {
     ///
     /// # Errors
     /// When the broker is not there, so that no other letter would fare better.
-    fn note(
-        &mut self,
-        handle: Handle,
-        outcome: Result<Republished, DeadLetterError>,
-    ) -> Result<(), DeadLetterError> {
+    fn note(&mut self, handle: Handle, outcome: Result<Republished, DeadLetterError>) -> Result<(), DeadLetterError> {
         match outcome {
             Ok(republished) => *self.published.entry(republished.topic).or_default() += 1,
             Err(
@@ -118,9 +110,7 @@ impl Done {
                 }
             }
             Err(
-                error @ (DeadLetterError::Broker(_)
-                | DeadLetterError::NoAnswer
-                | DeadLetterError::NotAcknowledged(_)),
+                error @ (DeadLetterError::Broker(_) | DeadLetterError::NoAnswer | DeadLetterError::NotAcknowledged(_)),
             ) => return Err(error),
         }
         Ok(())

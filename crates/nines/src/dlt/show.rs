@@ -74,10 +74,8 @@ impl Shown {
     fn of(letter: &Letter) -> Self {
         let Origin { topic, place } = letter.origin();
         let (partition, offset) = place.unzip();
-        let header = |(name, value): (&str, Option<&[u8]>)| Header {
-            name: plain(name),
-            value: value.map(plain_or_hex),
-        };
+        let header =
+            |(name, value): (&str, Option<&[u8]>)| Header { name: plain(name), value: value.map(plain_or_hex) };
         Self {
             handle: Handle(letter.place()),
             at: letter.at(),
@@ -139,10 +137,8 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_a_dash_and_bytes_are_digits() {
-        let header = |name: &str, value: Option<&str>| Header {
-            name: name.to_owned(),
-            value: value.map(ToOwned::to_owned),
-        };
+        let header =
+            |name: &str, value: Option<&str>| Header { name: name.to_owned(), value: value.map(ToOwned::to_owned) };
         let shown = Shown {
             handle: "stock:0:17".parse().unwrap(),
             at: "2026-01-01T00:00:01Z".parse().ok(),

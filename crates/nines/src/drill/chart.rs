@@ -89,14 +89,9 @@ impl Svg {
     }
 
     fn grid(&mut self, axis: &Axis) {
-        for (ms, label) in [
-            (0.1, "0.1 ms"),
-            (1.0, "1 ms"),
-            (10.0, "10 ms"),
-            (100.0, "100 ms"),
-            (1_000.0, "1 s"),
-            (10_000.0, "10 s"),
-        ] {
+        for (ms, label) in
+            [(0.1, "0.1 ms"), (1.0, "1 ms"), (10.0, "10 ms"), (100.0, "100 ms"), (1_000.0, "1 s"), (10_000.0, "10 s")]
+        {
             self.line("grid", LEFT, y(ms), RIGHT, y(ms));
             self.text("soft", LEFT - 6.0, y(ms) + 4.0, "end", label);
         }
@@ -138,10 +133,8 @@ impl Svg {
     }
 
     fn line(&mut self, class: &str, x1: f64, y1: f64, x2: f64, y2: f64) {
-        let _infallible = writeln!(
-            self.0,
-            "<line class=\"{class}\" x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\"/>"
-        );
+        let _infallible =
+            writeln!(self.0, "<line class=\"{class}\" x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\"/>");
     }
 
     /// `text` is ours and holds nothing that XML would have to escape.
@@ -172,10 +165,8 @@ mod tests {
 
     #[test]
     fn every_second_and_mark_is_drawn() {
-        let figures =
-            Figures { good: 90, copied: 0, shed: 8, failed: 2, p50_ms: 1.0, p99_ms: 20.0, longest_ms: 30.0 };
-        let samples =
-            crate::drill::load::Samples { start: tokio::time::Instant::now(), list: Vec::new(), not_sent: 0 };
+        let figures = Figures { good: 90, copied: 0, shed: 8, failed: 2, p50_ms: 1.0, p99_ms: 20.0, longest_ms: 30.0 };
+        let samples = crate::drill::load::Samples { start: tokio::time::Instant::now(), list: Vec::new(), not_sent: 0 };
         let marks = vec![Mark { at_seconds: 1.0, what: "order-2 killed".into() }];
         let mut report = Report::new("kill", &samples, marks);
         report.seconds = (0..3).map(|second| Second { second, figures }).collect();

@@ -1,5 +1,5 @@
-//! `nines drill`: breaks a platform of its own under a steady load of shoppers, and shows what they noticed. Books that are
-//! wrong afterwards fail the drill, whatever the shoppers saw.
+//! `nines drill`: breaks a platform of its own under a steady load of shoppers, and shows what they noticed. Books that
+//! are wrong afterwards fail the drill, whatever the shoppers saw.
 
 mod chart;
 mod load;

@@ -23,8 +23,8 @@ const CALM: f64 = 0.5;
 /// A second is well when so much of what was asked is good.
 const WELL: f64 = 0.99;
 
-/// Finds the peak goodput of closed loops, then offers many times more in an open loop, with half of the peak before and
-/// after it.
+/// Finds the peak goodput of closed loops, then offers many times more in an open loop, with half of the peak before
+/// and after it.
 #[derive(Debug, Args)]
 pub(super) struct Flood {
     /// How many times the peak is offered.

@@ -99,8 +99,7 @@ pub(super) struct Kill {
 
 impl Kill {
     pub(super) async fn run(self, out: &Path, progress: &Progress) -> anyhow::Result<()> {
-        let stage =
-            Stage::open(Manners::default(), progress, |options| options.order_replicas = REPLICAS).await?;
+        let stage = Stage::open(Manners::default(), progress, |options| options.order_replicas = REPLICAS).await?;
         self.steady
             .beside("kill", stage, out, async |stage, over, marks| {
                 for number in (1..=REPLICAS).cycle() {
@@ -164,8 +163,7 @@ impl Restart {
         self.steady
             .beside("restart", stage, out, async |stage, over, marks| {
                 let platform = stage.platform();
-                let names: Vec<String> =
-                    platform.processes().map(|(process, ..)| process.name().to_owned()).collect();
+                let names: Vec<String> = platform.processes().map(|(process, ..)| process.name().to_owned()).collect();
                 sleep(WARM_UP).await;
                 for name in names.iter().cycle() {
                     if over.is_cancelled() {

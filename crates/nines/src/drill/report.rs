@@ -132,16 +132,12 @@ mod tests {
             outcome,
             sent: 1,
         };
-        let list = vec![
-            sample(10, Outcome::Good),
-            sample(990, Outcome::Failed("UNAVAILABLE")),
-            sample(1_010, Outcome::Shed),
-        ];
+        let list =
+            vec![sample(10, Outcome::Good), sample(990, Outcome::Failed("UNAVAILABLE")), sample(1_010, Outcome::Shed)];
         let report = Report::new("test", &Samples { start, list, not_sent: 0 }, Vec::new());
         assert_eq!((report.requests, report.failed, report.shed), (3, 1, 1));
         assert_eq!(report.failed_by_reason["UNAVAILABLE"], 1);
-        let seconds: Vec<_> =
-            report.seconds.iter().map(|second| (second.second, second.figures.shed)).collect();
+        let seconds: Vec<_> = report.seconds.iter().map(|second| (second.second, second.figures.shed)).collect();
         assert_eq!(seconds, [(0, 0), (1, 1)]);
         assert_eq!(report.by_kind[&Kind::Pay].good, 0);
     }

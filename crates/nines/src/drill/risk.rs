@@ -77,8 +77,7 @@ impl SlowRisk {
             anyhow::Ok((slow, open, marks.elapsed(), marks.into_list()))
         };
         let pace = Pace::Open { per_second: f64::from(self.minute.rate) };
-        let loading =
-            load(&stage.shoppers, Mix::SHOP, pace, CLIENTS, Duration::from_secs(self.minute.seconds));
+        let loading = load(&stage.shoppers, Mix::SHOP, pace, CLIENTS, Duration::from_secs(self.minute.seconds));
         let (samples, broken) = tokio::join!(loading, breaking);
         let (samples, (slow, open, well, marks)) = (samples?, broken?);
         let orders = |from: Duration, to: Duration| {

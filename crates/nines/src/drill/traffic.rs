@@ -175,8 +175,7 @@ impl Shoppers {
         for number in 0..customers {
             let (email, password) = (format!("drill-{number}@example.com"), Uuid::now_v7().to_string());
             let user = json!({ "name": "Drill", "email": email, "password": password });
-            let user =
-                shoppers.made("/users", None, &user).await.context("a customer can't be registered")?;
+            let user = shoppers.made("/users", None, &user).await.context("a customer can't be registered")?;
             let session = shoppers.log_in(&email, &password).await?;
             let deposit = json!({ "amount": DEPOSIT, "currency": "USD" });
             let id = user["id"].as_str().context("a user without an id")?;
@@ -228,14 +227,7 @@ impl Shoppers {
         Sample { kind, due, took: due.elapsed(), outcome, sent }
     }
 
-    async fn once(
-        &self,
-        number: usize,
-        customer: &Customer,
-        kind: Kind,
-        order: Option<&str>,
-        key: &str,
-    ) -> Outcome {
+    async fn once(&self, number: usize, customer: &Customer, kind: Kind, order: Option<&str>, key: &str) -> Outcome {
         let token = customer.session().token.clone();
         let order = order.unwrap_or_default();
         let sku = || &self.goods.product(self.goods.draw()[0]).sku;
@@ -246,9 +238,7 @@ impl Shoppers {
                 let lines = json!({ "lines": [{ "sku": sku(), "quantity": 1 }] });
                 (Method::POST, "/orders".to_owned(), Some(lines))
             }
-            Kind::Pay => {
-                (Method::POST, format!("/orders/{order}/payments"), Some(json!({ "method": "balance" })))
-            }
+            Kind::Pay => (Method::POST, format!("/orders/{order}/payments"), Some(json!({ "method": "balance" }))),
             Kind::Login => {
                 let credentials = json!({ "email": customer.email, "password": customer.password });
                 (Method::POST, "/sessions".to_owned(), Some(credentials))

@@ -34,8 +34,8 @@ enum Action {
     /// Publish again what the outboxes keep of a span of time.
     ///
     /// That is safe: a consumer drops the events that it has applied, as long as it remembers them (35 days by default,
-    /// longer than outboxes keep them, 7 days). They come behind what was published since. Exits with 1 when a service could
-    /// not be asked to the end; it is safe to run it again.
+    /// longer than outboxes keep them, 7 days). They come behind what was published since. Exits with 1 when a service
+    /// could not be asked to the end; it is safe to run it again.
     Replay(ReplayEvents),
 }
 

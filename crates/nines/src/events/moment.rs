@@ -4,7 +4,7 @@ use jiff::{SpanRelativeTo, Timestamp};
 
 /// Reads RFC 3339, or a span with a minus before it, back from now: `-15m`, `-2h 30m`, `-3d`. A day has 24 hours.
 pub(super) fn parse(text: &str) -> Result<Timestamp, String> {
-    parse_at(text, ids::now())
+    parse_at(text, primitives::now())
 }
 
 fn parse_at(text: &str, now: Timestamp) -> Result<Timestamp, String> {

@@ -49,9 +49,8 @@ impl Service {
 
     /// A process of it on the local stack, one that lives if there is any. All replicas have the same outbox.
     fn on(self, stack: &StackState) -> anyhow::Result<String> {
-        let is_replica = |name: &str| {
-            name.strip_prefix(self.name()).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
-        };
+        let is_replica =
+            |name: &str| name.strip_prefix(self.name()).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
         let replicas = || stack.services.iter().filter(|process| is_replica(&process.name));
         let found = replicas().find(|process| process.identity.is_alive()).or_else(|| replicas().next());
         let process = found.with_context(|| format!("the stack has no {self} service"))?;
@@ -69,8 +68,7 @@ impl FromStr for Choice {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (name, address) =
-            text.split_once('=').map_or((text, None), |(name, address)| (name, Some(address)));
+        let (name, address) = text.split_once('=').map_or((text, None), |(name, address)| (name, Some(address)));
         let service = Service::ALL.into_iter().find(|service| service.name() == name);
         let service = service.ok_or("must be order, inventory or payment, or one of them with =URL")?;
         let is_url = |address: &str| address.starts_with("http://") || address.starts_with("https://");

@@ -15,8 +15,8 @@ use tonic::transport::Channel;
 use super::{Publisher, Replayed, Report};
 use crate::dial;
 
-/// A listing is as of one moment, which the database keeps for 300 s. So a long span is listed in slices, of which each is
-/// published again within that time.
+/// A listing is as of one moment, which the database keeps for 300 s. So a long span is listed in slices, of which each
+/// is published again within that time.
 const SLICE: Duration = Duration::from_secs(60 * 60);
 const SLICE_BOUND: Duration = Duration::from_secs(300);
 /// How long the next page of a slice may take.
@@ -47,9 +47,9 @@ impl Span {
     }
 }
 
-/// Has the services publish again what they keep of a span or, in a dry run, only lists it. One service after the other;
-/// one that can't be asked holds up no other, and is in the report. Memory is bounded by a page of 1,000 entries.
-/// `tls` is for services with mutual TLS.
+/// Has the services publish again what they keep of a span or, in a dry run, only lists it. One service after the
+/// other; one that can't be asked holds up no other, and is in the report. Memory is bounded by a page of 1,000
+/// entries. `tls` is for services with mutual TLS.
 pub async fn replay(publishers: &[Publisher], span: Span, dry_run: bool, tls: Option<&Tls>) -> Report {
     let mut services = Vec::with_capacity(publishers.len());
     for publisher in publishers {
@@ -119,10 +119,7 @@ async fn republish(
 }
 
 /// What a service answers within the deadline; for one that no longer answers at all, too.
-async fn answer<T>(
-    deadline: Deadline,
-    call: impl Future<Output = Result<T, tonic::Status>>,
-) -> Result<T, Error> {
+async fn answer<T>(deadline: Deadline, call: impl Future<Output = Result<T, tonic::Status>>) -> Result<T, Error> {
     deadline.bound(call).await?.map_err(Error::from_status)
 }
 

@@ -145,9 +145,7 @@ mod tests {
         let mut order = Replayed::new(&Publisher { service: Service::Order, address: address.clone() });
         let (first, last) = ("2026-01-01T00:00:01Z", "2026-01-01T00:00:09Z");
         order.add(&ListEventsResponse { entries: vec![entry(first, true, 3)] }).unwrap();
-        order
-            .add(&ListEventsResponse { entries: vec![entry(first, true, 1), entry(last, false, 1)] })
-            .unwrap();
+        order.add(&ListEventsResponse { entries: vec![entry(first, true, 1), entry(last, false, 1)] }).unwrap();
         if !dry_run {
             order.republished(2, 1);
         }

@@ -3,12 +3,10 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
-use ids::{Currency, Money};
+use primitives::{Currency, Money};
 use proto::inventory::v1::{ImportedProduct, NewProduct};
 
-use crate::completejourney::{
-    DataError, Line, NoOrder, Prices, Product, Source, read_lines, read_products, sku,
-};
+use crate::completejourney::{DataError, Line, NoOrder, Prices, Product, Source, read_lines, read_products, sku};
 
 /// What is to be loaded, and what the prices were learned from.
 #[derive(Debug)]
@@ -40,8 +38,7 @@ impl Catalogue {
                 Ok(_) => drop(first_line.entry(line.product).or_insert(position)),
             }
         }
-        products
-            .sort_by_key(|product| (first_line.get(&product.id).copied().unwrap_or(usize::MAX), product.id));
+        products.sort_by_key(|product| (first_line.get(&product.id).copied().unwrap_or(usize::MAX), product.id));
         products.truncate(limit.unwrap_or(usize::MAX));
         let mut prices = BTreeMap::new();
         let imported = products.iter().map(|product| {
@@ -71,10 +68,8 @@ mod tests {
 
     #[test]
     fn products_come_in_the_order_in_which_the_baskets_ask_for_them() {
-        let product =
-            |id| Product { id, department: "A".into(), category: None, kind: None, package_size: None };
-        let line =
-            |product, quantity| Line { basket: 1, household: 1, product, quantity, sales_value: 2.0, at: 0 };
+        let product = |id| Product { id, department: "A".into(), category: None, kind: None, package_size: None };
+        let line = |product, quantity| Line { basket: 1, household: 1, product, quantity, sales_value: 2.0, at: 0 };
         let products = vec![product(1), product(2), product(3)];
         let lines = [line(3, 1), line(2, 0), line(1, 2), line(9, 1)];
         let catalogue = Catalogue::new(products.clone(), &lines, 5, None);

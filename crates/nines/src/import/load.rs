@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use envelope::{Error, Reason};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use ids::{SessionId, UserId};
 use indicatif::ProgressBar;
+use primitives::{SessionId, UserId};
 use proto::inventory::v1::catalogue_service_client::CatalogueServiceClient;
 use proto::inventory::v1::{ImportProductsRequest, ImportProductsResponse, ImportedProduct};
 use service::{Caller, Deadline, RequestContext, Role};
@@ -76,8 +76,7 @@ async fn import(
             Err(expired) => expired.into(),
         };
         // Importing twice is safe, so an unknown outcome is tried again like a failure.
-        let may_pass =
-            matches!(error.reason(), Reason::Unavailable | Reason::Overloaded | Reason::DeadlineExceeded);
+        let may_pass = matches!(error.reason(), Reason::Unavailable | Reason::Overloaded | Reason::DeadlineExceeded);
         match waits.next() {
             Some(wait) if may_pass => tokio::time::sleep(wait).await,
             None if may_pass => bail!("the inventory service is not available after {TRIES} tries: {error}"),

@@ -115,13 +115,7 @@ mod tests {
     use super::*;
 
     fn answer(status: u16, reason: Option<Reason>) -> Result<Answer, CallError> {
-        Ok(Answer {
-            status,
-            reason,
-            retry_after: Some(Duration::from_secs(1)),
-            replayed: false,
-            data: Value::Null,
-        })
+        Ok(Answer { status, reason, retry_after: Some(Duration::from_secs(1)), replayed: false, data: Value::Null })
     }
 
     #[test]
@@ -133,9 +127,7 @@ mod tests {
         assert_eq!(Step::after(&answer(409, Some(Reason::IdempotencyInFlight))), again);
         assert_eq!(Step::after(&answer(502, None)), again);
         assert_eq!(Step::after(&answer(401, Some(Reason::TokenExpired))), Step::NewToken);
-        for (status, reason) in
-            [(201, None), (409, Some(Reason::InsufficientStock)), (500, Some(Reason::Internal))]
-        {
+        for (status, reason) in [(201, None), (409, Some(Reason::InsufficientStock)), (500, Some(Reason::Internal))] {
             assert_eq!(Step::after(&answer(status, reason)), Step::Done);
         }
     }
@@ -146,9 +138,7 @@ mod tests {
         for reason in [Reason::InsufficientStock, Reason::SkuNotFound, Reason::RiskRejected] {
             assert_eq!(Outcome::of(&answer(409, Some(reason))), Outcome::Refused(reason));
         }
-        for reason in
-            [Reason::ValidationFailed, Reason::IdempotencyKeyReused, Reason::RateLimited, Reason::Internal]
-        {
+        for reason in [Reason::ValidationFailed, Reason::IdempotencyKeyReused, Reason::RateLimited, Reason::Internal] {
             assert_eq!(Outcome::of(&answer(400, Some(reason))), Outcome::Failed(reason.name().to_owned()));
         }
         assert_eq!(Outcome::of(&answer(200, None)), Outcome::Failed("HTTP 200".into()));

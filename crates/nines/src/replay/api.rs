@@ -126,11 +126,8 @@ mod tests {
 
     #[test]
     fn waits_are_what_the_answer_asks_for_within_bounds() {
-        let patience = Patience {
-            tries: 3,
-            first_wait: Duration::from_millis(10),
-            longest_wait: Duration::from_secs(2),
-        };
+        let patience =
+            Patience { tries: 3, first_wait: Duration::from_millis(10), longest_wait: Duration::from_secs(2) };
         assert_eq!(patience.waits().count(), 2);
         let wait = |asked_for| patience.wait(Duration::from_millis(20), Duration::from_millis(asked_for));
         assert_eq!(wait(0), Duration::from_millis(20));

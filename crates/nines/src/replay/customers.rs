@@ -49,12 +49,7 @@ impl std::fmt::Debug for Customer {
 
 impl Customers {
     /// Registers the customers of a run, or finds them from an earlier one, and logs them in.
-    pub(super) async fn register(
-        api: &Api,
-        run_id: &str,
-        number: u32,
-        bar: &ProgressBar,
-    ) -> anyhow::Result<Self> {
+    pub(super) async fn register(api: &Api, run_id: &str, number: u32, bar: &ProgressBar) -> anyhow::Result<Self> {
         let registrations = (0..number).map(|number| async move {
             let customer = Customer::register(api, run_id, number).await;
             bar.inc(1);
@@ -76,8 +71,7 @@ impl Customer {
         let email = format!("replay-{run_id}-{number}@example.com");
         let password = format!("replay-{run_id}-{number}-password");
         let body = json!({ "name": format!("Replay {number}"), "email": email, "password": password });
-        let answer =
-            api.post_patiently("/users", &body, PATIENCE).await.context("can't register a customer")?;
+        let answer = api.post_patiently("/users", &body, PATIENCE).await.context("can't register a customer")?;
         if answer.status != 201 && answer.reason != Some(Reason::AlreadyExists) {
             bail!("a customer can't be registered: {}", told(&answer));
         }

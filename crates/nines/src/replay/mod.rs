@@ -1,4 +1,5 @@
-//! `nines replay`: sends the baskets of The Complete Journey as orders over REST, in time order, and says how that went.
+//! `nines replay`: sends the baskets of The Complete Journey as orders over REST, in time order, and says how that
+//! went.
 //!
 //! An order is sent again, under the same idempotency key, while its outcome is unknown or the platform asks for it;
 //! so no basket becomes two orders.
@@ -88,8 +89,8 @@ fn parse_rate(text: &str) -> Result<f64, String> {
 
 /// A run's id stands in email addresses and idempotency keys.
 fn parse_run_id(text: &str) -> Result<String, String> {
-    let fits = (1..=32).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    let fits =
+        (1..=32).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
     if fits { Ok(text.to_owned()) } else { Err("must be 1 to 32 of a-z 0-9".to_owned()) }
 }
 
@@ -158,10 +159,7 @@ pub struct Options {
 ///
 /// # Errors
 /// When the customers can't be registered. What becomes of the orders is in the summary.
-pub async fn replay_baskets(
-    baskets: Vec<completejourney::Basket>,
-    options: &Options,
-) -> anyhow::Result<Summary> {
+pub async fn replay_baskets(baskets: Vec<completejourney::Basket>, options: &Options) -> anyhow::Result<Summary> {
     replay(&Plan::new(baskets, 0, usize::MAX), options).await
 }
 
@@ -175,8 +173,7 @@ async fn replay(plan: &Plan, options: &Options) -> anyhow::Result<Summary> {
         registered?
     };
     let run_id = options.run_id.as_str();
-    let sender =
-        Sender { api: &api, customers: &customers, run_id, concurrency, under_way: AtomicUsize::new(0) };
+    let sender = Sender { api: &api, customers: &customers, run_id, concurrency, under_way: AtomicUsize::new(0) };
     let orders = plan.orders();
     let bar = terminal::bar(orders.len(), "orders");
     let pace = Pace::new(Instant::now(), options.rate);

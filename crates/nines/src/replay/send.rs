@@ -89,14 +89,13 @@ fn idempotency_key(run_id: &str, order: &OrderRequest<'_>) -> String {
 }
 
 fn body(order: &OrderRequest<'_>) -> Value {
-    let lines =
-        order.lines.iter().map(|(product, quantity)| json!({ "sku": sku(*product), "quantity": quantity }));
+    let lines = order.lines.iter().map(|(product, quantity)| json!({ "sku": sku(*product), "quantity": quantity }));
     json!({ "lines": lines.collect::<Vec<_>>() })
 }
 
 #[cfg(test)]
 mod tests {
-    use ids::{IdempotencyKey, Quantity};
+    use primitives::{IdempotencyKey, Quantity};
 
     use super::*;
 

@@ -156,14 +156,9 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            run_id, baskets, empty_baskets, split_baskets, orders, accepted, replayed, retries, ..
-        } = self;
+        let Self { run_id, baskets, empty_baskets, split_baskets, orders, accepted, replayed, retries, .. } = self;
         writeln!(f, "run {run_id}: {baskets} baskets, {orders} orders")?;
-        writeln!(
-            f,
-            "  baskets without a line of an order  {empty_baskets}; in several orders  {split_baskets}"
-        )?;
+        writeln!(f, "  baskets without a line of an order  {empty_baskets}; in several orders  {split_baskets}")?;
         write!(f, "  lines that were no orders  {}", self.no_orders.values().sum::<u64>())?;
         for (reason, count) in &self.no_orders {
             write!(f, "; {}  {count}", reason.text())?;

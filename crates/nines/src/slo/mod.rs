@@ -1,5 +1,5 @@
-//! `nines slo`: makes Prometheus' rules of the service level objectives in `deploy/slo`, and tells how much of their error
-//! budgets is left.
+//! `nines slo`: makes Prometheus' rules of the service level objectives in `deploy/slo`, and tells how much of their
+//! error budgets is left.
 
 mod generate;
 mod prometheus;
@@ -39,7 +39,8 @@ impl Slo {
     /// Runs the command and prints what it did or found.
     ///
     /// # Errors
-    /// When an objective is not valid, a file can't be read or written, or Prometheus can't be asked or has no objectives.
+    /// When an objective is not valid, a file can't be read or written, or Prometheus can't be asked or has no
+    /// objectives.
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         match self.action {
             Action::Generate(generate) => generate.run(),

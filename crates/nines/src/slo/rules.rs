@@ -1,8 +1,8 @@
 //! The rules of an objective: what is recorded of it, and its alerts.
 //!
 //! Names and meaning of `slo:sli_error:ratio_rate…`, `slo:error_budget:ratio`, `slo:current_burn_rate:ratio` and
-//! `slo:period_error_budget_remaining:ratio` are those of Sloth (<https://sloth.dev>). Other than there, long windows weigh
-//! by events and not by time: a quiet night counts for as little as it sold.
+//! `slo:period_error_budget_remaining:ratio` are those of Sloth (<https://sloth.dev>). Other than there, long windows
+//! weigh by events and not by time: a quiet night counts for as little as it sold.
 
 use super::promised::{Bad, Indicator, Promised, Query};
 use super::span::Span;
@@ -130,10 +130,7 @@ impl Maker<'_> {
         } else {
             (format!("{now}\n/ {budget}"), format!("1 - {period}\n/ {budget}"))
         };
-        [
-            self.record("slo:current_burn_rate:ratio", rate),
-            self.record("slo:period_error_budget_remaining:ratio", left),
-        ]
+        [self.record("slo:current_burn_rate:ratio", rate), self.record("slo:period_error_budget_remaining:ratio", left)]
     }
 
     fn alert(&self, burn: &Burn) -> Rule {
@@ -150,11 +147,7 @@ impl Maker<'_> {
                 format!("({}) * {}", bad.over(over, total), decimal(over.as_seconds()))
             } else {
                 let every = self.settings.scale.of_interval(INTERVAL);
-                format!(
-                    "sum_over_time({}[{over}]) * {}",
-                    self.series(BAD_EVENTS),
-                    decimal(every.as_seconds())
-                )
+                format!("sum_over_time({}[{over}]) * {}", self.series(BAD_EVENTS), decimal(every.as_seconds()))
             };
             expr.push_str(&format!("\nand on () ({count} >= {LEAST_BAD_EVENTS})"));
         }
@@ -173,8 +166,7 @@ impl Maker<'_> {
 
     fn alert_without_budget(&self) -> Rule {
         let expr = format!("{} > 0", self.ratio(BASE));
-        let description =
-            format!("{} has no error budget: it is broken as soon as anything is bad.", self.slo.name);
+        let description = format!("{} has no error budget: it is broken as soon as anything is bad.", self.slo.name);
         self.alert_rule("page", &BASE.to_string(), expr, description)
     }
 

@@ -111,9 +111,7 @@ mod tests {
         for text in ["5m", "1h30m", "28d", "7m30s", "11h12m", "500ms"] {
             assert_eq!(text.parse::<Span>().unwrap().to_string(), text);
         }
-        for text in
-            ["", "m", "5", "5x", "0s", "30m1h", "1h1h", "-5m", "5 m", "99999999999999999999d", "9999d"]
-        {
+        for text in ["", "m", "5", "5x", "0s", "30m1h", "1h1h", "-5m", "5 m", "99999999999999999999d", "9999d"] {
             assert_eq!(text.parse::<Span>(), Err(NoSpan(text.to_owned())), "{text}");
         }
     }

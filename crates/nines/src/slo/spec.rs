@@ -1,7 +1,8 @@
 //! A service level objective as it is written: one file each, in the form of OpenSLO v1 (<https://openslo.com>).
 //!
-//! Of that form this reads what the objectives of this repository need: an indicator of good or bad events over all, or of
-//! a value that has to keep to a bound, for Prometheus; one rolling window; one objective. What it does not know it refuses.
+//! Of that form this reads what the objectives of this repository need: an indicator of good or bad events over all, or
+//! of a value that has to keep to a bound, for Prometheus; one rolling window; one objective. What it does not know it
+//! refuses.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! Which windows are looked at, and how fast the error budget must burn in them for an alert.
 //!
-//! The scheme is that of Google's SRE workbook, chapter 5, "Multiwindow, Multi-Burn-Rate Alerts": an alert when a share of
-//! the budget was used within a long window, and is still being used within a short one of a twelfth of that.
+//! The scheme is that of Google's SRE workbook, chapter 5, "Multiwindow, Multi-Burn-Rate Alerts": an alert when a share
+//! of the budget was used within a long window, and is still being used within a short one of a twelfth of that.
 
 use std::str::FromStr;
 
@@ -10,21 +10,14 @@ use anyhow::{Context as _, ensure};
 use super::span::Span;
 
 /// The windows that dashboards may rely on, of every objective.
-pub(super) const SHOWN: [Span; 7] = [
-    Span::minutes(5),
-    Span::minutes(30),
-    Span::hours(1),
-    Span::hours(2),
-    Span::hours(6),
-    Span::days(1),
-    Span::days(3),
-];
+pub(super) const SHOWN: [Span; 7] =
+    [Span::minutes(5), Span::minutes(30), Span::hours(1), Span::hours(2), Span::hours(6), Span::days(1), Span::days(3)];
 /// The window of what is recorded as sums, which longer windows are made of.
 pub(super) const BASE: Span = Span::minutes(5);
 /// Up to here a window reads the counters themselves; beyond, what was recorded of them.
 pub(super) const LONGEST_RAW: Span = Span::hours(6);
-/// So many bad events must be in the long window for an alert. Where a shop has a hundred orders an hour, a single failure
-/// is a burn rate of 100, and nothing that anybody should be woken for.
+/// So many bad events must be in the long window for an alert. Where a shop has a hundred orders an hour, a single
+/// failure is a burn rate of 100, and nothing that anybody should be woken for.
 pub(super) const LEAST_BAD_EVENTS: u32 = 5;
 /// The shortest period that burn rates are for, and the one from which on the windows are the workbook's.
 const SHORTEST_PERIOD: Span = Span::days(7);
@@ -68,8 +61,8 @@ pub(super) struct Burn {
 /// When the period is so short that the windows would hold too little.
 pub(super) fn burns(period: Span) -> anyhow::Result<[Burn; 3]> {
     ensure!(period >= SHORTEST_PERIOD, "a period of {period} is too short for burn rates: 7 days at least");
-    // Shorter windows rather than lower rates: over 7 days, 10 % in 3 days would be a rate of 0.23, which is well within
-    // what was promised. With a quarter of the windows the same shares are the same rates.
+    // Shorter windows rather than lower rates: over 7 days, 10 % in 3 days would be a rate of 0.23, which is well
+    // within what was promised. With a quarter of the windows the same shares are the same rates.
     let divisor = if period >= FULL_PERIOD { 1 } else { DIVISOR };
     let burn = |severity, share: f64, window: Span| {
         let long = window.part(divisor);
@@ -159,11 +152,7 @@ mod tests {
         let names = |days| {
             let period = Span::days(days);
             let burns = burns(period).unwrap();
-            recorded(&burns, period)
-                .into_iter()
-                .map(|window| window.to_string())
-                .collect::<Vec<_>>()
-                .join(" ")
+            recorded(&burns, period).into_iter().map(|window| window.to_string()).collect::<Vec<_>>().join(" ")
         };
         assert_eq!(names(28), "5m 30m 1h 2h 6h 1d 3d 28d");
         assert_eq!(names(7), "5m 7m30s 15m 30m 1h 1h30m 2h 6h 18h 1d 3d 7d");

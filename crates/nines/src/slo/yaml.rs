@@ -82,8 +82,7 @@ mod tests {
             labels: vec![("severity", "page".into())],
             annotations: vec![("summary", "it's \"bad\": {{ $value }}".into())],
         };
-        let record =
-            Rule { kind: Kind::Record("a:b".into()), expr: "1".into(), labels: vec![], annotations: vec![] };
+        let record = Rule { kind: Kind::Record("a:b".into()), expr: "1".into(), labels: vec![], annotations: vec![] };
         let group = Group { name: "g".into(), interval: Span::seconds(30), rules: vec![record, alert] };
         let text = file("Made.\nTwice.", &group);
         assert_eq!(

@@ -8,11 +8,7 @@ use super::documents::{Account, Entry, fields};
 use super::findings::{Check, Difference, Findings};
 use super::report::Counted;
 
-pub(super) async fn check(
-    cut: &mut Cut,
-    findings: &mut Findings,
-    counted: &mut Counted,
-) -> Result<(), VerifyError> {
+pub(super) async fn check(cut: &mut Cut, findings: &mut Findings, counted: &mut Counted) -> Result<(), VerifyError> {
     let mut accounts = cut.stream::<Account>(vec![doc! { "$sort": { "_id": 1 } }]).await?;
     let wanted = fields(&["accountId", "sequence", "delta", "balanceAfter"]);
     let in_order = doc! { "$sort": { "accountId": 1, "sequence": 1 } };
@@ -51,8 +47,7 @@ impl Ledger {
         let expected = self.balance_after.saturating_add(entry.delta);
         findings.compare(Check::RunningBalance, subject(), expected, entry.balance_after);
         if entry.balance_after < 0 {
-            findings
-                .add(Check::AccountNotNegative, Difference::new(subject(), "0 or more", entry.balance_after));
+            findings.add(Check::AccountNotNegative, Difference::new(subject(), "0 or more", entry.balance_after));
         }
         self.sum = self.sum.saturating_add(entry.delta);
         // From what is there, so that one offender is told once.

@@ -40,10 +40,7 @@ impl Cut {
     }
 
     /// What a pipeline gives. It must end sorted by the key of `T`.
-    pub(super) async fn stream<T: Stored>(
-        &mut self,
-        pipeline: Vec<Document>,
-    ) -> Result<Sorted<T>, VerifyError> {
+    pub(super) async fn stream<T: Stored>(&mut self, pipeline: Vec<Document>) -> Result<Sorted<T>, VerifyError> {
         let collection = self.collection::<T>();
         let cursor = collection
             .aggregate(pipeline)
@@ -106,12 +103,7 @@ impl<T: Stored> Sorted<T> {
     }
 
     /// All documents with this key, at most `limit`; the others are passed over.
-    pub(super) async fn all_of(
-        &mut self,
-        key: &T::Key,
-        limit: usize,
-        cut: &mut Cut,
-    ) -> Result<Vec<T>, VerifyError> {
+    pub(super) async fn all_of(&mut self, key: &T::Key, limit: usize, cut: &mut Cut) -> Result<Vec<T>, VerifyError> {
         let mut documents = Vec::new();
         while let Some(document) = self.next_of(key, cut).await? {
             if documents.len() < limit {

@@ -352,9 +352,7 @@ fn integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> 
     match Bson::deserialize(deserializer)? {
         Bson::Int32(value) => Ok(i64::from(value)),
         Bson::Int64(value) => Ok(value),
-        other => {
-            Err(serde::de::Error::custom(format!("{:?} where an integer should be", other.element_type())))
-        }
+        other => Err(serde::de::Error::custom(format!("{:?} where an integer should be", other.element_type()))),
     }
 }
 

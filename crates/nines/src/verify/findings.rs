@@ -70,11 +70,7 @@ pub struct Difference {
 }
 
 impl Difference {
-    pub(super) fn new(
-        subject: impl fmt::Display,
-        expected: impl fmt::Display,
-        found: impl fmt::Display,
-    ) -> Self {
+    pub(super) fn new(subject: impl fmt::Display, expected: impl fmt::Display, found: impl fmt::Display) -> Self {
         Self { subject: subject.to_string(), expected: expected.to_string(), found: found.to_string() }
     }
 }

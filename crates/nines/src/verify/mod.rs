@@ -5,8 +5,8 @@
 //! [`VerifyError::TooOld`] and says nothing about the books.
 //!
 //! The collections are read in order of the key that they are compared by, side by side. So the memory needed here does
-//! not grow with the books: one order, SKU or movement, and one batch of 1,000 documents from each of up to three cursors.
-//! MongoDB sorts and groups on disk beyond 100 MB.
+//! not grow with the books: one order, SKU or movement, and one batch of 1,000 documents from each of up to three
+//! cursors. MongoDB sorts and groups on disk beyond 100 MB.
 
 mod accounts;
 mod command;
@@ -71,9 +71,7 @@ impl From<mongodb::error::Error> for VerifyError {
         const SNAPSHOT_TOO_OLD: i32 = 239;
         const SNAPSHOT_UNAVAILABLE: i32 = 246;
         match &*error.kind {
-            mongodb::error::ErrorKind::Command(command) if command.code == SNAPSHOT_TOO_OLD => {
-                Self::TooOld(error)
-            }
+            mongodb::error::ErrorKind::Command(command) if command.code == SNAPSHOT_TOO_OLD => Self::TooOld(error),
             mongodb::error::ErrorKind::Command(command) if command.code == SNAPSHOT_UNAVAILABLE => {
                 Self::NoSnapshot(error)
             }

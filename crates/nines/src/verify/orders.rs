@@ -22,14 +22,9 @@ pub(super) struct OrderBooks {
     pub(super) entries: Vec<OrderEntry>,
 }
 
-pub(super) async fn check(
-    cut: &mut Cut,
-    findings: &mut Findings,
-    counted: &mut Counted,
-) -> Result<(), VerifyError> {
+pub(super) async fn check(cut: &mut Cut, findings: &mut Findings, counted: &mut Counted) -> Result<(), VerifyError> {
     let by_order = doc! { "$sort": { "orderId": 1, "_id": 1 } };
-    let wanted =
-        ["userId", "status", "lines", "total", "currency", "paidAt", "payment.requestId", "refundDue"];
+    let wanted = ["userId", "status", "lines", "total", "currency", "paidAt", "payment.requestId", "refundDue"];
     let mut orders = cut.stream::<Order>(vec![doc! { "$sort": { "_id": 1 } }, fields(&wanted)]).await?;
 
     let not_declined = doc! { "$match": { "status": { "$ne": "declined" } } };
@@ -100,12 +95,7 @@ fn totals(order: &Order, findings: &mut Findings) {
     let subject = || format!("order {}", order.id);
     for line in &order.lines {
         let expected = line.unit_price.saturating_mul(line.quantity);
-        findings.compare(
-            Check::OrderTotals,
-            format!("{}, SKU {}", subject(), line.sku),
-            expected,
-            line.line_total,
-        );
+        findings.compare(Check::OrderTotals, format!("{}, SKU {}", subject(), line.sku), expected, line.line_total);
     }
     let sum = order.lines.iter().fold(0_i64, |sum, line| sum.saturating_add(line.line_total));
     findings.compare(Check::OrderTotals, subject(), sum, order.total);

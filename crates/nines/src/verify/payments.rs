@@ -55,9 +55,7 @@ fn fits(order: &Order, payment: &Payment, findings: &mut Findings) {
         OrderStatus::Paid => return,
         _ if !ours || being_paid || refund_due => return,
         OrderStatus::PendingPayment => (Check::PaymentsOfOrders, "a paid order, or one that is being paid"),
-        OrderStatus::Cancelled | OrderStatus::Expired if was_paid => {
-            (Check::Refunds, "a refund, done or due")
-        }
+        OrderStatus::Cancelled | OrderStatus::Expired if was_paid => (Check::Refunds, "a refund, done or due"),
         OrderStatus::Cancelled | OrderStatus::Expired => (Check::PaymentsOfOrders, "a refund, done or due"),
     };
     let subject = format!("order {} ({})", order.id, order.status.name());
@@ -68,12 +66,7 @@ fn amount(order: &Order, payment: &Payment, findings: &mut Findings) {
     let of = |amount: i64, currency: &str, user: Uuid| format!("{amount} {currency} of user {user}");
     let expected = of(order.total, &order.currency, order.user_id);
     let found = of(payment.amount, &payment.currency, payment.user_id);
-    findings.compare(
-        Check::PaymentAmounts,
-        format!("order {}, payment {}", order.id, payment.id),
-        expected,
-        found,
-    );
+    findings.compare(Check::PaymentAmounts, format!("order {}, payment {}", order.id, payment.id), expected, found);
 }
 
 /// A payment by balance took its amount from the owner's account; a refund put it back. A card moves no account.
@@ -94,8 +87,7 @@ fn entries(books: &OrderBooks, findings: &mut Findings) {
         let subject = format!("{}, payment {} ({})", books.subject(), payment.id, payment.status.name());
         findings.compare(Check::PaymentsHaveEntries, subject, list(&expected), list(&found));
     }
-    let is_stray =
-        |entry: &&OrderEntry| !books.payments.iter().any(|payment| Some(payment.id) == entry.payment_id);
+    let is_stray = |entry: &&OrderEntry| !books.payments.iter().any(|payment| Some(payment.id) == entry.payment_id);
     for entry in books.entries.iter().filter(is_stray) {
         let found = format!("entry {}: {}", entry.id, posting(&entry.kind, entry.delta, entry.account_id));
         let difference = Difference::new(books.subject(), "a payment by balance that it belongs to", found);

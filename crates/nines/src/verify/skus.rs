@@ -8,11 +8,7 @@ use super::documents::{ADJUSTMENT, CANCELLED, EXPIRED, INITIAL, Level, LivePiece
 use super::findings::{Check, Difference, Findings};
 use super::report::Counted;
 
-pub(super) async fn check(
-    cut: &mut Cut,
-    findings: &mut Findings,
-    counted: &mut Counted,
-) -> Result<(), VerifyError> {
+pub(super) async fn check(cut: &mut Cut, findings: &mut Findings, counted: &mut Counted) -> Result<(), VerifyError> {
     let by_sku = doc! { "$sort": { "_id": 1 } };
     let mut levels = cut.stream::<Level>(vec![by_sku.clone()]).await?;
     let adjusted = doc! { "$eq": [{ "$indexOfBytes": ["$reason", ADJUSTMENT] }, 0] };
@@ -28,8 +24,7 @@ pub(super) async fn check(
     let mut movements = cut.stream::<MovementSums>(vec![group, by_sku.clone()]).await?;
     let live = doc! { "$match": { "status": { "$in": ["pending_payment", "paid"] } } };
     let group = doc! { "$group": { "_id": "$lines.sku", "pieces": { "$sum": "$lines.quantity" } } };
-    let mut orders =
-        cut.stream::<LivePieces>(vec![live, doc! { "$unwind": "$lines" }, group, by_sku]).await?;
+    let mut orders = cut.stream::<LivePieces>(vec![live, doc! { "$unwind": "$lines" }, group, by_sku]).await?;
 
     while let Some(sku) = lowest([levels.key(), movements.key(), orders.key()]) {
         let books = SkuBooks {
@@ -55,10 +50,8 @@ struct SkuBooks {
 
 impl SkuBooks {
     fn judge(&self, sku: &str, findings: &mut Findings) {
-        let (count, sum, base, unknown) = self
-            .movements
-            .as_ref()
-            .map_or((0, 0, 0, 0), |sums| (sums.count, sums.sum, sums.base, sums.unknown));
+        let (count, sum, base, unknown) =
+            self.movements.as_ref().map_or((0, 0, 0, 0), |sums| (sums.count, sums.sum, sums.base, sums.unknown));
         let subject = format!("SKU {sku}");
         if unknown > 0 {
             let found = format!("{unknown} with another");

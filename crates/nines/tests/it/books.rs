@@ -1,5 +1,5 @@
-//! Books that are right, to plant faults in: three SKUs, an order in each state, movements of several orders and of one,
-//! and an account that paid for two.
+//! Books that are right, to plant faults in: three SKUs, an order in each state, movements of several orders and of
+//! one, and an account that paid for two.
 
 use devstack::testing::{backing, database_name};
 use mongodb::bson::{Bson, DateTime, Document, Uuid, doc};
@@ -51,8 +51,7 @@ impl Books {
 
     /// A collection whose writes are seen by the next snapshot.
     pub(crate) fn collection(&self, name: &str) -> Collection<Document> {
-        let options =
-            mongodb::options::CollectionOptions::builder().write_concern(WriteConcern::majority()).build();
+        let options = mongodb::options::CollectionOptions::builder().write_concern(WriteConcern::majority()).build();
         self.database.collection_with_options(name, options)
     }
 
@@ -142,24 +141,9 @@ impl Books {
         self.insert("payments", payments).await;
         let entries = [
             self.entry(1, 1_000, 1_000, doc! { "kind": "deposit" }),
-            self.entry(
-                2,
-                -450,
-                550,
-                doc! { "kind": "payment", "orderId": self.paid, "paymentId": by_balance },
-            ),
-            self.entry(
-                3,
-                -450,
-                100,
-                doc! { "kind": "payment", "orderId": self.refunded, "paymentId": refunded },
-            ),
-            self.entry(
-                4,
-                450,
-                550,
-                doc! { "kind": "refund", "orderId": self.refunded, "paymentId": refunded },
-            ),
+            self.entry(2, -450, 550, doc! { "kind": "payment", "orderId": self.paid, "paymentId": by_balance }),
+            self.entry(3, -450, 100, doc! { "kind": "payment", "orderId": self.refunded, "paymentId": refunded }),
+            self.entry(4, 450, 550, doc! { "kind": "refund", "orderId": self.refunded, "paymentId": refunded }),
         ];
         self.insert("account_entries", entries).await;
         let account = doc! { "_id": self.user, "balance": 550_i64, "currency": "USD", "version": 4_i64 };
@@ -228,8 +212,7 @@ impl Moved {
 }
 
 pub(crate) fn movement(id: Uuid, sku: &str, delta: i64, reason: &str, order: Option<Uuid>) -> Document {
-    let mut movement =
-        doc! { "_id": id, "sku": sku, "delta": delta, "reason": reason, "createdAt": DateTime::now() };
+    let mut movement = doc! { "_id": id, "sku": sku, "delta": delta, "reason": reason, "createdAt": DateTime::now() };
     if let Some(order) = order {
         movement.insert("orderId", Bson::from(order));
     }

@@ -7,8 +7,7 @@ use devstack::testing::{backing, database_name};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use messaging::{
-    Consumer, ConsumerConfig, Effect, Event, KafkaConfig, Outbox, OutboxConfig, Payload, Received, Refused,
-    Topic,
+    Consumer, ConsumerConfig, Effect, Event, KafkaConfig, Outbox, OutboxConfig, Payload, Received, Refused, Topic,
 };
 use mongo::{Abort, Db, MongoConfig};
 use mongodb::ClientSession;
@@ -37,11 +36,7 @@ impl Effect for Never {
         ""
     }
 
-    fn apply<'a>(
-        &'a self,
-        _: &'a mut ClientSession,
-        _: &'a [()],
-    ) -> BoxFuture<'a, Result<(), Abort<Refused>>> {
+    fn apply<'a>(&'a self, _: &'a mut ClientSession, _: &'a [()]) -> BoxFuture<'a, Result<(), Abort<Refused>>> {
         async { Ok(()) }.boxed()
     }
 }
@@ -58,8 +53,7 @@ impl Platform {
     async fn start(test: &str) -> Self {
         let tasks = Tasks::new(CancellationToken::new());
         let database = database_name(test);
-        let db =
-            Db::connect(&MongoConfig::new(backing().await.mongo_uri(), &database), &tasks).await.unwrap();
+        let db = Db::connect(&MongoConfig::new(backing().await.mongo_uri(), &database), &tasks).await.unwrap();
         let migrations = [messaging::MIGRATIONS, messaging::INBOX_MIGRATIONS].concat();
         mongo::migration::migrate(&db, &migrations, Deadline::after(PATIENCE)).await.unwrap();
         let kafka = KafkaConfig { prefix: database, ..KafkaConfig::new(backing().await.broker()) };
@@ -71,7 +65,7 @@ impl Platform {
     }
 
     async fn write(&self, sku: &str) {
-        let at = ids::now();
+        let at = primitives::now();
         let occurred_at = Some(proto::from_timestamp(at));
         let event = StockEvent { sku: sku.to_owned(), delta: 3, occurred_at, ..StockEvent::default() };
         let (outbox, event) = (self.outbox.clone(), Event::new(&Payload::Stock(event), at));
@@ -131,10 +125,7 @@ async fn letters_are_listed_shown_and_published_again() {
     let letter = &letters[0];
     assert_eq!(letter["handle"], "stock:0:0");
     assert_eq!((&letter["group"], &letter["reason"]), (&"never".into(), &"nothing is wanted".into()));
-    assert_eq!(
-        (&letter["key"], &letter["type"]),
-        (&r"tea\u{7}".into(), &"fournines.events.v1.StockEvent".into())
-    );
+    assert_eq!((&letter["key"], &letter["type"]), (&r"tea\u{7}".into(), &"fournines.events.v1.StockEvent".into()));
     assert_eq!(letter["topic"], Topic::Stock.name(&platform.kafka.prefix));
     let text = String::from_utf8(platform.nines(&["list"]).await.stdout).unwrap();
     assert!(text.starts_with("WHEN") && text.ends_with("\nshown: 1\n"), "{text}");
@@ -165,11 +156,7 @@ async fn letters_are_listed_shown_and_published_again() {
 async fn what_is_not_there_is_a_clear_error_in_time() {
     let started = Instant::now();
     for (arguments, broker, said) in [
-        (
-            ["show", "stock:0:0"],
-            backing().await.broker(),
-            "the broker has no topic \"nobody.stock.events.v1.dlt\"",
-        ),
+        (["show", "stock:0:0"], backing().await.broker(), "the broker has no topic \"nobody.stock.events.v1.dlt\""),
         // Nobody listens on the discard port.
         (["list", "--json"], "127.0.0.1:9", "the broker can't be asked"),
         (["replay", "stock:0:0"], "127.0.0.1:9", "the broker can't be asked"),

@@ -52,8 +52,7 @@ impl Served {
     /// Writes so many entries, a millisecond apart, each of two events; gives the time behind the last.
     async fn write(&self, from: Timestamp, entries: i64) -> Timestamp {
         let at = |entry| from + Duration::from_millis(u64::try_from(entry).unwrap());
-        let events: Vec<_> =
-            (0..entries).flat_map(|entry| [0, 1].map(|delta| moved(at(entry), delta))).collect();
+        let events: Vec<_> = (0..entries).flat_map(|entry| [0, 1].map(|delta| moved(at(entry), delta))).collect();
         let outbox = self.outbox.clone();
         let written = self.db.transact(Deadline::after(Duration::from_secs(60)), move |session| {
             let (outbox, events) = (outbox.clone(), events.clone());
@@ -84,10 +83,9 @@ impl Served {
 }
 
 fn moved(at: Timestamp, delta: i64) -> Event {
-    let movement_id = ids::MovementId::new().to_string();
+    let movement_id = primitives::MovementId::new().to_string();
     let occurred_at = Some(proto::from_timestamp(at));
-    let event =
-        StockEvent { movement_id, sku: "tea".to_owned(), delta, occurred_at, ..StockEvent::default() };
+    let event = StockEvent { movement_id, sku: "tea".to_owned(), delta, occurred_at, ..StockEvent::default() };
     Event::new(&Payload::Stock(event), at)
 }
 
@@ -135,8 +133,7 @@ async fn a_service_that_is_away_is_told_and_holds_up_no_other() {
         served.publisher.clone(),
     ];
     let bound = Duration::from_secs(30);
-    let report =
-        tokio::time::timeout(bound, replay(&publishers, Span { from, to }, false, None)).await.unwrap();
+    let report = tokio::time::timeout(bound, replay(&publishers, Span { from, to }, false, None)).await.unwrap();
     assert!(!report.all_answered());
     let [order, payment, inventory] = report.services.as_slice() else { panic!("{report}") };
     assert!(order.failed.is_some() && payment.failed.is_some(), "{report}");

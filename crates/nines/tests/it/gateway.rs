@@ -106,8 +106,7 @@ impl Gateway {
 }
 
 fn failure(status: u16, reason: &str) -> Response {
-    let body =
-        json!({ "code": u32::from(status) * 100 + 1, "reason": reason, "message": "no", "details": [] });
+    let body = json!({ "code": u32::from(status) * 100 + 1, "reason": reason, "message": "no", "details": [] });
     (StatusCode::from_u16(status).unwrap(), Json(body)).into_response()
 }
 
@@ -139,9 +138,7 @@ async fn refresh(State(stub): State<Stub>, Json(_): Json<Value>) -> Response {
 fn tokens(seen: &mut Seen, expires_in: u64) -> Response {
     seen.tokens += 1;
     let (access, refresh) = (format!("access-{}", seen.tokens), format!("refresh-{}", seen.tokens));
-    created(
-        &json!({ "accessToken": access, "refreshToken": refresh, "expiresIn": expires_in, "tokenType": "Bearer" }),
-    )
+    created(&json!({ "accessToken": access, "refreshToken": refresh, "expiresIn": expires_in, "tokenType": "Bearer" }))
 }
 
 async fn place(State(stub): State<Stub>, headers: HeaderMap, Json(body): Json<Value>) -> Response {
@@ -159,9 +156,7 @@ async fn place(State(stub): State<Stub>, headers: HeaderMap, Json(body): Json<Va
             tokio::time::sleep(after).await;
             created(&json!({ "id": "o" }))
         }
-        Reply::Replayed => {
-            ([("Idempotent-Replayed", "true")], created(&json!({ "id": "o" }))).into_response()
-        }
+        Reply::Replayed => ([("Idempotent-Replayed", "true")], created(&json!({ "id": "o" }))).into_response(),
         Reply::No(status, reason) => failure(status, reason),
         Reply::NotNow(status, reason, seconds) => {
             ([("Retry-After", seconds.to_string())], failure(status, reason)).into_response()

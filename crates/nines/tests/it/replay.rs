@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use ids::Quantity;
 use nines::completejourney::{Basket, NoOrder};
 use nines::replay::{Options, replay_baskets};
+use primitives::Quantity;
 use serde_json::json;
 
 use crate::gateway::{Gateway, Reply};
@@ -44,10 +44,7 @@ async fn orders_are_accepted_refused_and_failed_and_each_is_counted() {
     baskets.push(basket(22, 150));
     let summary = replay_baskets(baskets, &options(&gateway)).await.unwrap();
 
-    assert_eq!(
-        (summary.baskets, summary.empty_baskets, summary.split_baskets, summary.orders),
-        (22, 1, 1, 22)
-    );
+    assert_eq!((summary.baskets, summary.empty_baskets, summary.split_baskets, summary.orders), (22, 1, 1, 22));
     assert_eq!(summary.no_orders, BTreeMap::from([(NoOrder::QuantityZero, 1), (NoOrder::NoValue, 1)]));
     assert_eq!((summary.accepted, summary.replayed), (18, 1));
     assert_eq!(summary.refused, BTreeMap::from([("INSUFFICIENT_STOCK", 1), ("SKU_NOT_FOUND", 1)]));
@@ -100,13 +97,12 @@ async fn a_run_can_be_gone_on_with() {
 #[tokio::test]
 async fn an_expired_token_is_renewed_once_for_all_orders() {
     let refused = "Bearer access-1";
-    let gateway =
-        Gateway::start(
-            move |asked, _| {
-                if asked.token == refused { Reply::No(401, "TOKEN_EXPIRED") } else { Reply::Placed }
-            },
-        )
-        .await;
+    let gateway = Gateway::start(
+        move |asked, _| {
+            if asked.token == refused { Reply::No(401, "TOKEN_EXPIRED") } else { Reply::Placed }
+        },
+    )
+    .await;
     let options = Options { users: 1, concurrency: 8, ..options(&gateway) };
     let summary = replay_baskets((1..=8).map(|id| basket(id, 1)).collect(), &options).await.unwrap();
     assert_eq!((summary.accepted, summary.failed.len()), (8, 0));

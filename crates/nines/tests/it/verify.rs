@@ -48,10 +48,7 @@ pub(crate) async fn expect(books: &Books, checks: &[Check], subject: &str) -> Re
     let failed: BTreeSet<Check> = report.failed().map(|checked| checked.check).collect();
     assert_eq!(failed, checks.iter().copied().collect(), "{report}");
     let first = report.failed().find(|checked| checked.check == checks[0]).unwrap();
-    assert!(
-        first.differences.first.iter().any(|difference| difference.subject.contains(subject)),
-        "{report}"
-    );
+    assert!(first.differences.first.iter().any(|difference| difference.subject.contains(subject)), "{report}");
     assert!(report.to_string().contains(first.text));
     report
 }
@@ -63,10 +60,7 @@ async fn a_counter_that_was_changed_by_hand() {
     let checks = [Check::CounterIsSumOfMovements, Check::CounterMatchesOrders];
     let report = expect(&books, &checks, "SKU a").await;
     let difference = &report.failed().next().unwrap().differences.first[0];
-    assert!(
-        difference.expected.contains("1000002") && difference.found.contains("1000003"),
-        "{difference:?}"
-    );
+    assert!(difference.expected.contains("1000002") && difference.found.contains("1000003"), "{difference:?}");
 }
 
 #[tokio::test]
@@ -150,9 +144,7 @@ async fn a_gap_in_the_numbers_of_the_entries() {
 #[tokio::test]
 async fn a_running_balance_that_does_not_follow() {
     let books = Books::write("running").await;
-    books
-        .change("account_entries", doc! { "sequence": 2_i64 }, doc! { "$inc": { "balanceAfter": 7_i64 } })
-        .await;
+    books.change("account_entries", doc! { "sequence": 2_i64 }, doc! { "$inc": { "balanceAfter": 7_i64 } }).await;
     expect(&books, &[Check::RunningBalance], "entry").await;
 }
 

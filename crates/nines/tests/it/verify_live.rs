@@ -8,10 +8,10 @@ use devstack::scratch::Scratch;
 use devstack::testing::backing;
 use devstack::{Backing, BackingOptions, Progress};
 use futures::FutureExt as _;
-use ids::{OrderId, Quantity, Sku};
 use mongo::{Abort, Db, MongoConfig, Policy, to_bson_uuid};
 use mongodb::bson::{Document, doc};
 use nines::verify::{VerifyError, verify};
+use primitives::{OrderId, Quantity, Sku};
 use service::{Deadline, OnFailure, Tasks};
 use stock::{Ledger, Posting};
 use tokio_util::sync::CancellationToken;
@@ -84,7 +84,7 @@ async fn keep_ordering(uri: &str, books: &Books) -> Tasks {
 /// transaction.
 async fn place(db: &Db, template: &Document) {
     let lines = BTreeMap::from([("a".parse::<Sku>().unwrap(), Quantity::try_from(1).unwrap())]);
-    let mut posting = Posting::new(ids::now());
+    let mut posting = Posting::new(primitives::now());
     let orders: Vec<_> = (0..3)
         .map(|_| {
             let id = OrderId::new();

@@ -137,8 +137,7 @@ async fn a_movement_of_more_or_fewer_pieces_than_its_lines() {
 #[tokio::test]
 async fn an_order_that_joined_a_batch_that_took_nothing_for_it() {
     let books = Books::write("stowaway").await;
-    let mut stowaway =
-        books.collection("orders").find_one(doc! { "_id": books.pending }).await.unwrap().unwrap();
+    let mut stowaway = books.collection("orders").find_one(doc! { "_id": books.pending }).await.unwrap().unwrap();
     stowaway.insert("_id", Uuid::new());
     stowaway.insert("idempotencyKey", "another");
     books.insert("orders", [stowaway]).await;

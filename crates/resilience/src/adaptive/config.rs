@@ -14,8 +14,8 @@ pub struct AdaptiveLimitConfig {
     pub min: u32,
     /// The highest limit; 2,000, at most 1,000,000. Above it, memory and descriptors would be what gives way.
     pub max: u32,
-    /// By what factor latency may rise above that of quiet times before the limit falls; 2, from 1 to 10. A
-    /// service that does its work in batches takes longer for larger ones and does more, so more tolerance is more work done,
+    /// By what factor latency may rise above that of quiet times before the limit falls; 2, from 1 to 10. A service
+    /// that does its work in batches takes longer for larger ones and does more, so more tolerance is more work done,
     /// and longer queues.
     pub tolerance: f64,
     /// How much of the way to a new limit is gone in one window; 0.2, above 0, at most 1. Down it is a half at least.
@@ -42,8 +42,8 @@ pub struct PaymentsLimitConfig {
     /// The lowest limit; 64, at least 1. Well above that of all else, so that payments keep their place where both wait
     /// for the same servers; below what is paid within a request's deadline even then.
     pub min: u32,
-    /// The highest limit; 2,000, at most 1,000,000. Enough for the most payments a second to be expected times the seconds
-    /// that one takes.
+    /// The highest limit; 2,000, at most 1,000,000. Enough for the most payments a second to be expected times the
+    /// seconds that one takes.
     pub max: u32,
 }
 

@@ -19,7 +19,8 @@
 //! - *Fast growth.* While requests are refused although latency is that of quiet times, the limit up to doubles each
 //!   window, as in TCP's slow start: after a restart under load, or when requests that only wait fill it. It starts
 //!   low, so that the first baseline is that of short queues.
-//! - *What is not used is forgotten.* While less than an eighth of the limit is used, it falls towards eight times what is.
+//! - *What is not used is forgotten.* While less than an eighth of the limit is used, it falls towards eight times what
+//!   is.
 //!   What was served at once some time ago says little about now, and an overload that meets a high limit fills it before
 //!   the first latency tells of it: its queue then takes longer than its requests have.
 //! - *Losses* by overload lower the limit at once by their share of the requests, down to one half.
@@ -32,11 +33,11 @@ use super::samples::{Seen, Window};
 
 /// By how much the limit may grow in one window that refuses without need.
 const GROWTH: f64 = 0.5;
-/// How much of the way down to a lower limit is gone in one window, at least: every window above it makes the queue longer,
-/// and the windows longer with it.
+/// How much of the way down to a lower limit is gone in one window, at least: every window above it makes the queue
+/// longer, and the windows longer with it.
 const DESCENT: f64 = 0.5;
-/// How many times what is in flight the limit may be while nothing is refused, and how long it takes to halve on the way
-/// there.
+/// How many times what is in flight the limit may be while nothing is refused, and how long it takes to halve on the
+/// way there.
 const ROOM: f64 = 8.0;
 const HALVED_IN: Duration = Duration::from_secs(1);
 /// The part to which the number in flight must fall to tell whether latency falls with it.
@@ -145,11 +146,7 @@ impl Gradient {
 
     /// 1 when latency is that of quiet times, and 0 from half the tolerance on.
     fn headroom(&self, excess: f64) -> f64 {
-        if self.log_tolerance == 0.0 {
-            0.0
-        } else {
-            (1.0 - 2.0 * excess / self.log_tolerance).clamp(0.0, 1.0)
-        }
+        if self.log_tolerance == 0.0 { 0.0 } else { (1.0 - 2.0 * excess / self.log_tolerance).clamp(0.0, 1.0) }
     }
 
     fn step(&mut self, gradient: f64, headroom: f64) {
@@ -223,10 +220,14 @@ mod tests {
             count,
             log_latency,
         });
-        let window = (proptest::collection::vec(seen, 0..8), 0_u32..1_000)
-            .prop_map(|(classes, lost)| Window { classes, lost });
-        (window, 0_u64..20_000, 0_u32..5_000, proptest::bool::ANY).prop_map(|(window, ms, peak, refused)| {
-            Load { window, elapsed: Duration::from_millis(ms), peak, in_flight: peak, refused }
+        let window =
+            (proptest::collection::vec(seen, 0..8), 0_u32..1_000).prop_map(|(classes, lost)| Window { classes, lost });
+        (window, 0_u64..20_000, 0_u32..5_000, proptest::bool::ANY).prop_map(|(window, ms, peak, refused)| Load {
+            window,
+            elapsed: Duration::from_millis(ms),
+            peak,
+            in_flight: peak,
+            refused,
         })
     }
 
@@ -252,8 +253,7 @@ mod tests {
     #[test]
     fn a_window_lasts_twice_as_long_as_a_request() {
         let gradient = Gradient::new(&AdaptiveLimitConfig::default());
-        let windows =
-            [1.0, 200.0, 5_000.0].map(|latency| gradient.next_window(&load(10, latency, 0)).as_millis());
+        let windows = [1.0, 200.0, 5_000.0].map(|latency| gradient.next_window(&load(10, latency, 0)).as_millis());
         assert_eq!(windows, [100, 400, 1_000]);
     }
 

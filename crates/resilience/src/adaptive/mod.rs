@@ -9,9 +9,9 @@
 //! meanwhile; counted together, waiting payments fill the limit while the servers idle. In the simulation that left
 //! 0.7 to 0.8 of the goodput at five times the load; counted apart it is 0.99. Payments still come before all else:
 //! what they take of the servers shows in the latency of the others, whose limit falls further than theirs may, while
-//! the second that a payment waits for a card network hides it from theirs. Only when there are more payments than could
-//! be served with everything else gone, their limit falls too, and the surplus is refused rather than kept waiting until
-//! it is too late for all of them.
+//! the second that a payment waits for a card network hides it from theirs. Only when there are more payments than
+//! could be served with everything else gone, their limit falls too, and the surplus is refused rather than kept
+//! waiting until it is too late for all of them.
 //!
 //! A request enters by one compare-and-swap and leaves by four additions, none behind a lock; once a window one of
 //! those that leave takes a lock and computes the new limit.
@@ -251,13 +251,7 @@ impl Lane {
         self.metrics.limit.set(limit);
         self.metrics.in_flight.set(load.peak);
         if limit != before {
-            tracing::debug!(
-                name = self.name,
-                limit,
-                before,
-                peak = load.peak,
-                "the concurrency limit changed"
-            );
+            tracing::debug!(name = self.name, limit, before, peak = load.peak, "the concurrency limit changed");
         }
     }
 }

@@ -238,8 +238,7 @@ async fn five_times_the_load_costs_no_goodput_and_no_payment_and_browsing_goes_f
     let overload = world.run(15, 5.0).await;
     assert!(overload.useful > 0.9, "{overload:?}");
     assert_eq!((overload.of(Priority::Pay).refused, overload.of(Priority::Pay).late), (0, 0), "{overload:?}");
-    let [browse, order] =
-        [Priority::Browse, Priority::Order].map(|priority| overload.of(priority).part_served());
+    let [browse, order] = [Priority::Browse, Priority::Order].map(|priority| overload.of(priority).part_served());
     assert!(browse < 0.01 && order > 0.2, "{overload:?}");
 
     world.run(2, 0.7).await;

@@ -6,8 +6,8 @@ use crate::config::within;
 
 /// When calls to a peer are refused here, because they would fail there.
 ///
-/// The rates are of calls with all their attempts, over all replicas of the peer: what is well at a second replica is no
-/// reason to open. A single bad replica is for the balancer to leave out.
+/// The rates are of calls with all their attempts, over all replicas of the peer: what is well at a second replica is
+/// no reason to open. A single bad replica is for the balancer to leave out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BreakerConfig {

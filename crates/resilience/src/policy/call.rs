@@ -78,10 +78,7 @@ impl<'a> Call<'a> {
         let result = self.attempts(&mut attempt).await;
         // A caller in a hurry tells nothing of the peer.
         let is_late = result.as_ref().is_err_and(|error| error.reason() == Reason::DeadlineExceeded);
-        if !(is_late
-            && self.deadline.remaining().is_err()
-            && pass.elapsed() < self.attempt_timeout / FAIR_SHARE)
-        {
+        if !(is_late && self.deadline.remaining().is_err() && pass.elapsed() < self.attempt_timeout / FAIR_SHARE) {
             pass.settle(result.as_ref().is_err_and(is_against_peer));
         }
         result
@@ -114,8 +111,9 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// The same with something to fall back on, when the peer did not answer. An answer that refuses what is asked, such
-    /// as `NOT_FOUND`, is an answer. The fallback is not held to the deadline: it may be what is left once time is up.
+    /// The same with something to fall back on, when the peer did not answer. An answer that refuses what is asked,
+    /// such as `NOT_FOUND`, is an answer. The fallback is not held to the deadline: it may be what is left once time is
+    /// up.
     ///
     /// # Errors
     /// The refusals of the peer, and what the fallback gives.
@@ -182,10 +180,8 @@ impl<'a> Call<'a> {
     }
 
     fn hedge_delay(&self, number: u32) -> Option<Duration> {
-        let may_hedge = self.is_hedged
-            && self.safety == Safety::Idempotent
-            && number == 1
-            && self.policy.retry.max_attempts > 1;
+        let may_hedge =
+            self.is_hedged && self.safety == Safety::Idempotent && number == 1 && self.policy.retry.max_attempts > 1;
         if may_hedge { self.policy.hedge.delay() } else { None }
     }
 
@@ -205,11 +201,7 @@ impl<'a> Call<'a> {
         Ok(self.finish(deadline, attempt(Attempt { number, deadline })))
     }
 
-    async fn finish<T>(
-        self,
-        deadline: Deadline,
-        work: impl Future<Output = Result<T, Failure>>,
-    ) -> Result<T, Failure> {
+    async fn finish<T>(self, deadline: Deadline, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
         let began = Instant::now();
         let result = deadline.bound(work).await.unwrap_or_else(|expired| {
             self.policy.count("resilience_attempt_timeouts_total");
@@ -257,8 +249,8 @@ fn is_against_peer(error: &Error) -> bool {
     error.is_server_fault() && error.reason() != Reason::Overloaded
 }
 
-/// The error of a call that ends with this failure. A later attempt that found its key in flight met an earlier one of the
-/// same call: what became of that is what the caller is to know.
+/// The error of a call that ends with this failure. A later attempt that found its key in flight met an earlier one of
+/// the same call: what became of that is what the caller is to know.
 fn told(failure: Failure, last: Option<Failure>) -> Error {
     match last {
         Some(last) if failure.is_in_flight() && !last.had_no_effect() => last.into_error(),

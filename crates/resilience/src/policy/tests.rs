@@ -29,7 +29,8 @@ fn failed(reason: Reason) -> Result<u32, Failure> {
     Err(Error::new(reason, "text").into())
 }
 
-/// Makes a call whose attempts end as told, the last of them again and again; gives the answer, and how many there were.
+/// Makes a call whose attempts end as told, the last of them again and again; gives the answer, and how many there
+/// were.
 async fn run(policy: &Policy, safety: Safety, ends: &[Result<u32, Reason>]) -> (Result<u32, Reason>, u32) {
     let made = Cell::new(0);
     let answer = policy.call(soon()).safety(safety).run(|attempt| {
@@ -95,9 +96,8 @@ async fn an_attempt_that_takes_too_long_is_given_up_and_the_call_when_time_is_up
     assert_eq!((error.reason(), began.elapsed()), (Reason::DeadlineExceeded, 1_500 * MS));
     // What went wrong before the last attempt is in the log.
     let call = policy.call(Deadline::after(SECOND)).safety(Safety::Idempotent);
-    let error = call.run(|attempt| async move {
-        if attempt.number == 1 { failed(Reason::Internal) } else { pending().await }
-    });
+    let error =
+        call.run(|attempt| async move { if attempt.number == 1 { failed(Reason::Internal) } else { pending().await } });
     let error = error.await.unwrap_err();
     assert_eq!(error.reason(), Reason::DeadlineExceeded);
     assert!(std::error::Error::source(&error).unwrap().to_string().starts_with("INTERNAL"));

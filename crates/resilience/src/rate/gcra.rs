@@ -74,8 +74,7 @@ impl Portion {
     /// The decision for a bucket that needs `level` ns to be full.
     fn describe(self, allowed: bool, level: u64) -> Decision {
         let remaining = self.refill.saturating_sub(level) / self.interval;
-        let next_level =
-            self.refill.saturating_sub(remaining.saturating_add(1).saturating_mul(self.interval));
+        let next_level = self.refill.saturating_sub(remaining.saturating_add(1).saturating_mul(self.interval));
         let reset_after =
             if level == 0 { Duration::ZERO } else { Duration::from_nanos(level.saturating_sub(next_level)) };
         Decision {

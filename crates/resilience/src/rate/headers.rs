@@ -16,8 +16,7 @@ pub fn rate_limit_policy_header<'a>(limits: impl IntoIterator<Item = (&'a str, &
     for (name, rate) in limits {
         push_name(&mut header, name);
         let window = seconds(rate.refill()).max(1);
-        let quota =
-            u128::from(rate.requests) * u128::from(window) * 1_000 / u128::from(rate.period_ms.max(1));
+        let quota = u128::from(rate.requests) * u128::from(window) * 1_000 / u128::from(rate.period_ms.max(1));
         push(&mut header, "q", quota);
         push(&mut header, "w", u128::from(window));
     }

@@ -189,8 +189,7 @@ mod tests {
         let keyed = Keyed::<u64>::new("test", &config(&rate, 1_024), &Share::alone());
         assert_eq!(keyed.table.sets.len(), 128);
         assert!(size_of::<Mutex<Set>>() <= 34 * KEYS_PER_SET);
-        let admitted: usize =
-            (0..50_000).map(|key| (0..4).filter(|_| keyed.take(&key).allowed).count()).sum();
+        let admitted: usize = (0..50_000).map(|key| (0..4).filter(|_| keyed.take(&key).allowed).count()).sum();
         assert!(admitted <= 128 * (WAYS + 1) * 3, "{admitted}");
         tokio::time::advance(Duration::from_secs(60)).await;
         assert!((0..1_024).filter(|key| keyed.take(key).allowed).count() > 1_000, "buckets are free again");
@@ -210,9 +209,8 @@ mod tests {
         let rate = RateConfig { requests: 100, period_ms: 86_400_000, burst: None };
         let keyed = Keyed::<str>::new("test", &config(&rate, 16), &Share::alone());
         let taken: usize = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..4)
-                .map(|_| scope.spawn(|| (0..1_000).filter(|_| keyed.take("key").allowed).count()))
-                .collect();
+            let threads: Vec<_> =
+                (0..4).map(|_| scope.spawn(|| (0..1_000).filter(|_| keyed.take("key").allowed).count())).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).sum()
         });
         assert_eq!(taken, 100);

@@ -140,12 +140,8 @@ mod tests {
         let bucket = LeakyBucket::new("test", &config(10, 1_000, 250), &Share::alone());
         let start = Instant::now();
         let deadline = Deadline::after(Duration::from_secs(10));
-        let (a, b, c, d) = tokio::join!(
-            bucket.pass(deadline),
-            bucket.pass(deadline),
-            bucket.pass(deadline),
-            bucket.pass(deadline)
-        );
+        let (a, b, c, d) =
+            tokio::join!(bucket.pass(deadline), bucket.pass(deadline), bucket.pass(deadline), bucket.pass(deadline));
         assert!(a.is_ok() && b.is_ok() && c.is_ok());
         assert_eq!(start.elapsed().as_millis(), 200);
         let refused = d.unwrap_err();

@@ -43,8 +43,7 @@ impl Decision {
 }
 
 fn rate_limited(retry_after: Duration) -> envelope::Error {
-    envelope::Error::new(envelope::Reason::RateLimited, "too many requests; slow down")
-        .with_retry_after(retry_after)
+    envelope::Error::new(envelope::Reason::RateLimited, "too many requests; slow down").with_retry_after(retry_after)
 }
 
 #[cfg(test)]
@@ -59,12 +58,7 @@ mod testing {
 
     /// Runs on a paused clock of its own.
     pub(super) fn paused<T>(work: impl Future<Output = T>) -> T {
-        tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .unwrap()
-            .block_on(work)
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(work)
     }
 
     pub(super) fn rates() -> impl Strategy<Value = RateConfig> {
@@ -79,8 +73,7 @@ mod testing {
     pub(super) fn conforms(admitted: &[Instant], rate: &RateConfig, burst: u32) -> bool {
         let within = |window: Duration, count: usize| {
             let beyond_burst = (count as u128).saturating_sub(u128::from(burst));
-            beyond_burst * u128::from(rate.period_ms) * 1_000_000
-                <= window.as_nanos() * u128::from(rate.requests)
+            beyond_burst * u128::from(rate.period_ms) * 1_000_000 <= window.as_nanos() * u128::from(rate.requests)
         };
         (0..admitted.len())
             .all(|from| (from..admitted.len()).all(|to| within(admitted[to] - admitted[from], to - from + 1)))

@@ -152,9 +152,8 @@ mod tests {
         let rate = RateConfig { requests: 100, period_ms: 86_400_000, burst: None };
         let bucket = TokenBucket::new("test", &rate, &Share::alone());
         let taken: usize = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..4)
-                .map(|_| scope.spawn(|| (0..1_000).filter(|_| bucket.take().allowed).count()))
-                .collect();
+            let threads: Vec<_> =
+                (0..4).map(|_| scope.spawn(|| (0..1_000).filter(|_| bucket.take().allowed).count())).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).sum()
         });
         assert_eq!(taken, 100);

@@ -1,4 +1,5 @@
-//! Around every call: the caller's trace goes on, a panic becomes `INTERNAL`, and rate, errors and duration are counted.
+//! Around every call: the caller's trace goes on, a panic becomes `INTERNAL`, and rate, errors and duration are
+//! counted.
 
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -64,8 +65,7 @@ where
             span.record("trace_id", trace_id);
         }
         let time = header("grpc-timeout").and_then(parse_grpc_timeout);
-        let under_way =
-            UnderWay { method, span: span.clone(), started: Instant::now(), time, is_recorded: false };
+        let under_way = UnderWay { method, span: span.clone(), started: Instant::now(), time, is_recorded: false };
         let handled = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
         let observed = async move {
             let response = match handled.await {
@@ -83,8 +83,8 @@ where
     }
 }
 
-/// A call that has not been answered yet. Dropped, it is one that nobody waits for any more: its server gave it up when its
-/// time was over, or its caller did.
+/// A call that has not been answered yet. Dropped, it is one that nobody waits for any more: its server gave it up when
+/// its time was over, or its caller did.
 struct UnderWay {
     method: String,
     span: Span,
@@ -105,11 +105,9 @@ impl UnderWay {
         }
         telemetry::end_call(&self.span, code);
         // Paths that no service has would be labels without bound.
-        let method =
-            if code == Code::Unimplemented { "unknown".to_owned() } else { std::mem::take(&mut self.method) };
+        let method = if code == Code::Unimplemented { "unknown".to_owned() } else { std::mem::take(&mut self.method) };
         let code = format!("{code:?}");
-        metrics::counter!("rpc_server_requests_total", "method" => method.clone(), "code" => code)
-            .increment(1);
+        metrics::counter!("rpc_server_requests_total", "method" => method.clone(), "code" => code).increment(1);
         metrics::histogram!("rpc_server_duration_seconds", "method" => method)
             .record(self.started.elapsed().as_secs_f64());
     }

@@ -55,11 +55,7 @@ impl AsyncRead for Linger {
 }
 
 impl AsyncWrite for Linger {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
@@ -109,8 +105,7 @@ mod tests {
     /// The two ends of a connection.
     async fn ends() -> (Linger, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (theirs, accepted) =
-            tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
+        let (theirs, accepted) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
         (Linger::new(Wire::Left(accepted.unwrap().0)), theirs.unwrap())
     }
 

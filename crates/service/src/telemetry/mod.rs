@@ -63,7 +63,8 @@ pub fn init(service: &'static str, log: &LogConfig, telemetry: &TelemetryConfig)
     Ok(traces)
 }
 
-/// Makes the recorder behind `metrics` the Prometheus exporter. Histograms are in seconds, or count what their name ends in.
+/// Makes the recorder behind `metrics` the Prometheus exporter. Histograms are in seconds, or count what their name
+/// ends in.
 pub(crate) fn install_metrics() -> anyhow::Result<PrometheusHandle> {
     let builder = PrometheusBuilder::new()
         .set_buckets(&LATENCY_BUCKETS)?

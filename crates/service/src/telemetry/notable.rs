@@ -17,9 +17,9 @@ const TRACES: usize = 256;
 /// How many spans of a trace are held.
 const SPANS: usize = 128;
 
-/// Hands sampled spans on. The others are held until the span ends with which their trace came into this process: when that
-/// one failed, or took long, all of them are handed on as if they had been sampled. An error and a slow answer show in every
-/// process on the way back, so each keeps its part of the trace.
+/// Hands sampled spans on. The others are held until the span ends with which their trace came into this process: when
+/// that one failed, or took long, all of them are handed on as if they had been sampled. An error and a slow answer
+/// show in every process on the way back, so each keeps its part of the trace.
 #[derive(Debug)]
 pub(super) struct KeepNotable<P> {
     next: P,

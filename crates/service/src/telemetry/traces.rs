@@ -9,8 +9,8 @@ use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{
-    BatchConfigBuilder, BatchSpanProcessor, Sampler, SamplingDecision, SamplingResult, SdkTracerProvider,
-    ShouldSample, SpanData,
+    BatchConfigBuilder, BatchSpanProcessor, Sampler, SamplingDecision, SamplingResult, SdkTracerProvider, ShouldSample,
+    SpanData,
 };
 
 use super::notable::KeepNotable;
@@ -44,11 +44,9 @@ impl Traces {
     }
 }
 
-/// Without an endpoint spans have ids, for the logs, and go nowhere. To be called within a runtime, which then sends them.
-pub(super) fn provider(
-    service: &'static str,
-    config: &TelemetryConfig,
-) -> anyhow::Result<(SdkTracerProvider, Traces)> {
+/// Without an endpoint spans have ids, for the logs, and go nowhere. To be called within a runtime, which then sends
+/// them.
+pub(super) fn provider(service: &'static str, config: &TelemetryConfig) -> anyhow::Result<(SdkTracerProvider, Traces)> {
     let resource = Resource::builder_empty()
         .with_service_name(service)
         .with_attributes([
@@ -62,10 +60,7 @@ pub(super) fn provider(
         let provider = builder.with_sampler(Sampler::AlwaysOff).build();
         return Ok((provider, Traces(None)));
     };
-    anyhow::ensure!(
-        (0.0..=1.0).contains(&config.sample_ratio),
-        "[telemetry] sample_ratio must be from 0 to 1"
-    );
+    anyhow::ensure!((0.0..=1.0).contains(&config.sample_ratio), "[telemetry] sample_ratio must be from 0 to 1");
     let exporter = SpanExporter::builder()
         .with_tonic()
         .with_endpoint(endpoint)
@@ -85,8 +80,9 @@ pub(super) fn provider(
     Ok((provider.clone(), Traces(Some(provider))))
 }
 
-/// Samples a share of all traces, by their id alone, so that processes with the same ratio agree on each of them. What callers
-/// say of it is not heeded: they may be anybody. The others are recorded, as one of them may turn out to be notable.
+/// Samples a share of all traces, by their id alone, so that processes with the same ratio agree on each of them. What
+/// callers say of it is not heeded: they may be anybody. The others are recorded, as one of them may turn out to be
+/// notable.
 #[derive(Debug, Clone)]
 pub(super) struct Ratio(Sampler);
 
@@ -109,8 +105,8 @@ impl ShouldSample for Ratio {
         let sampled = self.0.should_sample(None, trace_id, name, kind, attributes, links).decision
             == SamplingDecision::RecordAndSample;
         let decision = if sampled { SamplingDecision::RecordAndSample } else { SamplingDecision::RecordOnly };
-        let trace_state = parent
-            .map_or_else(TraceState::default, |parent| parent.span().span_context().trace_state().clone());
+        let trace_state =
+            parent.map_or_else(TraceState::default, |parent| parent.span().span_context().trace_state().clone());
         SamplingResult { decision, attributes: Vec::new(), trace_state }
     }
 }

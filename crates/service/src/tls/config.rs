@@ -8,20 +8,20 @@ use rustls::pki_types::ServerName;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-/// `[tls]`: with it the gRPC server takes callers with a certificate only, and this process shows its own to those that it
-/// calls. Without it both are plain. The admin port is plain in either case.
+/// `[tls]`: with it the gRPC server takes callers with a certificate only, and this process shows its own to those that
+/// it calls. Without it both are plain. The admin port is plain in either case.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TlsConfig {
     /// The certificates of the authorities that are believed, PEM. They should sign for this platform and nobody else.
     pub ca: PathBuf,
-    /// The certificate of this process, PEM; behind it those that lead to the authority, if there are any. It has the name of
-    /// the service, such as `order`, as a DNS name, and is for servers and clients alike.
+    /// The certificate of this process, PEM; behind it those that lead to the authority, if there are any. It has the
+    /// name of the service, such as `order`, as a DNS name, and is for servers and clients alike.
     pub certificate: PathBuf,
     /// Its private key, PEM.
     pub key: PathBuf,
-    /// The services that may call this one, one at least: the certificate of a caller must have one of these names. When it
-    /// is not given, whoever has a certificate of the authority may.
+    /// The services that may call this one, one at least: the certificate of a caller must have one of these names.
+    /// When it is not given, whoever has a certificate of the authority may.
     #[serde(default, deserialize_with = "callers")]
     pub callers: Option<Vec<ServerName<'static>>>,
     /// How often the files are looked at for new ones, in ms; 10,000 by default, 10 to 600,000.

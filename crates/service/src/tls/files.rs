@@ -107,8 +107,8 @@ impl Files {
         authority
             .verify_client_cert(&chain[0], &chain[1..], UnixTime::now())
             .map_err(|source| TlsError::Certificate { path: config.certificate.clone(), source })?;
-        let key = PrivateKeyDer::from_pem_slice(&self.key)
-            .map_err(|_| TlsError::NotKey { path: config.key.clone() })?;
+        let key =
+            PrivateKeyDer::from_pem_slice(&self.key).map_err(|_| TlsError::NotKey { path: config.key.clone() })?;
         let wrong_key = |source| TlsError::Key { path: config.key.clone(), source };
         let callers: Arc<dyn ClientCertVerifier> = match config.callers.clone() {
             Some(names) => Arc::new(Callers { authority, names }),
@@ -135,10 +135,7 @@ impl Files {
         Ok(Made { server: Arc::new(server), client: Arc::new(client) })
     }
 
-    fn authority(
-        &self,
-        config: &TlsConfig,
-    ) -> Result<(Arc<RootCertStore>, Arc<dyn ClientCertVerifier>), TlsError> {
+    fn authority(&self, config: &TlsConfig) -> Result<(Arc<RootCertStore>, Arc<dyn ClientCertVerifier>), TlsError> {
         let mut roots = RootCertStore::empty();
         let failed = |source| TlsError::Authority { path: config.ca.clone(), source };
         for certificate in certificates(&config.ca, &self.ca)? {

@@ -1,5 +1,5 @@
-//! Mutual TLS between services: each proves who it is, to whom it calls and to who calls it. Certificates that are renewed
-//! are taken over from their files while connections stay.
+//! Mutual TLS between services: each proves who it is, to whom it calls and to who calls it. Certificates that are
+//! renewed are taken over from their files while connections stay.
 
 mod callers;
 mod config;
@@ -64,12 +64,7 @@ impl Tls {
         Ok(Either::Right(connector.connect(name, stream).await?.into()))
     }
 
-    async fn follow(
-        self,
-        config: TlsConfig,
-        mut used: Files,
-        stop: CancellationToken,
-    ) -> Result<(), Infallible> {
+    async fn follow(self, config: TlsConfig, mut used: Files, stop: CancellationToken) -> Result<(), Infallible> {
         let mut looks = interval(config.refresh());
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut failure = None;

@@ -1,5 +1,5 @@
-//! The public keys of access tokens: fetched from the user service, kept while it is away, and fetched again when a token
-//! names a key that is not among them.
+//! The public keys of access tokens: fetched from the user service, kept while it is away, and fetched again when a
+//! token names a key that is not among them.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -165,8 +165,8 @@ impl Keys {
         true
     }
 
-    /// The keys after a fetch for the sake of an unknown one, when it is time for a fetch. Whoever comes meanwhile waits
-    /// for it rather than making another.
+    /// The keys after a fetch for the sake of an unknown one, when it is time for a fetch. Whoever comes meanwhile
+    /// waits for it rather than making another.
     async fn current_with(&self, key_id: &str, known: Arc<KeySet>) -> Arc<KeySet> {
         let mut last = self.last_unknown.lock().await;
         let current = self.current().unwrap_or(known);
@@ -214,8 +214,7 @@ fn parse(jwks: &str) -> Result<KeySet, FetchError> {
     let listed = document.keys.into_iter().take(MAX_KEYS).filter_map(|key| serde_json::from_value(key).ok());
     let mut by_id = HashMap::new();
     let mut public = Vec::new();
-    for key in listed.filter(|key: &PublicKey| key.kty == "OKP" && key.crv == "Ed25519" && key.alg == "EdDSA")
-    {
+    for key in listed.filter(|key: &PublicKey| key.kty == "OKP" && key.crv == "Ed25519" && key.alg == "EdDSA") {
         if let Ok(decoding) = DecodingKey::from_ed_components(&key.x) {
             by_id.insert(key.kid.clone(), decoding);
             public.push(key);

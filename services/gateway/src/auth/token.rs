@@ -2,9 +2,9 @@
 
 use actix_web::http::header::{self, HeaderMap};
 use envelope::{Error, Reason};
-use ids::{SessionId, UserId};
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use primitives::{SessionId, UserId};
 use serde::Deserialize;
 use service::{Caller, Role};
 
@@ -31,7 +31,7 @@ pub(super) struct Verified {
 
 impl Verified {
     pub(super) fn has_expired(&self) -> bool {
-        ids::now().as_second() > self.expires_at
+        primitives::now().as_second() > self.expires_at
     }
 }
 

@@ -2,8 +2,8 @@
 //! costs over a hundred times as much as looking a digest up.
 //!
 //! Nothing is taken that would not be taken without this: the expiry is looked at every time, and each key set has a
-//! memory of its own, so a key that is retired takes along what it verified as soon as the next key set is there. Access
-//! tokens can't be revoked before they expire, here or elsewhere.
+//! memory of its own, so a key that is retired takes along what it verified as soon as the next key set is there.
+//! Access tokens can't be revoked before they expire, here or elsewhere.
 
 use std::time::Duration;
 

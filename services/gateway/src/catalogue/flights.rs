@@ -49,8 +49,7 @@ impl Flights {
         let flight = Flight { changes, landing };
         under_way.insert(Arc::clone(&key), flight.clone());
         drop(under_way);
-        let (under_way, asking, stop) =
-            (Arc::clone(&self.under_way), ask(Arc::clone(&key)), self.tasks.stop_signal());
+        let (under_way, asking, stop) = (Arc::clone(&self.under_way), ask(Arc::clone(&key)), self.tasks.stop_signal());
         self.tasks.spawn("catalogue-copy", OnFailure::Log, async move {
             let outcome = stop.run_until_cancelled(asking).await;
             let mut under_way = under_way.lock().unwrap_or_else(PoisonError::into_inner);

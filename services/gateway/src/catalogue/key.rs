@@ -1,9 +1,9 @@
-//! What a copy is kept under: the path and query of the request, spelled in one way. A request that is spelled so finds its
-//! copy without being parsed.
+//! What a copy is kept under: the path and query of the request, spelled in one way. A request that is spelled so finds
+//! its copy without being parsed.
 
 use std::fmt::Write as _;
 
-use ids::Sku;
+use primitives::Sku;
 use proto::inventory::v1::ListProductsRequest;
 use service::page;
 

@@ -1,5 +1,5 @@
-//! Copies of what the catalogue answered: given without asking while they are fresh, asked for once for all who want them
-//! when they are not, and given nevertheless when inventory can't be asked, or not for this reader.
+//! Copies of what the catalogue answered: given without asking while they are fresh, asked for once for all who want
+//! them when they are not, and given nevertheless when inventory can't be asked, or not for this reader.
 
 mod answer;
 mod flights;
@@ -44,8 +44,7 @@ pub(crate) enum Wish {
 
 impl Catalogue {
     pub(crate) fn new(config: &CacheConfig, tasks: &Tasks) -> Self {
-        let weight =
-            |key: &Arc<str>, copy: &Arc<Snapshot>| u32::try_from(key.len() + copy.size()).unwrap_or(u32::MAX);
+        let weight = |key: &Arc<str>, copy: &Arc<Snapshot>| u32::try_from(key.len() + copy.size()).unwrap_or(u32::MAX);
         let copies = Cache::builder()
             .name("catalogue")
             .max_capacity(config.max_bytes())

@@ -8,9 +8,9 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AccessLogConfig {
-    /// Of how many reads that the cache answered at once, on the shortest way, one is logged; 100, at least 1, which logs
-    /// each. They change nothing, say nothing about anybody, and cost a fraction of what a line costs. What is refused for
-    /// too much load is logged at debug. Every other request has its line.
+    /// Of how many reads that the cache answered at once, on the shortest way, one is logged; 100, at least 1, which
+    /// logs each. They change nothing, say nothing about anybody, and cost a fraction of what a line costs. What is
+    /// refused for too much load is logged at debug. Every other request has its line.
     pub cached_one_in: NonZeroU32,
 }
 

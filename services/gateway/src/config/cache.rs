@@ -24,8 +24,8 @@ struct Raw {
     /// How long a copy is kept for when inventory can't be asked, in ms; 600,000 (10 minutes), from `fresh_ms` to
     /// 86,400,000.
     stale_ms: u64,
-    /// How long a reader waits for inventory when there is an older copy, in ms; 250, from 1 to 60,000. Then it gets that
-    /// copy, and what inventory answers later is for the next one.
+    /// How long a reader waits for inventory when there is an older copy, in ms; 250, from 1 to 60,000. Then it gets
+    /// that copy, and what inventory answers later is for the next one.
     wait_ms: u64,
     /// The memory of all copies, in bytes; 67,108,864 (64 MiB), from 65,536 to 17,179,869,184.
     max_bytes: u64,

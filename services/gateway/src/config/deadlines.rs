@@ -98,11 +98,9 @@ mod tests {
 
     #[test]
     fn a_call_has_its_own_deadline_or_that_of_its_kind() {
-        let config =
-            load(json!({ "default_ms": 4_000, "routes": { "placeorder": 3_000, "payOrder": 9_000 } }));
+        let config = load(json!({ "default_ms": 4_000, "routes": { "placeorder": 3_000, "payOrder": 9_000 } }));
         let config = config.unwrap();
-        for (id, ms) in [("placeOrder", 3_000), ("payOrder", 9_000), ("cancelOrder", 8_000), ("getMe", 4_000)]
-        {
+        for (id, ms) in [("placeOrder", 3_000), ("payOrder", 9_000), ("cancelOrder", 8_000), ("getMe", 4_000)] {
             assert_eq!(budget_ms(&config, id), ms, "{id}");
         }
         assert_eq!(config.budget(None), Duration::from_secs(4));

@@ -25,8 +25,8 @@ pub struct HttpConfig {
     /// How long an idle connection is kept, in ms; 30,000 by default, from 1,000 to 3,600,000.
     #[serde(default = "default_keep_alive_ms", deserialize_with = "within::<1_000, 3_600_000, _, _>")]
     pub keep_alive_ms: u64,
-    /// How long a client may take to send the head of a request, in ms; 5,000 by default, from 1 to 60,000. The body has
-    /// until the request's deadline.
+    /// How long a client may take to send the head of a request, in ms; 5,000 by default, from 1 to 60,000. The body
+    /// has until the request's deadline.
     #[serde(default = "default_client_request_timeout_ms", deserialize_with = "within::<1, 60_000, _, _>")]
     pub client_request_timeout_ms: u64,
     /// The largest body that is read, in bytes; 1 MiB by default, at most 16 MiB.

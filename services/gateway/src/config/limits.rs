@@ -1,6 +1,6 @@
 //! `[limits]`
 
-use balance::discovery::{DnsConfig, Targets};
+use balancer::discovery::{DnsConfig, Targets};
 use resilience::rate::KeyedConfig;
 use resilience::{AdaptiveLimitConfig, within};
 use serde::de::Error as _;
@@ -45,15 +45,16 @@ impl Default for LimitsConfig {
     }
 }
 
-/// `[limits.rates]`: how many requests of one client are let through, by what they do. The client is the user whose access
-/// token comes along, or else the address, of IPv6 its /64. Each is a table such as `{ requests = 50, period_ms = 1000 }`;
-/// what it does not say stays as it is here: `requests` from 1 to 1,000,000, `period_ms` from 1 to a day, `burst`, which is
-/// `requests` unless it is set, and `max_keys`, the clients that are told apart, from 16 to 16,777,216.
+/// `[limits.rates]`: how many requests of one client are let through, by what they do. The client is the user whose
+/// access token comes along, or else the address, of IPv6 its /64. Each is a table such as `{ requests = 50, period_ms
+/// = 1000 }`; what it does not say stays as it is here: `requests` from 1 to 1,000,000, `period_ms` from 1 to a day,
+/// `burst`, which is `requests` unless it is set, and `max_keys`, the clients that are told apart, from 16 to
+/// 16,777,216.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RatesConfig {
-    /// Logging in and registering, by address: 60 a minute, which is no more than a few seconds of hashing passwords and
-    /// still lets a whole office in. Guesses are limited by the user service, which knows which of them were wrong.
+    /// Logging in and registering, by address: 60 a minute, which is no more than a few seconds of hashing passwords
+    /// and still lets a whole office in. Guesses are limited by the user service, which knows which of them were wrong.
     #[serde(deserialize_with = "sessions")]
     pub sessions: KeyedConfig,
     /// Placing, cancelling and paying orders: 50 a second, far beyond a person, for shops that order for many.
@@ -95,12 +96,9 @@ fn other<'de, D: Deserializer<'de>>(deserializer: D) -> Result<KeyedConfig, D::E
     changed(RatesConfig::default().other, deserializer)
 }
 
-/// The default, changed where something is said. Otherwise `{ requests = 5 }` would change the period too, to that of any
-/// limit.
-fn changed<'de, D: Deserializer<'de>>(
-    default: KeyedConfig,
-    deserializer: D,
-) -> Result<KeyedConfig, D::Error> {
+/// The default, changed where something is said. Otherwise `{ requests = 5 }` would change the period too, to that of
+/// any limit.
+fn changed<'de, D: Deserializer<'de>>(default: KeyedConfig, deserializer: D) -> Result<KeyedConfig, D::Error> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Changes {

@@ -1,11 +1,11 @@
 //! `[upstreams]`
 
-use balance::UpstreamConfig;
+use balancer::UpstreamConfig;
 use serde::Deserialize;
 
 /// `[upstreams]`: where the replicas of each service are, and how they are called. Each is a text such as
-/// `"http://a:1,http://b:2"` or `"dns://order-headless:7003"`, a list of such texts, or a table with everything that can
-/// be set.
+/// `"http://a:1,http://b:2"` or `"dns://order-headless:7003"`, a list of such texts, or a table with everything that
+/// can be set.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UpstreamsConfig {

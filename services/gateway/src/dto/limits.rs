@@ -1,5 +1,5 @@
-//! How long and how large values may be. Texts count characters, tokens bytes. The services keep the same limits or wider
-//! ones.
+//! How long and how large values may be. Texts count characters, tokens bytes. The services keep the same limits or
+//! wider ones.
 
 /// The largest amount that a request may name, in minor units: 10¹².
 pub(crate) const MAX_AMOUNT: i64 = 1_000_000_000_000;

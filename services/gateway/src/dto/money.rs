@@ -1,6 +1,6 @@
 //! Amounts in JSON: minor units and an ISO 4217 code.
 
-use ids::Currency;
+use primitives::Currency;
 use proto::ConvertError;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -19,10 +19,7 @@ pub(crate) struct Money {
 }
 
 impl Money {
-    pub(super) fn of(
-        field: &'static str,
-        money: Option<proto::common::v1::Money>,
-    ) -> Result<Self, ConvertError> {
+    pub(super) fn of(field: &'static str, money: Option<proto::common::v1::Money>) -> Result<Self, ConvertError> {
         let money = proto::to_money(field, money)?;
         Ok(Self { amount: money.amount(), currency: money.currency().code() })
     }
@@ -41,13 +38,13 @@ pub(crate) struct PositiveMoney {
 
 impl PositiveMoney {
     /// The amount; `within` is the path of the object in the body.
-    pub(crate) fn check(&self, within: &str, wrong: &mut Violations) -> Option<ids::Money> {
+    pub(crate) fn check(&self, within: &str, wrong: &mut Violations) -> Option<primitives::Money> {
         let field = |name: &str| if within.is_empty() { name.to_owned() } else { format!("{within}.{name}") };
         if !(1..=MAX_AMOUNT).contains(&self.amount) {
             wrong.add(field("amount"), format!("must be 1 to {MAX_AMOUNT} minor units"));
         }
         let currency: Currency = wrong.take(field("currency"), self.currency.parse())?;
-        Some(ids::Money::new(self.amount, currency))
+        Some(primitives::Money::new(self.amount, currency))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use envelope::Error;
-use ids::{IdempotencyKey, Quantity, Sku};
+use primitives::{IdempotencyKey, Quantity, Sku};
 use proto::ConvertError;
 use proto::order::v1 as wire;
 use serde::{Deserialize, Serialize};
@@ -220,14 +220,13 @@ impl PlaceOrder {
             }
         }
         wrong.finish()?;
-        let lines = lines
-            .into_iter()
-            .map(|(sku, quantity)| wire::RequestedLine { sku: sku.into(), quantity: quantity.get() });
+        let lines =
+            lines.into_iter().map(|(sku, quantity)| wire::RequestedLine { sku: sku.into(), quantity: quantity.get() });
         Ok(wire::PlaceOrderRequest { lines: lines.collect(), idempotency_key: key.as_str().to_owned() })
     }
 }
 
-fn quantity(number: i64) -> Result<Quantity, ids::ParseError> {
+fn quantity(number: i64) -> Result<Quantity, primitives::ParseError> {
     // What is no u32 is as wrong as 0.
     Quantity::try_from(u32::try_from(number).unwrap_or(0))
 }
@@ -237,8 +236,7 @@ mod tests {
     use super::*;
 
     fn check(lines: &[(&str, i64)]) -> Result<Vec<(String, u32)>, Error> {
-        let lines =
-            lines.iter().map(|&(sku, quantity)| RequestedLine { sku: sku.into(), quantity }).collect();
+        let lines = lines.iter().map(|&(sku, quantity)| RequestedLine { sku: sku.into(), quantity }).collect();
         let request = PlaceOrder { lines }.check(&"key".parse().unwrap())?;
         Ok(request.lines.into_iter().map(|line| (line.sku, line.quantity)).collect())
     }

@@ -1,7 +1,7 @@
 //! Payments of orders.
 
 use envelope::Error;
-use ids::{IdempotencyKey, OrderId};
+use primitives::{IdempotencyKey, OrderId};
 use proto::ConvertError;
 use proto::order::v1::PayOrderRequest;
 use proto::order::v1::pay_order_request::Method;
@@ -125,10 +125,7 @@ impl PartialSchema for PayOrder {
     fn schema() -> RefOr<Schema> {
         OneOfBuilder::new()
             .item(schema::closed_object([("method", schema::constant("balance"))]))
-            .item(schema::closed_object([
-                ("method", schema::constant("card")),
-                ("token", schema::card_token()),
-            ]))
+            .item(schema::closed_object([("method", schema::constant("card")), ("token", schema::card_token())]))
             .description(Some("From the balance, or by card with a token of the provider."))
             .into()
     }

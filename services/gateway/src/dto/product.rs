@@ -1,7 +1,7 @@
 //! Products.
 
 use envelope::Error;
-use ids::Sku;
+use primitives::Sku;
 use proto::ConvertError;
 use proto::inventory::v1 as wire;
 use serde::{Deserialize, Serialize};
@@ -122,11 +122,7 @@ pub(crate) struct ChangeProduct {
 
 impl ChangeProduct {
     pub(crate) fn check(self, sku: &Sku, expected_version: u64) -> Result<wire::UpdateProductRequest, Error> {
-        if self.name.is_none()
-            && self.description.is_none()
-            && self.category.is_none()
-            && self.price.is_none()
-        {
+        if self.name.is_none() && self.description.is_none() && self.category.is_none() && self.price.is_none() {
             return Err(text::nothing_to_change());
         }
         let mut wrong = Violations::default();

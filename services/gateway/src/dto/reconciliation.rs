@@ -235,8 +235,7 @@ mod tests {
     fn kinds_and_statuses_have_the_names_of_the_contract() {
         use wire::ReconciliationKind as Kind;
         use wire::ReconciliationStatus as Status;
-        for (kind, name) in
-            [(Kind::Daily, "daily"), (Kind::OnDemand, "on_demand"), (Kind::Incremental, "incremental")]
+        for (kind, name) in [(Kind::Daily, "daily"), (Kind::OnDemand, "on_demand"), (Kind::Incremental, "incremental")]
         {
             assert_eq!(json(wire::Reconciliation { kind: kind.into(), ..a_run() })["kind"], name);
         }

@@ -1,7 +1,7 @@
 //! Stock and its ledger.
 
 use envelope::Error;
-use ids::{IdempotencyKey, Sku};
+use primitives::{IdempotencyKey, Sku};
 use proto::ConvertError;
 use proto::inventory::v1 as wire;
 use serde::{Deserialize, Serialize};

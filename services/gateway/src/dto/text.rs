@@ -37,8 +37,7 @@ pub(super) fn token(token: String, max: usize) -> Result<String, String> {
 /// An email address that mail can be sent to over the Internet.
 pub(super) fn email(text: String) -> Result<String, &'static str> {
     // An address literal and a bare host name are valid, but reach nobody from here.
-    let has_domain =
-        text.rsplit_once('@').is_some_and(|(_, domain)| domain.contains('.') && !domain.starts_with('['));
+    let has_domain = text.rsplit_once('@').is_some_and(|(_, domain)| domain.contains('.') && !domain.starts_with('['));
     if has_domain && text.len() <= MAX_EMAIL && text.validate_email().is_ok() {
         Ok(text)
     } else {

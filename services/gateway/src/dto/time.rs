@@ -17,10 +17,7 @@ impl Serialize for Time {
 
 impl Time {
     /// The time in a message's field.
-    pub(super) fn of(
-        field: &'static str,
-        time: Option<prost_types::Timestamp>,
-    ) -> Result<Self, ConvertError> {
+    pub(super) fn of(field: &'static str, time: Option<prost_types::Timestamp>) -> Result<Self, ConvertError> {
         proto::to_timestamp(field, time).map(Self)
     }
 
@@ -39,9 +36,7 @@ const DAY_LENGTH: usize = 10;
 /// A day of the calendar, in just this form: the parser behind takes times, time zones and longer years too.
 pub(crate) fn day(text: &str) -> Result<Date, &'static str> {
     let parsed = text.parse::<Date>().ok();
-    parsed
-        .filter(|day| text.len() == DAY_LENGTH && day.to_string() == text)
-        .ok_or("must be a day such as 2026-11-24")
+    parsed.filter(|day| text.len() == DAY_LENGTH && day.to_string() == text).ok_or("must be a day such as 2026-11-24")
 }
 
 #[cfg(test)]

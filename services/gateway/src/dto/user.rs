@@ -81,9 +81,7 @@ impl RegisterUser {
         let email = wrong.take("email", text::email(self.email));
         let password = wrong.take("password", text::text(self.password, MIN_PASSWORD, MAX_PASSWORD));
         match (name, email, password) {
-            (Some(name), Some(email), Some(password)) => {
-                Ok(wire::RegisterUserRequest { name, email, password })
-            }
+            (Some(name), Some(email), Some(password)) => Ok(wire::RegisterUserRequest { name, email, password }),
             _ => Err(wrong.into_error()),
         }
     }

@@ -48,8 +48,7 @@ fn count(method: &'static str, route: &'static str, status: StatusCode, arrived:
 
 /// Failures are counted from 0 on: of a counter that begins with its first failure, nobody sees that one.
 pub(crate) fn count_from_zero() {
-    let failures =
-        [StatusCode::INTERNAL_SERVER_ERROR, StatusCode::SERVICE_UNAVAILABLE, StatusCode::GATEWAY_TIMEOUT];
+    let failures = [StatusCode::INTERNAL_SERVER_ERROR, StatusCode::SERVICE_UNAVAILABLE, StatusCode::GATEWAY_TIMEOUT];
     for endpoint in routes::endpoints() {
         for status in failures {
             Meters::new(endpoint.verb.as_str(), endpoint.path, status).requests.increment(0);
@@ -82,13 +81,7 @@ pub(super) fn served(
 /// A request that was refused at once. Of these there may be more than anybody could read, or a disk could take.
 pub(super) fn refused(exchange: &Exchange, method: &Method, reason: Reason, arrived: Instant) {
     let (method, route) = (label(method), exchange.target.route());
-    tracing::debug!(
-        method,
-        route,
-        reason = reason.name(),
-        request_id = exchange.request_id,
-        "request refused"
-    );
+    tracing::debug!(method, route, reason = reason.name(), request_id = exchange.request_id, "request refused");
     count(method, route, refusal::status(reason), arrived);
 }
 

@@ -12,9 +12,8 @@ pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-i
 pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static(telemetry::TRACEPARENT);
 
 /// What else the answer might have depended on.
-const VARY: HeaderValue = HeaderValue::from_static(
-    "accept-encoding, Origin, Access-Control-Request-Method, Access-Control-Request-Headers",
-);
+const VARY: HeaderValue =
+    HeaderValue::from_static("accept-encoding, Origin, Access-Control-Request-Method, Access-Control-Request-Headers");
 
 /// Adds them to the answer of an API call.
 pub(super) fn complete(answer: &mut HeaderMap, gateway: &Gateway, request: &HeaderMap, request_id: &str) {

@@ -131,6 +131,6 @@ mod tests {
     fn new_ids_are_of_version_7_and_differ() {
         let ids = [new_id(), new_id()];
         assert_ne!(ids[0], ids[1]);
-        assert!(ids.iter().all(|id| id.parse::<ids::OrderId>().is_ok()));
+        assert!(ids.iter().all(|id| id.parse::<primitives::OrderId>().is_ok()));
     }
 }

@@ -1,6 +1,6 @@
-//! The outermost layer. It answers at once what needs no more: a fresh copy of the catalogue, and when there is too much to
-//! do, an older copy or a refusal; all cost a fraction of a request that goes on. Every other request it names, counts in,
-//! times and logs.
+//! The outermost layer. It answers at once what needs no more: a fresh copy of the catalogue, and when there is too
+//! much to do, an older copy or a refusal; all cost a fraction of a request that goes on. Every other request it names,
+//! counts in, times and logs.
 
 mod access;
 mod headers;
@@ -120,10 +120,7 @@ where
             ticket.settle(status, &exchange);
             access::served(&exchange, method, status, arrived, trace.id.as_deref());
             telemetry::end_request(&Span::current(), status.as_u16());
-            let own = [
-                (X_REQUEST_ID, HeaderValue::from_str(&exchange.request_id).ok()),
-                (TRACEPARENT, trace.parent),
-            ];
+            let own = [(X_REQUEST_ID, HeaderValue::from_str(&exchange.request_id).ok()), (TRACEPARENT, trace.parent)];
             match &mut result {
                 Ok(response) => add(response.headers_mut(), &own),
                 Err(error) => error.add_response_mapper(move |mut response| {

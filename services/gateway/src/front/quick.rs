@@ -1,8 +1,8 @@
-//! The shortest way to an answer: a read that is spelled in the plainest way, of which there is a fresh copy. It passes no
-//! other layer, so it is only for requests that those would let pass; all others go on to them.
+//! The shortest way to an answer: a read that is spelled in the plainest way, of which there is a fresh copy. It passes
+//! no other layer, so it is only for requests that those would let pass; all others go on to them.
 //!
-//! It needs no leave either: to refuse it would cost as much as to answer it. For the same reason a read that gets no leave
-//! is answered with an older copy where there is one.
+//! It needs no leave either: to refuse it would cost as much as to answer it. For the same reason a read that gets no
+//! leave is answered with an older copy where there is one.
 
 use std::time::Instant;
 
@@ -52,8 +52,8 @@ impl Quick {
         Some(self.give(&answer, &client, &identity::request_id(headers), request, arrived))
     }
 
-    /// What a read that has no leave to go on gets instead of `OVERLOADED`: the copy, however old, as it lies there. Not for
-    /// those who want the newest.
+    /// What a read that has no leave to go on gets instead of `OVERLOADED`: the copy, however old, as it lies there.
+    /// Not for those who want the newest.
     pub(super) fn instead(
         &self,
         request: &ServiceRequest,
@@ -104,14 +104,15 @@ impl Quick {
     }
 }
 
-/// The key of the copy that a request may want. As it came: what is spelled otherwise is not found, and parsed further on.
+/// The key of the copy that a request may want. As it came: what is spelled otherwise is not found, and parsed further
+/// on.
 fn target(request: &ServiceRequest) -> Option<&str> {
     let target = request.uri().path_and_query()?.as_str();
     (request.method() == Method::GET && target.starts_with(PRODUCTS)).then_some(target)
 }
 
-/// Whether nothing in the headers asks for more than a copy as it lies there: nobody is named, who may see more; no cache
-/// is told how to behave; no other origin; JSON is taken, and as it is.
+/// Whether nothing in the headers asks for more than a copy as it lies there: nobody is named, who may see more; no
+/// cache is told how to behave; no other origin; JSON is taken, and as it is.
 fn is_plain(headers: &HeaderMap) -> bool {
     let says_more = [header::AUTHORIZATION, header::CACHE_CONTROL, header::ORIGIN];
     if says_more.iter().any(|name| headers.contains_key(name)) {

@@ -36,12 +36,7 @@ impl Texts {
 }
 
 /// The whole answer to a request that goes no further: `OVERLOADED` or `RATE_LIMITED`.
-pub(super) fn answer(
-    error: &Error,
-    gateway: &Gateway,
-    request: &HeaderMap,
-    request_id: &str,
-) -> HttpResponse {
+pub(super) fn answer(error: &Error, gateway: &Gateway, request: &HeaderMap, request_id: &str) -> HttpResponse {
     let texts = if error.reason() == Reason::Overloaded { &*OVERLOADED } else { &*RATE_LIMITED };
     let wants_problem = middleware::wants_problem(request);
     let body = match texts {

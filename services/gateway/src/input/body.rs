@@ -24,8 +24,7 @@ pub(crate) async fn read(
     let reading = async {
         let mut body = BytesMut::new();
         while let Some(chunk) = payload.next().await {
-            let chunk =
-                chunk.map_err(|error| malformed("the body did not arrive whole").with_source(error))?;
+            let chunk = chunk.map_err(|error| malformed("the body did not arrive whole").with_source(error))?;
             if body.len() + chunk.len() > limit {
                 return Err(too_large(limit));
             }
@@ -64,8 +63,7 @@ fn malformed(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
 
 fn check_media_type(request: &HttpRequest) -> Result<(), Error> {
     let media_type = request.mime_type().ok().flatten().ok_or_else(unsupported_media_type)?;
-    let utf8 =
-        media_type.get_param("charset").is_none_or(|charset| charset.as_str().eq_ignore_ascii_case("utf-8"));
+    let utf8 = media_type.get_param("charset").is_none_or(|charset| charset.as_str().eq_ignore_ascii_case("utf-8"));
     if media_type.essence_str() == "application/json" && utf8 && !is_encoded(request.headers()) {
         Ok(())
     } else {
@@ -74,9 +72,7 @@ fn check_media_type(request: &HttpRequest) -> Result<(), Error> {
 }
 
 fn is_encoded(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(header::CONTENT_ENCODING)
-        .any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+    headers.get_all(header::CONTENT_ENCODING).any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
 /// A violation out of serde's message, which names our types and so can't go out itself.
@@ -166,15 +162,11 @@ mod tests {
             assert_eq!(violation(body), (field.to_owned(), description.to_owned()), "{body}");
         }
         for number in ["1.5", "1e-3", "\"1\"", "9223372036854775808", "1e300", "null", "true"] {
-            let (field, description) =
-                violation(&format!(r#"{{"name": "a", "lines": [{{"quantity": {number}}}]}}"#));
+            let (field, description) = violation(&format!(r#"{{"name": "a", "lines": [{{"quantity": {number}}}]}}"#));
             assert_eq!(field, "lines[0].quantity");
             assert_eq!(description, "must be a whole number within the allowed range", "{number}");
         }
-        assert_eq!(
-            violation(r#"{"name": "a", "lines": [{"quantity": 1, "note": null}]}"#).0,
-            "lines[0].note"
-        );
+        assert_eq!(violation(r#"{"name": "a", "lines": [{"quantity": 1, "note": null}]}"#).0, "lines[0].note");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest, web};
 use envelope::{Error, Reason};
-use ids::IdempotencyKey;
+use primitives::IdempotencyKey;
 use serde::de::DeserializeOwned;
 
 use crate::app::Gateway;
@@ -56,11 +56,7 @@ impl Call {
     }
 
     /// What the catalogue says for a key: a copy, or what `ask` brings. Whatever is asked is the same for everybody.
-    pub(crate) async fn read_catalogue<F>(
-        &self,
-        key: String,
-        ask: impl FnOnce(Services) -> F,
-    ) -> Result<Answer, Error>
+    pub(crate) async fn read_catalogue<F>(&self, key: String, ask: impl FnOnce(Services) -> F) -> Result<Answer, Error>
     where
         F: Future<Output = Result<Snapshot, Error>> + Send + 'static,
     {
@@ -71,8 +67,7 @@ impl Call {
 
     fn wish(&self) -> Wish {
         let controls = self.request.headers().get_all(header::CACHE_CONTROL);
-        let mut controls =
-            controls.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+        let mut controls = controls.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
         if self.exchange.client().is_some_and(|caller| caller.is_admin()) {
             Wish::Bypass
         } else if controls.any(|control| control.trim().eq_ignore_ascii_case("no-cache")) {
@@ -112,12 +107,10 @@ impl Call {
     /// `Idempotency-Key`, or `IDEMPOTENCY_KEY_MISSING`.
     pub(crate) fn idempotency_key(&self) -> Result<IdempotencyKey, Error> {
         match self.single_header(IDEMPOTENCY_KEY)? {
-            Some(text) => text
-                .parse()
-                .map_err(|error: ids::ParseError| Error::invalid(IDEMPOTENCY_KEY, error.to_string())),
-            None => {
-                Err(Error::new(Reason::IdempotencyKeyMissing, "this call needs an Idempotency-Key header"))
+            Some(text) => {
+                text.parse().map_err(|error: primitives::ParseError| Error::invalid(IDEMPOTENCY_KEY, error.to_string()))
             }
+            None => Err(Error::new(Reason::IdempotencyKeyMissing, "this call needs an Idempotency-Key header")),
         }
     }
 
@@ -125,13 +118,12 @@ impl Call {
     pub(crate) fn expected_version(&self) -> Result<u64, Error> {
         match self.single_header(header::IF_MATCH.as_str())? {
             Some(text) => conditions::parse_version_tag(text),
-            None => {
-                Err(Error::new(Reason::VersionRequired, "this call needs an If-Match header with the ETag"))
-            }
+            None => Err(Error::new(Reason::VersionRequired, "this call needs an If-Match header with the ETag")),
         }
     }
 
-    /// A header that must not stand there twice; bytes beyond visible ASCII come as an empty text, which no parser takes.
+    /// A header that must not stand there twice; bytes beyond visible ASCII come as an empty text, which no parser
+    /// takes.
     fn single_header(&self, name: &str) -> Result<Option<&str>, Error> {
         let mut values = self.request.headers().get_all(name);
         match (values.next(), values.next()) {

@@ -20,10 +20,7 @@ pub(crate) fn parse_version_tag(text: &str) -> Result<u64, Error> {
 /// Whether `If-None-Match` names this tag, by weak comparison.
 pub(crate) fn is_match(if_none_match: &str, tag: &str) -> bool {
     if_none_match.trim() == "*"
-        || if_none_match
-            .split(',')
-            .map(str::trim)
-            .any(|listed| listed.strip_prefix("W/").unwrap_or(listed) == tag)
+        || if_none_match.split(',').map(str::trim).any(|listed| listed.strip_prefix("W/").unwrap_or(listed) == tag)
 }
 
 #[cfg(test)]

@@ -24,9 +24,8 @@ pub(crate) struct Query {
 
 impl Query {
     pub(crate) fn parse(query: &str) -> Result<Self, Error> {
-        let pairs = web::Query::<Vec<(String, String)>>::from_query(query).map_err(|error| {
-            Error::new(Reason::ValidationFailed, "the query is not valid").with_source(error)
-        })?;
+        let pairs = web::Query::<Vec<(String, String)>>::from_query(query)
+            .map_err(|error| Error::new(Reason::ValidationFailed, "the query is not valid").with_source(error))?;
         let mut parameters = BTreeMap::new();
         let mut violations = Violations::default();
         for (name, value) in pairs.into_inner() {
@@ -41,11 +40,7 @@ impl Query {
     }
 
     /// A parameter, parsed.
-    pub(crate) fn take<T, E: Display>(
-        &mut self,
-        name: &str,
-        parse: impl FnOnce(&str) -> Result<T, E>,
-    ) -> Option<T> {
+    pub(crate) fn take<T, E: Display>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, E>) -> Option<T> {
         let text = self.parameters.remove(name)?;
         self.violations.take(name, parse(&text))
     }
@@ -59,9 +54,8 @@ impl Query {
         let page_size = self.take("pageSize", size).unwrap_or(page::DEFAULT_SIZE);
         let page_token = self.parameters.remove("pageToken");
         let in_alphabet = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        let well_formed = |token: &String| {
-            (1..=MAX_PAGE_TOKEN_LENGTH).contains(&token.len()) && token.bytes().all(in_alphabet)
-        };
+        let well_formed =
+            |token: &String| (1..=MAX_PAGE_TOKEN_LENGTH).contains(&token.len()) && token.bytes().all(in_alphabet);
         self.bad_page_token = page_token.as_ref().is_some_and(|token| !well_formed(token));
         PageRequest { page_size, page_token: page_token.unwrap_or_default() }
     }

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use ids::UserId;
+use primitives::UserId;
 use service::Caller;
 
 /// A client, as rate limits tell them apart.

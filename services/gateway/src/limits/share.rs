@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use balance::discovery::Discovery;
+use balancer::discovery::Discovery;
 use resilience::rate::Share;
 use service::{OnFailure, Tasks};
 

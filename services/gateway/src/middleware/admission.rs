@@ -1,5 +1,5 @@
-//! The innermost layer: whether the call may be made, decided by the table of endpoints before any handler runs. What costs
-//! least is looked at first.
+//! The innermost layer: whether the call may be made, decided by the table of endpoints before any handler runs. What
+//! costs least is looked at first.
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -53,8 +53,8 @@ async fn check(request: &ServiceRequest, exchange: &Exchange) -> Result<(), enve
     authenticated
 }
 
-/// A body that announces itself as too large is refused before a byte of it is read. One that announces nothing is counted
-/// where it is read.
+/// A body that announces itself as too large is refused before a byte of it is read. One that announces nothing is
+/// counted where it is read.
 fn announced_length(request: &ServiceRequest) -> usize {
     let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     // A length that is no number never gets here.

@@ -1,5 +1,6 @@
 //! Around the library's compression: answers so small that compressing them costs more than it saves stay as they are.
-//! The library leaves alone what has a `Content-Encoding`, so small answers are marked on the way out and unmarked after.
+//! The library leaves alone what has a `Content-Encoding`, so small answers are marked on the way out and unmarked
+//! after.
 
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::ServiceResponse;

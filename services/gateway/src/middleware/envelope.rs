@@ -1,5 +1,5 @@
-//! Every failure, whichever layer it comes from, becomes the one envelope here; a fault of ours is logged here, once. Every
-//! answer gets what browsers are told.
+//! Every failure, whichever layer it comes from, becomes the one envelope here; a fault of ours is logged here, once.
+//! Every answer gets what browsers are told.
 
 use std::error::Error as _;
 

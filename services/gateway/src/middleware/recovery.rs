@@ -55,8 +55,7 @@ mod tests {
         let gateway = web::Data::new(Gateway::start(&Shell::without_admin(), &config));
         let panics = || async { if true { panic!("boom") } else { "" } };
         let app = test::init_service(app::build(gateway).route("/panic", web::get().to(panics))).await;
-        let request =
-            test::TestRequest::get().uri("/panic").insert_header(("X-Request-Id", "r-1")).to_request();
+        let request = test::TestRequest::get().uri("/panic").insert_header(("X-Request-Id", "r-1")).to_request();
         let Err(error) = test::try_call_service(&app, request).await else { panic!("no failure") };
         let response = error.error_response();
         assert_eq!(response.status(), 500);

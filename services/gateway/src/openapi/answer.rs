@@ -2,9 +2,7 @@
 
 use envelope::Reason;
 use utoipa::openapi::schema::Type;
-use utoipa::openapi::{
-    AllOfBuilder, ArrayBuilder, Components, ObjectBuilder, OneOfBuilder, Ref, RefOr, Schema,
-};
+use utoipa::openapi::{AllOfBuilder, ArrayBuilder, Components, ObjectBuilder, OneOfBuilder, Ref, RefOr, Schema};
 
 use crate::openapi::schema::{closed_object, constant, text};
 
@@ -43,9 +41,8 @@ pub(super) fn problem_for(reasons: &[Reason]) -> RefOr<Schema> {
 
 fn narrowed(schema: &str, reasons: &[Reason]) -> RefOr<Schema> {
     let codes = integer().enum_values(Some(reasons.iter().map(|reason| reason.code())));
-    let names = ObjectBuilder::new()
-        .schema_type(Type::String)
-        .enum_values(Some(reasons.iter().map(|reason| reason.name())));
+    let names =
+        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(reasons.iter().map(|reason| reason.name())));
     let these = ObjectBuilder::new().property("code", codes).property("reason", names);
     AllOfBuilder::new().item(Ref::from_schema_name(schema)).item(these).into()
 }
@@ -92,8 +89,7 @@ fn details() -> RefOr<Schema> {
 
 fn detail() -> RefOr<Schema> {
     let field = closed_object([("field", text()), ("description", text())]);
-    let stock =
-        closed_object([("sku", text()), ("requested", integer().into()), ("available", integer().into())]);
+    let stock = closed_object([("sku", text()), ("requested", integer().into()), ("available", integer().into())]);
     let unknown_sku = closed_object([("sku", text())]);
     OneOfBuilder::new()
         .item(field.description(Some("A field, parameter or header with a value that is not allowed.")))

@@ -1,5 +1,5 @@
-//! The OpenAPI 3.1 document, made from the table of endpoints and the schemas of the bodies, so that it can't say anything
-//! else than the code does.
+//! The OpenAPI 3.1 document, made from the table of endpoints and the schemas of the bodies, so that it can't say
+//! anything else than the code does.
 
 mod answer;
 mod operation;
@@ -95,10 +95,8 @@ mod tests {
     #[test]
     fn the_document_and_the_table_hold_the_same_calls() {
         let document = serde_json::to_value(document()).unwrap();
-        let table: BTreeSet<_> = endpoints()
-            .iter()
-            .map(|endpoint| (endpoint.verb.as_str().to_owned(), endpoint.path.to_owned()))
-            .collect();
+        let table: BTreeSet<_> =
+            endpoints().iter().map(|endpoint| (endpoint.verb.as_str().to_owned(), endpoint.path.to_owned())).collect();
         assert_eq!(operations(&document), table);
         assert_eq!(table.len(), endpoints().len(), "a call stands in the table twice");
         for endpoint in endpoints() {
@@ -145,12 +143,7 @@ mod tests {
             assert_eq!(responses.contains_key("429"), endpoint.is_api(), "{}", endpoint.path);
             for response in responses.values() {
                 for header in ["RateLimit", "RateLimit-Policy"] {
-                    assert_eq!(
-                        response["headers"].get(header).is_some(),
-                        endpoint.is_api(),
-                        "{}",
-                        endpoint.path
-                    );
+                    assert_eq!(response["headers"].get(header).is_some(), endpoint.is_api(), "{}", endpoint.path);
                 }
             }
             if let Some(refusal) = responses.get("429") {
@@ -196,8 +189,7 @@ mod tests {
         let document = serde_json::to_value(document()).unwrap();
         for endpoint in endpoints().iter().filter(|endpoint| endpoint.body.is_some()) {
             let operation = &document["paths"][endpoint.path][endpoint.verb.as_str().to_lowercase()];
-            let reference =
-                operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].as_str();
+            let reference = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].as_str();
             let schema = document.pointer(reference.unwrap().trim_start_matches('#')).unwrap();
             let closed = |schema: &Value| schema["additionalProperties"] == Value::Bool(false);
             let all_closed = match schema["oneOf"].as_array() {

@@ -6,8 +6,7 @@ use envelope::Reason;
 use utoipa::openapi::path::{Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
 use utoipa::openapi::{
-    Components, ContentBuilder, Header, RefOr, Required, Response, ResponseBuilder, Schema,
-    SecurityRequirement,
+    Components, ContentBuilder, Header, RefOr, Required, Response, ResponseBuilder, Schema, SecurityRequirement,
 };
 
 use crate::endpoint::{Access, Endpoint, Success, Verb};
@@ -25,8 +24,7 @@ pub(super) fn describe(endpoint: &Endpoint, components: &mut Components) -> Oper
         .request_body(endpoint.body.map(|shape| body(shape.refer(components).into())))
         .response(endpoint.success.status.to_string(), success(endpoint, components));
     // Said also where it is none, so that nobody has to wonder whether it was forgotten.
-    let security =
-        (endpoint.access != Access::Public).then(|| SecurityRequirement::new(BEARER, Vec::<String>::new()));
+    let security = (endpoint.access != Access::Public).then(|| SecurityRequirement::new(BEARER, Vec::<String>::new()));
     operation = operation.securities(Some(security));
     if endpoint.success.etag && endpoint.verb == Verb::Get {
         let mut unchanged = with_common_headers(endpoint, ResponseBuilder::new().description("Unchanged."));
@@ -57,20 +55,13 @@ fn parameters(endpoint: &Endpoint) -> Vec<Parameter> {
     }
     for query in &endpoint.query {
         let schema = (query.schema)();
-        parameters.push(parameter(
-            query.name,
-            ParameterIn::Query,
-            Required::False,
-            schema,
-            query.description,
-        ));
+        parameters.push(parameter(query.name, ParameterIn::Query, Required::False, schema, query.description));
     }
     let mut header = |name, required, schema, description| {
         parameters.push(parameter(name, ParameterIn::Header, required, schema, description))
     };
     if endpoint.idempotent {
-        let what =
-            "The client's name for this one intended effect: sent again, it gives the first answer again.";
+        let what = "The client's name for this one intended effect: sent again, it gives the first answer again.";
         header("Idempotency-Key", Required::True, schema::idempotency_key(), what);
     }
     if endpoint.versioned {
@@ -82,13 +73,7 @@ fn parameters(endpoint: &Endpoint) -> Vec<Parameter> {
     parameters
 }
 
-fn parameter(
-    name: &str,
-    place: ParameterIn,
-    required: Required,
-    schema: RefOr<Schema>,
-    what: &str,
-) -> Parameter {
+fn parameter(name: &str, place: ParameterIn, required: Required, schema: RefOr<Schema>, what: &str) -> Parameter {
     ParameterBuilder::new()
         .name(name)
         .parameter_in(place)
@@ -153,8 +138,7 @@ fn with_common_headers(endpoint: &Endpoint, response: ResponseBuilder) -> Respon
     if endpoint.rate().is_some() {
         let state = "What is left of the client's limit (`r`), and in how many seconds there is more (`t`).";
         let policy = "The limit: so many requests (`q`) in so many seconds (`w`).";
-        response =
-            response.header("RateLimit", explained(state)).header("RateLimit-Policy", explained(policy));
+        response = response.header("RateLimit", explained(state)).header("RateLimit-Policy", explained(policy));
     }
     response
 }
@@ -162,9 +146,7 @@ fn with_common_headers(endpoint: &Endpoint, response: ResponseBuilder) -> Respon
 fn with_cache_headers(response: ResponseBuilder) -> ResponseBuilder {
     let status = "Whether this is a copy, after RFC 9211: `fournines; hit`, or `fournines; fwd=stale; detail=…` for an \
         old one, when the catalogue can't be asked or there is too much to do.";
-    response
-        .header("Cache-Status", explained(status))
-        .header("Age", explained("How old a copy is, in seconds."))
+    response.header("Cache-Status", explained(status)).header("Age", explained("How old a copy is, in seconds."))
 }
 
 fn explained(what: &str) -> Header {
@@ -180,10 +162,9 @@ fn header(schema: RefOr<Schema>) -> Header {
 /// Why the call may be refused, by status: what its kind brings with it, and what the service behind says.
 fn refusals(endpoint: &Endpoint) -> BTreeMap<u16, Vec<Reason>> {
     use Reason::{
-        BodyTooLarge, DeadlineExceeded, Forbidden, IdempotencyInFlight, IdempotencyKeyMissing,
-        IdempotencyKeyReused, Internal, InvalidPageToken, MalformedBody, NotAcceptable, Overloaded,
-        RateLimited, TokenExpired, Unauthenticated, Unavailable, UnsupportedMediaType, ValidationFailed,
-        VersionMismatch, VersionRequired,
+        BodyTooLarge, DeadlineExceeded, Forbidden, IdempotencyInFlight, IdempotencyKeyMissing, IdempotencyKeyReused,
+        Internal, InvalidPageToken, MalformedBody, NotAcceptable, Overloaded, RateLimited, TokenExpired,
+        Unauthenticated, Unavailable, UnsupportedMediaType, ValidationFailed, VersionMismatch, VersionRequired,
     };
     let mut reasons = vec![ValidationFailed, NotAcceptable, Internal];
     let mut also = |applies: bool, more: &[Reason]| {

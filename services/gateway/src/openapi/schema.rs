@@ -2,15 +2,14 @@
 
 use std::sync::LazyLock;
 
-use ids::{Currency, IdempotencyKey, Quantity, Sku};
+use primitives::{Currency, IdempotencyKey, Quantity, Sku};
 use utoipa::openapi::schema::{AdditionalProperties, KnownFormat, SchemaFormat, SchemaType, Type};
 use utoipa::openapi::{ObjectBuilder, OneOfBuilder, Ref, RefOr, Schema};
 
 use crate::dto::limits;
 
 /// One line with at least one visible character.
-const LINE: &str =
-    r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
+const LINE: &str = r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
 /// The same with at least two.
 const LINE_OF_TWO: &str = r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
 const EMAIL: &str = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)+$";
@@ -90,8 +89,7 @@ pub(crate) fn amount() -> RefOr<Schema> {
 }
 
 pub(crate) fn delta() -> RefOr<Schema> {
-    let either_way =
-        OneOfBuilder::new().item(integer(-limits::MAX_DELTA, -1)).item(integer(1, limits::MAX_DELTA));
+    let either_way = OneOfBuilder::new().item(integer(-limits::MAX_DELTA, -1)).item(integer(1, limits::MAX_DELTA));
     either_way.description(Some("Not 0.")).into()
 }
 
@@ -106,8 +104,7 @@ pub(super) fn currencies() -> RefOr<Schema> {
     /// Every code that parses; the library behind has no list.
     static CODES: LazyLock<Vec<String>> = LazyLock::new(|| {
         let letters = || 'A'..='Z';
-        let codes =
-            letters().flat_map(|a| letters().flat_map(move |b| letters().map(move |c| format!("{a}{b}{c}"))));
+        let codes = letters().flat_map(|a| letters().flat_map(move |b| letters().map(move |c| format!("{a}{b}{c}"))));
         codes.filter(|code| code.parse::<Currency>().is_ok()).collect()
     });
     string().enum_values(Some(CODES.iter().cloned())).description(Some("ISO 4217")).into()

@@ -53,8 +53,8 @@ impl Heat {
     fn fade(&self) {
         let due = self.since.elapsed().as_secs() / HALF_LIFE.as_secs();
         let done = self.halvings.load(Ordering::Relaxed);
-        let mine = due > done
-            && self.halvings.compare_exchange(done, due, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        let mine =
+            due > done && self.halvings.compare_exchange(done, due, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         if !mine {
             return;
         }

@@ -21,14 +21,10 @@ pub(super) fn register(config: &mut ServiceConfig) {
     let reads = || Verb::Get.guard();
     config
         .service(
-            web::resource(ROOT)
-                .route(web::route().guard(reads()).to(redirect))
-                .default_service(web::to(other_method)),
+            web::resource(ROOT).route(web::route().guard(reads()).to(redirect)).default_service(web::to(other_method)),
         )
         .service(
-            web::resource(DOCS)
-                .route(web::route().guard(reads()).to(file))
-                .default_service(web::to(other_method)),
+            web::resource(DOCS).route(web::route().guard(reads()).to(file)).default_service(web::to(other_method)),
         );
 }
 

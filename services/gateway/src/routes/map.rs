@@ -1,5 +1,5 @@
-//! From a path to the calls that live there. The router finds that out too, but only behind all layers, and by trying one
-//! regular expression after the other; the layers need to know it first, and for next to nothing.
+//! From a path to the calls that live there. The router finds that out too, but only behind all layers, and by trying
+//! one regular expression after the other; the layers need to know it first, and for next to nothing.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;

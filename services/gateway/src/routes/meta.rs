@@ -81,9 +81,7 @@ async fn get_openapi(call: Call) -> Result<HttpResponse, Refusal> {
         LazyLock::new(|| crate::openapi::document().to_json().map(Bytes::from));
     call.no_query()?;
     match &*DOCUMENT {
-        Ok(document) => {
-            Ok(HttpResponse::build(StatusCode::OK).content_type("application/json").body(document.clone()))
-        }
+        Ok(document) => Ok(HttpResponse::build(StatusCode::OK).content_type("application/json").body(document.clone())),
         Err(error) => Err(Error::internal(error.to_string()).into()),
     }
 }

@@ -62,9 +62,12 @@ pub fn endpoints() -> &'static [Endpoint] {
 pub(crate) fn register(config: &mut ServiceConfig) {
     for place in map::places() {
         let resource = web::resource(place.pattern).default_service(web::to(other_method));
-        config.service(place.calls.iter().fold(resource, |resource, endpoint| {
-            resource.route((endpoint.handler)().guard(endpoint.verb.guard()))
-        }));
+        config.service(
+            place
+                .calls
+                .iter()
+                .fold(resource, |resource, endpoint| resource.route((endpoint.handler)().guard(endpoint.verb.guard()))),
+        );
     }
     docs::register(config);
     config.default_service(web::to(nothing));

@@ -2,7 +2,7 @@
 
 use actix_web::web;
 use envelope::Reason;
-use ids::OrderId;
+use primitives::OrderId;
 use proto::order::v1::{CancelOrderRequest, GetOrderRequest, ListOrdersRequest};
 
 use crate::dto::{Order, OrderStatus, Page, PlaceOrder};
@@ -13,11 +13,8 @@ use crate::refusal::Refusal;
 use crate::reply::Reply;
 use crate::routes::PAGE;
 
-const FILTER: [QueryParameter; 1] = [QueryParameter {
-    name: "status",
-    description: "Only orders that stand so.",
-    schema: schema::order_status,
-}];
+const FILTER: [QueryParameter; 1] =
+    [QueryParameter { name: "status", description: "Only orders that stand so.", schema: schema::order_status }];
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
@@ -29,12 +26,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .creates::<Order>()
             .with_location()
             .with_etag()
-            .refuses(&[
-                Reason::SkuNotFound,
-                Reason::InsufficientStock,
-                Reason::InvalidState,
-                Reason::RiskRejected,
-            ]),
+            .refuses(&[Reason::SkuNotFound, Reason::InsufficientStock, Reason::InvalidState, Reason::RiskRejected]),
         Endpoint::new(Verb::Get, "/api/v1/orders", Access::Owner, "listOrders", || web::to(list))
             .summary("The own orders, newest first; an admin sees everybody's.")
             .query(&PAGE)
@@ -45,16 +37,14 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .gives::<Order>()
             .with_etag()
             .refuses(&[Reason::OrderNotFound]),
-        Endpoint::new(Verb::Post, "/api/v1/orders/{id}/cancel", Access::Owner, "cancelOrder", || {
-            web::to(cancel)
-        })
-        .summary("Cancel an order. Its stock comes back, and so does what was paid.")
-        .orders()
-        .awaits_provider()
-        .idempotent()
-        .gives::<Order>()
-        .with_etag()
-        .refuses(&[Reason::OrderNotFound, Reason::InvalidState]),
+        Endpoint::new(Verb::Post, "/api/v1/orders/{id}/cancel", Access::Owner, "cancelOrder", || web::to(cancel))
+            .summary("Cancel an order. Its stock comes back, and so does what was paid.")
+            .orders()
+            .awaits_provider()
+            .idempotent()
+            .gives::<Order>()
+            .with_etag()
+            .refuses(&[Reason::OrderNotFound, Reason::InvalidState]),
     ]
 }
 

@@ -2,7 +2,7 @@
 
 use actix_web::web;
 use envelope::Reason;
-use ids::OrderId;
+use primitives::OrderId;
 use proto::order::v1::ListOrderPaymentsRequest;
 
 use crate::dto::{Items, PayOrder, Payment};

@@ -2,7 +2,7 @@
 
 use actix_web::web;
 use envelope::{Error, Reason};
-use ids::Sku;
+use primitives::Sku;
 use proto::inventory::v1::{GetProductRequest, ListProductsRequest};
 
 use crate::catalogue::{self, Answer, Snapshot};
@@ -16,11 +16,7 @@ use crate::routes::PAGE;
 use crate::upstreams::Services;
 
 const FILTER: [QueryParameter; 2] = [
-    QueryParameter {
-        name: "category",
-        description: "Only products of this category.",
-        schema: schema::category,
-    },
+    QueryParameter { name: "category", description: "Only products of this category.", schema: schema::category },
     QueryParameter {
         name: "q",
         description: "Only products with a name that begins so, whatever the case of its letters.",
@@ -52,15 +48,13 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .with_location()
             .with_etag()
             .refuses(&[Reason::AlreadyExists]),
-        Endpoint::new(Verb::Patch, "/api/v1/products/{sku}", Access::Admin, "changeProduct", || {
-            web::to(change)
-        })
-        .summary("Change a product.")
-        .versioned()
-        .takes::<ChangeProduct>()
-        .gives::<Product>()
-        .with_etag()
-        .refuses(&[Reason::SkuNotFound]),
+        Endpoint::new(Verb::Patch, "/api/v1/products/{sku}", Access::Admin, "changeProduct", || web::to(change))
+            .summary("Change a product.")
+            .versioned()
+            .takes::<ChangeProduct>()
+            .gives::<Product>()
+            .with_etag()
+            .refuses(&[Reason::SkuNotFound]),
     ]
 }
 

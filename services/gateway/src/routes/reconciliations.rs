@@ -2,7 +2,7 @@
 
 use actix_web::web;
 use envelope::Reason;
-use ids::RunId;
+use primitives::RunId;
 use proto::reconciliation::v1::{
     GetReconciliationRequest, ListExceptionsRequest, ListReconciliationsRequest, StartReconciliationRequest,
 };

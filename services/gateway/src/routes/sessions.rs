@@ -18,13 +18,11 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .takes::<Login>()
             .creates::<Tokens>()
             .refuses(&[Reason::BadCredentials]),
-        Endpoint::new(Verb::Post, "/api/v1/sessions/refresh", Access::Public, "refreshSession", || {
-            web::to(refresh)
-        })
-        .summary("Change a refresh token for new tokens. One that is used twice ends the session.")
-        .takes::<RefreshToken>()
-        .gives::<Tokens>()
-        .refuses(&[Reason::Unauthenticated, Reason::TokenExpired, Reason::BadCredentials]),
+        Endpoint::new(Verb::Post, "/api/v1/sessions/refresh", Access::Public, "refreshSession", || web::to(refresh))
+            .summary("Change a refresh token for new tokens. One that is used twice ends the session.")
+            .takes::<RefreshToken>()
+            .gives::<Tokens>()
+            .refuses(&[Reason::Unauthenticated, Reason::TokenExpired, Reason::BadCredentials]),
         Endpoint::new(Verb::Delete, "/api/v1/sessions/current", Access::User, "logOut", || web::to(end))
             .summary("Log out: no refresh token of this session is taken any more.")
             .gives_nothing(),

@@ -2,7 +2,7 @@
 
 use actix_web::web;
 use envelope::Reason;
-use ids::Sku;
+use primitives::Sku;
 use proto::inventory::v1::{GetStockRequest, ListStockMovementsRequest};
 
 use crate::dto::{AdjustStock, Page, Stock, StockMovement};

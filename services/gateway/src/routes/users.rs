@@ -2,7 +2,7 @@
 
 use actix_web::web;
 use envelope::Reason;
-use ids::UserId;
+use primitives::UserId;
 use proto::payment::v1::DepositRequest;
 use proto::user::v1::{GetUserRequest, ListUsersRequest};
 
@@ -39,15 +39,13 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .gives::<User>()
             .with_etag()
             .refuses(&[Reason::NotFound, Reason::AlreadyExists]),
-        Endpoint::new(Verb::Post, "/api/v1/users/{id}/deposits", Access::Admin, "deposit", || {
-            web::to(deposit)
-        })
-        .summary("Put money on a user's account. Gives the new balance.")
-        .pays()
-        .idempotent()
-        .takes::<PositiveMoney>()
-        .creates::<Balance>()
-        .refuses(&[Reason::NotFound, Reason::InvalidState]),
+        Endpoint::new(Verb::Post, "/api/v1/users/{id}/deposits", Access::Admin, "deposit", || web::to(deposit))
+            .summary("Put money on a user's account. Gives the new balance.")
+            .pays()
+            .idempotent()
+            .takes::<PositiveMoney>()
+            .creates::<Balance>()
+            .refuses(&[Reason::NotFound, Reason::InvalidState]),
     ]
 }
 

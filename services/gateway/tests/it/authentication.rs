@@ -51,8 +51,7 @@ async fn a_token_that_is_not_ours_is_not_taken() {
     let gateway = Gateway::start().await;
     let good = tokens::customer();
     let signed = |algorithm, key: &EncodingKey| {
-        jsonwebtoken::encode(&tokens::header(algorithm, tokens::KEY_ID), &tokens::claims("admin"), key)
-            .unwrap()
+        jsonwebtoken::encode(&tokens::header(algorithm, tokens::KEY_ID), &tokens::claims("admin"), key).unwrap()
     };
     let mut tampered = good.clone().into_bytes();
     let middle = good.find('.').unwrap() + 20;
@@ -78,7 +77,7 @@ async fn a_token_that_is_not_ours_is_not_taken() {
         tokens::sign(&with("sub", json!("me"))),
         tokens::sign(&with("sid", json!(""))),
         tokens::sign(&with("exp", json!("tomorrow"))),
-        tokens::sign(&with("nbf", json!(ids::now().as_second() + 60))),
+        tokens::sign(&with("nbf", json!(primitives::now().as_second() + 60))),
         tokens::sign(&without("exp")),
         tokens::sign(&without("iss")),
         tokens::sign(&without("aud")),
@@ -96,7 +95,7 @@ async fn a_token_that_is_not_ours_is_not_taken() {
         failure(request.send().await.unwrap(), Reason::Unauthenticated).await;
     }
     assert!(gateway.fake.asked().is_empty());
-    let expired = tokens::sign(&with("exp", json!(ids::now().as_second() - 10)));
+    let expired = tokens::sign(&with("exp", json!(primitives::now().as_second() - 10)));
     let response = gateway.get("/api/v1/orders").bearer_auth(expired).send().await.unwrap();
     failure(response, Reason::TokenExpired).await;
 }
@@ -105,12 +104,10 @@ async fn a_token_that_is_not_ours_is_not_taken() {
 async fn the_identity_in_the_token_travels_on() {
     let gateway = Gateway::start().await;
     let claims = tokens::claims("customer");
-    let request =
-        gateway.get("/api/v1/orders").bearer_auth(tokens::sign(&claims)).header("X-Request-Id", "r-7");
+    let request = gateway.get("/api/v1/orders").bearer_auth(tokens::sign(&claims)).header("X-Request-Id", "r-7");
     // Nobody can name somebody else by writing our metadata into headers.
-    let request = request
-        .header("x-caller-id", "0190b5a0-0000-7000-8000-000000000009")
-        .header("x-caller-role", "admin");
+    let request =
+        request.header("x-caller-id", "0190b5a0-0000-7000-8000-000000000009").header("x-caller-role", "admin");
     assert_eq!(request.send().await.unwrap().status(), 200);
     let context = gateway.fake.asked()[0].context.clone();
     let caller = context.caller.unwrap();
@@ -152,7 +149,7 @@ async fn a_token_that_was_taken_is_not_taken_for_longer_than_it_is_good() {
     let gateway = Gateway::start_with(often).await;
     let orders = |token: &str| gateway.get("/api/v1/orders").bearer_auth(token).send();
     // Within the leeway for clocks, for a moment.
-    let short = tokens::sign(&with("exp", json!(ids::now().as_second() - 1)));
+    let short = tokens::sign(&with("exp", json!(primitives::now().as_second() - 1)));
     assert_eq!(orders(&short).await.unwrap().status(), 200);
     let expired = async {
         loop {

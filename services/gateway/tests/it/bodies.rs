@@ -7,13 +7,8 @@ use crate::support::{Gateway, failure, fields, raw, tokens};
 
 const ORDERS: &str = "/api/v1/orders";
 
-async fn send(
-    gateway: &Gateway,
-    body: impl Into<reqwest::Body>,
-    content_type: Option<&str>,
-) -> reqwest::Response {
-    let request =
-        gateway.request("POST", ORDERS).bearer_auth(tokens::customer()).header("Idempotency-Key", "k");
+async fn send(gateway: &Gateway, body: impl Into<reqwest::Body>, content_type: Option<&str>) -> reqwest::Response {
+    let request = gateway.request("POST", ORDERS).bearer_auth(tokens::customer()).header("Idempotency-Key", "k");
     let request = match content_type {
         Some(content_type) => request.header("Content-Type", content_type),
         None => request,
@@ -50,17 +45,12 @@ async fn only_json_in_utf8_is_taken() {
     for content_type in refused {
         failure(send(&gateway, order.clone(), content_type).await, Reason::UnsupportedMediaType).await;
     }
+    let packed = gateway.request("POST", ORDERS).bearer_auth(tokens::customer()).header("Idempotency-Key", "k");
     let packed =
-        gateway.request("POST", ORDERS).bearer_auth(tokens::customer()).header("Idempotency-Key", "k");
-    let packed = packed
-        .header("Content-Type", "application/json")
-        .header("Content-Encoding", "gzip")
-        .body(order.clone());
+        packed.header("Content-Type", "application/json").header("Content-Encoding", "gzip").body(order.clone());
     failure(packed.send().await.unwrap(), Reason::UnsupportedMediaType).await;
     assert!(gateway.fake.asked().is_empty());
-    for content_type in
-        ["application/json", "application/json; charset=utf-8", "Application/JSON;charset=\"UTF-8\""]
-    {
+    for content_type in ["application/json", "application/json; charset=utf-8", "Application/JSON;charset=\"UTF-8\""] {
         assert_eq!(send(&gateway, order.clone(), Some(content_type)).await.status(), 201, "{content_type}");
     }
 }
@@ -70,8 +60,7 @@ async fn a_body_over_the_limit_is_refused_however_it_is_sent() {
     let gateway = Gateway::start_with(json!({ "http": { "body_limit_bytes": 1000 } })).await;
     let large = json!({ "lines": [], "filler": "x".repeat(2_000) }).to_string();
     failure(send(&gateway, large.clone(), Some("application/json")).await, Reason::BodyTooLarge).await;
-    let chunks: Vec<Result<_, std::io::Error>> =
-        large.as_bytes().chunks(100).map(|chunk| Ok(chunk.to_vec())).collect();
+    let chunks: Vec<Result<_, std::io::Error>> = large.as_bytes().chunks(100).map(|chunk| Ok(chunk.to_vec())).collect();
     let head = format!(
         "POST {ORDERS} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\nIdempotency-Key: k\r\n\
          Content-Type: application/json\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n",
@@ -87,9 +76,8 @@ async fn a_body_over_the_limit_is_refused_however_it_is_sent() {
     let answer = raw::exchange(gateway.address, request).await;
     assert_eq!(raw::status(&answer), 413);
     assert!(answer.contains("BODY_TOO_LARGE"), "{answer}");
-    let announced = format!(
-        "POST {ORDERS} HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\nConnection: close\r\n\r\n"
-    );
+    let announced =
+        format!("POST {ORDERS} HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\nConnection: close\r\n\r\n");
     let answer = raw::exchange(gateway.address, announced).await;
     assert!(answer.contains("BODY_TOO_LARGE"), "{answer}");
     assert!(gateway.fake.asked().is_empty());
@@ -124,8 +112,7 @@ async fn a_body_that_says_the_wrong_things_is_not_valid() {
         (r#"{"lines": [], "userId": "0190b5a0-0000-7000-8000-000000000001"}"#.into(), "userId"),
     ] {
         let failure =
-            failure(send(&gateway, body.clone(), Some("application/json")).await, Reason::ValidationFailed)
-                .await;
+            failure(send(&gateway, body.clone(), Some("application/json")).await, Reason::ValidationFailed).await;
         assert_eq!(fields(&failure), [field], "{body}");
         let text = failure.to_string();
         assert!(!text.contains("u32") && !text.contains("i64") && !text.contains("struct"), "{text}");
@@ -136,15 +123,12 @@ async fn a_body_that_says_the_wrong_things_is_not_valid() {
 #[tokio::test]
 async fn everything_wrong_is_told_at_once_and_good_lines_are_summed() {
     let gateway = Gateway::start().await;
-    let body =
-        json!({ "lines": [{ "sku": "a b", "quantity": 0 }, { "sku": "ok", "quantity": -1 }] }).to_string();
+    let body = json!({ "lines": [{ "sku": "a b", "quantity": 0 }, { "sku": "ok", "quantity": -1 }] }).to_string();
     let wrong = failure(send(&gateway, body, Some("application/json")).await, Reason::ValidationFailed).await;
     assert_eq!(fields(&wrong), ["lines[0].sku", "lines[0].quantity", "lines[1].quantity"]);
-    let twice =
-        json!({ "lines": [{ "sku": "tea", "quantity": 60_000 }, { "sku": "tea", "quantity": 60_000 }] });
+    let twice = json!({ "lines": [{ "sku": "tea", "quantity": 60_000 }, { "sku": "tea", "quantity": 60_000 }] });
     let wrong =
-        failure(send(&gateway, twice.to_string(), Some("application/json")).await, Reason::ValidationFailed)
-            .await;
+        failure(send(&gateway, twice.to_string(), Some("application/json")).await, Reason::ValidationFailed).await;
     assert_eq!(fields(&wrong), ["lines[1].quantity"]);
     let twice = json!({ "lines": [{ "sku": "tea", "quantity": 1 }, { "sku": "tea", "quantity": 2 }] });
     assert_eq!(send(&gateway, twice.to_string(), Some("application/json")).await.status(), 201);
@@ -155,7 +139,8 @@ async fn everything_wrong_is_told_at_once_and_good_lines_are_summed() {
 #[tokio::test]
 async fn prices_names_and_passwords_are_checked_at_the_edge() {
     let gateway = Gateway::start().await;
-    let product = json!({ "sku": "tea", "name": "Tea", "category": "drinks", "price": { "amount": 1, "currency": "USD" } });
+    let product =
+        json!({ "sku": "tea", "name": "Tea", "category": "drinks", "price": { "amount": 1, "currency": "USD" } });
     for (field, value) in [
         ("price", json!({ "amount": 0, "currency": "USD" })),
         ("price", json!({ "amount": -5, "currency": "USD" })),
@@ -182,20 +167,15 @@ async fn prices_names_and_passwords_are_checked_at_the_edge() {
         json!({ "name": "A", "email": "nobody", "password": "short" }),
         json!({ "name": "A\n", "email": "a@b\r\n.example", "password": "x".repeat(129) }),
     ] {
-        let wrong =
-            failure(gateway.post("/api/v1/users", &body).send().await.unwrap(), Reason::ValidationFailed)
-                .await;
+        let wrong = failure(gateway.post("/api/v1/users", &body).send().await.unwrap(), Reason::ValidationFailed).await;
         assert_eq!(fields(&wrong), ["name", "email", "password"]);
         assert!(!wrong.to_string().contains("short"));
     }
-    for method in [
-        json!({ "method": "cash" }),
-        json!({ "method": "card" }),
-        json!({ "method": "balance", "token": "t" }),
-    ] {
+    for method in
+        [json!({ "method": "cash" }), json!({ "method": "card" }), json!({ "method": "balance", "token": "t" })]
+    {
         let path = "/api/v1/orders/0190b5a0-0000-7000-8000-000000000001/payments";
-        let request =
-            gateway.post(path, &method).bearer_auth(tokens::customer()).header("Idempotency-Key", "k");
+        let request = gateway.post(path, &method).bearer_auth(tokens::customer()).header("Idempotency-Key", "k");
         failure(request.send().await.unwrap(), Reason::ValidationFailed).await;
     }
     assert!(gateway.fake.asked().is_empty());

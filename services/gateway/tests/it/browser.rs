@@ -7,8 +7,7 @@ use crate::support::{Gateway, failure};
 
 #[tokio::test]
 async fn only_origins_of_the_configuration_may_call() {
-    let gateway =
-        Gateway::start_with(json!({ "cors": { "allowed_origins": ["https://shop.example"] } })).await;
+    let gateway = Gateway::start_with(json!({ "cors": { "allowed_origins": ["https://shop.example"] } })).await;
     let preflight = |origin: &'static str| {
         let request = gateway.request("OPTIONS", "/api/v1/orders").header("Origin", origin);
         let request = request.header("Access-Control-Request-Method", "POST");
@@ -43,8 +42,7 @@ async fn by_default_no_origin_may_call() {
 #[tokio::test]
 async fn large_answers_are_compressed_and_small_ones_are_not() {
     let gateway = Gateway::start().await;
-    let list =
-        |encoding: &'static str| gateway.get("/api/v1/products").header("Accept-Encoding", encoding).send();
+    let list = |encoding: &'static str| gateway.get("/api/v1/products").header("Accept-Encoding", encoding).send();
     let small = list("gzip").await.unwrap();
     assert!(!small.headers().contains_key("content-encoding"));
     assert!(small.json::<Value>().await.is_ok());

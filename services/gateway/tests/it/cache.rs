@@ -76,8 +76,7 @@ async fn the_shortest_way_gives_the_answer_that_the_long_one_gives() {
 #[tokio::test]
 async fn different_questions_have_different_copies() {
     let gateway = with_fresh_copies().await;
-    let queries =
-        ["", "?pageSize=7", "?category=drinks", "?q=drinks", "?q=%54ea&category=a%26q", "?pageToken=a-b"];
+    let queries = ["", "?pageSize=7", "?category=drinks", "?q=drinks", "?q=%54ea&category=a%26q", "?pageToken=a-b"];
     for (number, query) in queries.into_iter().enumerate() {
         for _ in 0..2 {
             assert_eq!(read(&gateway, &format!("/api/v1/products{query}")).await.status(), 200);
@@ -148,9 +147,7 @@ async fn who_wants_the_newest_gets_it() {
     assert_eq!(gateway.fake.asked().len(), 3);
     assert!(gateway.fake.asked().iter().all(|asked| asked.context.caller.is_none()));
     let mut others = vec![gateway.get(PATHS[1]).header("Cache-Control", "max-age=60")];
-    others.extend(
-        [tokens::customer(), "no-token".to_owned()].map(|token| gateway.get(PATHS[1]).bearer_auth(token)),
-    );
+    others.extend([tokens::customer(), "no-token".to_owned()].map(|token| gateway.get(PATHS[1]).bearer_auth(token)));
     for other in others {
         assert_eq!(status(&other.send().await.unwrap()), "fournines; hit");
     }

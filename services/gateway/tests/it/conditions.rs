@@ -44,8 +44,7 @@ async fn a_change_needs_the_version_that_it_is_based_on() {
         assert_eq!(fields(&wrong), ["If-Match"], "{bad}");
     }
     let twice = gateway.request("PATCH", "/api/v1/products/tea").bearer_auth(tokens::admin());
-    let twice =
-        twice.header("If-Match", "\"v3\"").header("If-Match", "\"v3\"").json(&json!({ "name": "Green tea" }));
+    let twice = twice.header("If-Match", "\"v3\"").header("If-Match", "\"v3\"").json(&json!({ "name": "Green tea" }));
     failure(twice.send().await.unwrap(), Reason::ValidationFailed).await;
     let empty = gateway.request("PATCH", "/api/v1/products/tea").bearer_auth(tokens::admin());
     let empty = empty.header("If-Match", "\"v3\"").json(&json!({}));

@@ -8,15 +8,8 @@ use crate::support::{Gateway, failure, raw, tokens};
 #[tokio::test]
 async fn an_unknown_path_and_another_method_are_told_apart() {
     let gateway = Gateway::start().await;
-    for path in [
-        "/",
-        "/api",
-        "/api/v1",
-        "/api/v1/orders/",
-        "/api/v2/orders",
-        "/api/v1/nothing?x=1",
-        "/docs/nothing.js",
-    ] {
+    for path in ["/", "/api", "/api/v1", "/api/v1/orders/", "/api/v2/orders", "/api/v1/nothing?x=1", "/docs/nothing.js"]
+    {
         failure(gateway.get(path).send().await.unwrap(), Reason::NotFound).await;
     }
     for (method, path, allow) in [
@@ -70,7 +63,7 @@ async fn a_request_id_that_is_not_well_formed_is_replaced() {
     for bad in ["", " ", "a b", &"x".repeat(129), "\u{fc}"] {
         let response = gateway.get("/healthz").header("X-Request-Id", bad.as_bytes()).send().await.unwrap();
         let id = response.headers()["x-request-id"].to_str().unwrap();
-        assert!(id.parse::<ids::OrderId>().is_ok(), "{bad:?} gave {id:?}");
+        assert!(id.parse::<primitives::OrderId>().is_ok(), "{bad:?} gave {id:?}");
     }
     let long = "x".repeat(128);
     let response = gateway.get("/healthz").header("X-Request-Id", &long).send().await.unwrap();
@@ -83,19 +76,13 @@ async fn a_request_id_that_is_not_well_formed_is_replaced() {
 #[tokio::test]
 async fn no_header_of_a_client_becomes_a_header_of_the_answer() {
     let gateway = Gateway::start().await;
-    for injected in
-        ["id%0d%0aX-Evil: 1", "id\rX-Evil: 1", "id\nX-Evil: 1", "id\0X-Evil: 1", "id\\r\\nX-Evil: 1"]
-    {
+    for injected in ["id%0d%0aX-Evil: 1", "id\rX-Evil: 1", "id\nX-Evil: 1", "id\0X-Evil: 1", "id\\r\\nX-Evil: 1"] {
         for name in ["X-Request-Id", "Idempotency-Key", "traceparent", "Origin", "If-None-Match", "Accept"] {
-            let request = format!(
-                "GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{name}: {injected}\r\n\r\n"
-            );
+            let request =
+                format!("GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{name}: {injected}\r\n\r\n");
             let answer = raw::exchange(gateway.address, request).await;
             let head = answer.split("\r\n\r\n").next().unwrap().to_lowercase();
-            assert!(
-                !head.lines().any(|line| line.trim().starts_with("x-evil")),
-                "{name}: {injected:?} gave {answer}"
-            );
+            assert!(!head.lines().any(|line| line.trim().starts_with("x-evil")), "{name}: {injected:?} gave {answer}");
             assert!(raw::status(&answer) < 500, "{answer}");
         }
     }
@@ -109,14 +96,10 @@ async fn the_form_of_the_answer_is_negotiated() {
         failure(response, Reason::NotAcceptable).await;
     }
     // Before anything is done.
-    let order = gateway
-        .request("POST", "/api/v1/orders")
-        .header("Accept", "text/html")
-        .bearer_auth(tokens::customer());
+    let order = gateway.request("POST", "/api/v1/orders").header("Accept", "text/html").bearer_auth(tokens::customer());
     failure(order.send().await.unwrap(), Reason::NotAcceptable).await;
     assert!(gateway.fake.asked().is_empty());
-    let nothing =
-        gateway.get("/healthz").header("Accept-Encoding", "identity;q=0, br;q=0, gzip;q=0, deflate;q=0");
+    let nothing = gateway.get("/healthz").header("Accept-Encoding", "identity;q=0, br;q=0, gzip;q=0, deflate;q=0");
     failure(nothing.send().await.unwrap(), Reason::NotAcceptable).await;
     let page = gateway.get("/docs/").header("Accept", "text/html").send().await.unwrap();
     assert_eq!(page.status(), 200);

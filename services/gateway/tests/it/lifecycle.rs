@@ -43,24 +43,17 @@ async fn idle_connections_do_not_hold_up_the_end() {
 
 #[tokio::test]
 async fn a_client_that_dribbles_is_cut_off() {
-    let changes =
-        json!({ "http": { "client_request_timeout_ms": 1500 }, "deadlines": { "default_ms": 300 } });
+    let changes = json!({ "http": { "client_request_timeout_ms": 1500 }, "deadlines": { "default_ms": 300 } });
     let gateway = Gateway::start_with(changes).await;
     let mut head = TcpStream::connect(gateway.address).await.unwrap();
     head.write_all(b"GET /healthz HTTP/1.1\r\nHost:").await.unwrap();
     let mut answer = String::new();
-    tokio::time::timeout(PATIENCE, head.read_to_string(&mut answer))
-        .await
-        .expect("the head may take forever")
-        .ok();
+    tokio::time::timeout(PATIENCE, head.read_to_string(&mut answer)).await.expect("the head may take forever").ok();
     let mut body = TcpStream::connect(gateway.address).await.unwrap();
     let request = "POST /api/v1/sessions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n\
         Content-Length: 100\r\nConnection: close\r\n\r\n{";
     body.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
-    tokio::time::timeout(PATIENCE, body.read_to_string(&mut answer))
-        .await
-        .expect("the body may take forever")
-        .ok();
+    tokio::time::timeout(PATIENCE, body.read_to_string(&mut answer)).await.expect("the body may take forever").ok();
     assert!(answer.contains("DEADLINE_EXCEEDED"), "{answer}");
 }

@@ -32,8 +32,7 @@ async fn every_answer_tells_how_the_limit_stands() {
     let gateway = with_limit("browse", 4).await;
     // A miss, a hit on the shortest way, one on the long way, and one that is wrong.
     let read = || gateway.get(PRODUCT);
-    let requests =
-        [read(), read(), read().header("Origin", "https://a.example"), gateway.get("/api/v1/products/%20")];
+    let requests = [read(), read(), read().header("Origin", "https://a.example"), gateway.get("/api/v1/products/%20")];
     for (request, expected) in requests.into_iter().zip([3, 2, 1, 0]) {
         let response = request.send().await.unwrap();
         assert_eq!(left(&response, "browse"), expected);
@@ -59,9 +58,7 @@ async fn a_refusal_comes_as_problem_details_too() {
         let response = request.send().await.unwrap();
         assert_eq!(response.status(), 429);
         assert_eq!(response.headers()["content-type"], "application/problem+json");
-        assert!(
-            response.headers().contains_key("retry-after") && response.headers().contains_key("ratelimit")
-        );
+        assert!(response.headers().contains_key("retry-after") && response.headers().contains_key("ratelimit"));
         let problem: Value = response.json().await.unwrap();
         assert_eq!(problem["reason"], "RATE_LIMITED");
         assert_eq!((&problem["status"], &problem["requestId"]), (&json!(429), &json!("r-1")));
@@ -101,8 +98,7 @@ async fn whoever_reads_with_a_good_token_is_told_from_the_others_behind_its_addr
 #[tokio::test]
 async fn logins_and_bad_tokens_are_counted_to_their_address() {
     let gateway = with_limit("sessions", 2).await;
-    let login =
-        || gateway.post("/api/v1/sessions", &json!({ "email": "ada@example.com", "password": "secret 12" }));
+    let login = || gateway.post("/api/v1/sessions", &json!({ "email": "ada@example.com", "password": "secret 12" }));
     for login in [login(), login().bearer_auth(tokens::customer())] {
         assert_eq!(login.send().await.unwrap().status(), 201);
     }

@@ -35,8 +35,7 @@ fn look(gateway: &Gateway) -> RequestBuilder {
 }
 
 fn pay(gateway: &Gateway) -> RequestBuilder {
-    let request =
-        gateway.post(&format!("/api/v1/orders/{ORDER_ID}/payments"), &json!({ "method": "balance" }));
+    let request = gateway.post(&format!("/api/v1/orders/{ORDER_ID}/payments"), &json!({ "method": "balance" }));
     request.bearer_auth(tokens::customer()).header("Idempotency-Key", "k")
 }
 

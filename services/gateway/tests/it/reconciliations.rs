@@ -46,10 +46,7 @@ async fn a_run_that_is_asked_for_is_told_where_to_look_for() {
     assert_eq!(started.headers()["location"], run());
     let request_id = started.headers()["x-request-id"].to_str().unwrap().to_owned();
     let body: Value = started.json().await.unwrap();
-    assert_eq!(
-        body,
-        json!({ "code": 202, "message": "success", "data": a_requested_run(), "requestId": request_id })
-    );
+    assert_eq!(body, json!({ "code": 202, "message": "success", "data": a_requested_run(), "requestId": request_id }));
     assert!(gateway.fake.asked()[0].context.caller.unwrap().is_admin());
 }
 
@@ -153,13 +150,9 @@ async fn without_the_service_these_calls_alone_are_unavailable() {
     let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let changes = json!({ "upstreams": { "reconciliation": format!("http://{closed}") } });
     let gateway = Gateway::start_with(changes).await;
-    for (method, path) in [
-        ("GET", "/api/v1/statements"),
-        ("GET", RUNS),
-        ("POST", RUNS),
-        ("GET", &run()),
-        ("GET", &exceptions()),
-    ] {
+    for (method, path) in
+        [("GET", "/api/v1/statements"), ("GET", RUNS), ("POST", RUNS), ("GET", &run()), ("GET", &exceptions())]
+    {
         let response = send(&gateway, method, path).await;
         assert!(response.headers().contains_key("retry-after"), "{method} {path}");
         assert!(!response.headers().contains_key("location"), "{method} {path}");
@@ -171,8 +164,7 @@ async fn without_the_service_these_calls_alone_are_unavailable() {
 
 #[tokio::test]
 async fn a_run_is_started_within_the_time_of_any_call() {
-    let gateway =
-        Gateway::start_with(json!({ "deadlines": { "default_ms": 300, "payment_ms": 60_000 } })).await;
+    let gateway = Gateway::start_with(json!({ "deadlines": { "default_ms": 300, "payment_ms": 60_000 } })).await;
     *gateway.fake.answer.lock().unwrap() = Answer::Hang;
     let started = std::time::Instant::now();
     failure(send(&gateway, "POST", RUNS).await, Reason::DeadlineExceeded).await;

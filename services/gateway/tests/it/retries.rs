@@ -42,8 +42,7 @@ impl Pair {
 
 async fn gateway(service: &str, replicas: &[SocketAddr]) -> Gateway {
     let replicas: Vec<_> = replicas.iter().map(|address| format!("http://{address}")).collect();
-    let replicas =
-        json!({ "endpoints": replicas, "strategy": "round_robin", "retry": { "max_attempts": 2 } });
+    let replicas = json!({ "endpoints": replicas, "strategy": "round_robin", "retry": { "max_attempts": 2 } });
     Gateway::start_with(json!({ "upstreams": { service: replicas } })).await
 }
 

@@ -34,15 +34,8 @@ async fn an_order_has_the_form_of_the_contract() {
             "createdAt": "2026-01-02T03:04:05.600Z", "expiresAt": "2026-01-02T03:04:05.600Z",
         })
     );
-    let list: Value = gateway
-        .get("/api/v1/orders")
-        .bearer_auth(tokens::customer())
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
+    let list: Value =
+        gateway.get("/api/v1/orders").bearer_auth(tokens::customer()).send().await.unwrap().json().await.unwrap();
     assert_eq!(list["data"]["nextPageToken"], "more");
     assert_eq!(list["data"]["items"][0], body["data"]);
 }
@@ -52,8 +45,7 @@ async fn every_refusal_of_a_service_passes_through() {
     let gateway = Gateway::start_with(asked_once()).await;
     for &reason in Reason::ALL {
         let stock = Detail::Stock { sku: "tea".into(), requested: 2, available: 1 };
-        let error =
-            Error::new(reason, "said so").with_detail(stock).with_retry_after(Duration::from_millis(1500));
+        let error = Error::new(reason, "said so").with_detail(stock).with_retry_after(Duration::from_millis(1500));
         *gateway.fake.answer.lock().unwrap() = Answer::Fail(error.into_status());
         let response = get_order(&gateway).await;
         assert_eq!(response.headers()["retry-after"], "2");
@@ -88,8 +80,7 @@ async fn a_service_that_is_silent_does_not_hold_the_request() {
     failure(get_order(&gateway).await, Reason::DeadlineExceeded).await;
     assert!(started.elapsed() < Duration::from_secs(3));
     let budget_left = |index: usize| gateway.fake.asked()[index].context.deadline;
-    let cancel =
-        gateway.request("POST", &format!("/api/v1/orders/{ORDER_ID}/cancel")).bearer_auth(tokens::customer());
+    let cancel = gateway.request("POST", &format!("/api/v1/orders/{ORDER_ID}/cancel")).bearer_auth(tokens::customer());
     failure(cancel.header("Idempotency-Key", "k").send().await.unwrap(), Reason::DeadlineExceeded).await;
     assert!(budget_left(0) < budget_left(1));
 }

@@ -2,8 +2,8 @@
 
 use std::num::NonZeroI64;
 
-use ids::{IdempotencyKey, MovementId, Sku};
 use mongo::idempotency::{Answer, Conflict, ScopedKey};
+use primitives::{IdempotencyKey, MovementId, Sku};
 use service::RequestContext;
 use stock::{Movement, Reason};
 
@@ -37,14 +37,13 @@ impl App {
             delta: adjustment.delta,
             reason: adjustment.reason,
             order_id: None,
-            created_at: ids::now(),
+            created_at: primitives::now(),
         };
         match self.store.adjust(key.clone(), context.request_id.clone(), &movement, context.deadline).await {
             Ok(()) => Ok(Answer::first(movement)),
-            Err(InventoryError::Conflict(Conflict::Finished)) => self
-                .earlier_adjustment(&key, context)
-                .await?
-                .ok_or(InventoryError::Conflict(Conflict::InFlight)),
+            Err(InventoryError::Conflict(Conflict::Finished)) => {
+                self.earlier_adjustment(&key, context).await?.ok_or(InventoryError::Conflict(Conflict::InFlight))
+            }
             Err(error) => Err(error),
         }
     }
@@ -54,8 +53,7 @@ impl App {
         key: &ScopedKey,
         context: &RequestContext,
     ) -> Result<Option<Answer<Movement>>, InventoryError> {
-        let Some(Answer { value, replay_of }) = self.store.adjustments.find(key, context.deadline).await?
-        else {
+        let Some(Answer { value, replay_of }) = self.store.adjustments.find(key, context.deadline).await? else {
             return Ok(None);
         };
         let value = Movement::try_from(value).map_err(mongo::Error::from)?;

@@ -1,6 +1,6 @@
 //! Makes and changes products.
 
-use ids::Sku;
+use primitives::Sku;
 use service::Deadline;
 
 use super::App;
@@ -8,12 +8,8 @@ use crate::domain::{NewProduct, Product, ProductChange};
 use crate::error::InventoryError;
 
 impl App {
-    pub(crate) async fn create_product(
-        &self,
-        new: NewProduct,
-        deadline: Deadline,
-    ) -> Result<Product, InventoryError> {
-        let product = new.into_product(ids::now());
+    pub(crate) async fn create_product(&self, new: NewProduct, deadline: Deadline) -> Result<Product, InventoryError> {
+        let product = new.into_product(primitives::now());
         self.store.create(&product, deadline).await?;
         Ok(product)
     }
@@ -25,6 +21,6 @@ impl App {
         change: &ProductChange,
         deadline: Deadline,
     ) -> Result<Product, InventoryError> {
-        self.store.update(sku, expected_version, change, ids::now(), deadline).await
+        self.store.update(sku, expected_version, change, primitives::now(), deadline).await
     }
 }

@@ -13,6 +13,6 @@ impl App {
         products: Vec<(NewProduct, u32)>,
         deadline: Deadline,
     ) -> Result<usize, InventoryError> {
-        self.store.import(products, ids::now(), deadline).await
+        self.store.import(products, primitives::now(), deadline).await
     }
 }

@@ -1,6 +1,6 @@
 //! Lists the movements of a SKU page by page, newest first.
 
-use ids::{MovementId, Sku};
+use primitives::{MovementId, Sku};
 use service::{Deadline, page};
 use stock::Movement;
 

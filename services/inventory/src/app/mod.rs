@@ -7,7 +7,7 @@ mod list_movements;
 mod list_products;
 mod watch_prices;
 
-use ids::{Currency, Sku};
+use primitives::{Currency, Sku};
 use service::page::PageTokens;
 use service::{Deadline, RequestContext};
 
@@ -38,11 +38,7 @@ impl App {
         self.store.find(sku, deadline).await?.ok_or_else(|| InventoryError::SkuNotFound(sku.clone()))
     }
 
-    pub(crate) async fn products(
-        &self,
-        skus: &[Sku],
-        deadline: Deadline,
-    ) -> Result<Vec<Product>, InventoryError> {
+    pub(crate) async fn products(&self, skus: &[Sku], deadline: Deadline) -> Result<Vec<Product>, InventoryError> {
         Ok(self.store.find_many(skus, deadline).await?)
     }
 

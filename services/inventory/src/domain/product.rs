@@ -1,8 +1,8 @@
 //! A product of the catalogue.
 
 use envelope::Detail;
-use ids::{Currency, Money, Sku};
 use jiff::Timestamp;
+use primitives::{Currency, Money, Sku};
 
 const MAX_NAME_CHARS: usize = 200;
 const MAX_CATEGORY_CHARS: usize = 100;
@@ -108,10 +108,7 @@ impl ProductChange {
         };
         let long = |text: &String| text.chars().count() > MAX_DESCRIPTION_CHARS;
         if change.description.as_ref().and_then(Option::as_ref).is_some_and(long) {
-            wrong.push(violation(
-                "description",
-                &format!("must be at most {MAX_DESCRIPTION_CHARS} characters"),
-            ));
+            wrong.push(violation("description", &format!("must be at most {MAX_DESCRIPTION_CHARS} characters")));
         }
         if price.is_some_and(|price| !(1..=MAX_PRICE).contains(&price.amount())) {
             wrong.push(violation("price.amount", "must be 1 to 10^12 minor units"));
@@ -131,13 +128,7 @@ fn violation(field: &str, description: &str) -> Detail {
 mod tests {
     use super::*;
 
-    fn check(
-        sku: &str,
-        name: &str,
-        category: &str,
-        amount: i64,
-        currency: &str,
-    ) -> Result<NewProduct, Vec<Detail>> {
+    fn check(sku: &str, name: &str, category: &str, amount: i64, currency: &str) -> Result<NewProduct, Vec<Detail>> {
         let price = Money::new(amount, currency.parse().unwrap());
         NewProduct::check(sku, name, None, category, price, Currency::USD)
     }

@@ -48,9 +48,8 @@ impl StockAuditService for AuditGrpc {
         };
         let (from, to) = (time("made_from", request.made_from)?, time("made_to", request.made_to)?);
         let pages = self.ledger.audit_movements(cut(request.as_of)?, from, to);
-        let to_message = |page: Vec<_>| AuditMovementsResponse {
-            movements: page.into_iter().map(from_movement).collect(),
-        };
+        let to_message =
+            |page: Vec<_>| AuditMovementsResponse { movements: page.into_iter().map(from_movement).collect() };
         Ok(stream_pages(pages, self.drain.clone(), to_message))
     }
 
@@ -75,8 +74,7 @@ impl StockAuditService for AuditGrpc {
         let skus = parse_all("skus", &request.skus, MAX_SKUS)?;
         let pages = self.ledger.audit_movement_sums(cut(request.as_of)?, &skus);
         let sum = |one: SkuPieces| MovementSum { sku: one.sku.to_string(), moved: one.pieces };
-        let to_message =
-            move |page: Vec<_>| AuditMovementSumsResponse { sums: page.into_iter().map(sum).collect() };
+        let to_message = move |page: Vec<_>| AuditMovementSumsResponse { sums: page.into_iter().map(sum).collect() };
         Ok(stream_pages(pages, self.drain.clone(), to_message))
     }
 }
@@ -92,9 +90,5 @@ fn invalid(error: proto::ConvertError) -> Status {
 }
 
 fn from_movement(movement: AuditedMovement) -> MovementMessage {
-    MovementMessage {
-        movement_id: movement.id.to_string(),
-        sku: movement.sku.to_string(),
-        delta: movement.delta,
-    }
+    MovementMessage { movement_id: movement.id.to_string(), sku: movement.sku.to_string(), delta: movement.delta }
 }

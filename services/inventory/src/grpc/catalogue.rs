@@ -2,13 +2,13 @@
 
 use envelope::{Detail, Error};
 use futures::stream::{self, BoxStream, StreamExt as _};
-use ids::{Currency, Money};
+use primitives::{Currency, Money};
 use proto::inventory::v1::catalogue_service_server::CatalogueService;
 use proto::inventory::v1::{
-    BatchGetProductsRequest, BatchGetProductsResponse, CreateProductRequest, CreateProductResponse,
-    GetProductRequest, GetProductResponse, ImportProductsRequest, ImportProductsResponse, ImportedProduct,
-    ListProductsRequest, ListProductsResponse, NewProduct as NewProductMessage, UpdateProductRequest,
-    UpdateProductResponse, WatchPricesRequest, WatchPricesResponse,
+    BatchGetProductsRequest, BatchGetProductsResponse, CreateProductRequest, CreateProductResponse, GetProductRequest,
+    GetProductResponse, ImportProductsRequest, ImportProductsResponse, ImportedProduct, ListProductsRequest,
+    ListProductsResponse, NewProduct as NewProductMessage, UpdateProductRequest, UpdateProductResponse,
+    WatchPricesRequest, WatchPricesResponse,
 };
 use service::RequestContext;
 use tonic::{Request, Response, Status};
@@ -40,10 +40,7 @@ impl CatalogueService for InventoryGrpc {
         Ok(Response::new(ListProductsResponse { products, next_page_token }))
     }
 
-    async fn get_product(
-        &self,
-        request: Request<GetProductRequest>,
-    ) -> Result<Response<GetProductResponse>, Status> {
+    async fn get_product(&self, request: Request<GetProductRequest>) -> Result<Response<GetProductResponse>, Status> {
         let context = RequestContext::from_request(&request);
         let sku = parse_sku(&request.get_ref().sku)?;
         let product = self.app.product(&sku, context.deadline).await.map_err(reject)?;
@@ -66,10 +63,7 @@ impl CatalogueService for InventoryGrpc {
 
     type WatchPricesStream = BoxStream<'static, Result<WatchPricesResponse, Status>>;
 
-    async fn watch_prices(
-        &self,
-        _: Request<WatchPricesRequest>,
-    ) -> Result<Response<Self::WatchPricesStream>, Status> {
+    async fn watch_prices(&self, _: Request<WatchPricesRequest>) -> Result<Response<Self::WatchPricesStream>, Status> {
         let watch = self.app.watch_prices().await.map_err(reject)?;
         let pages = stream::try_unfold(watch, async |mut watch| {
             let page = watch.next_page().await.map_err(reject)?;
@@ -98,11 +92,8 @@ impl CatalogueService for InventoryGrpc {
         context.require_admin().map_err(reject)?;
         let request = request.into_inner();
         let sku = parse_sku(&request.sku)?;
-        let price = request
-            .price
-            .map(|price| money(Some(price)))
-            .transpose()
-            .map_err(|detail| invalid(vec![detail]))?;
+        let price =
+            request.price.map(|price| money(Some(price))).transpose().map_err(|detail| invalid(vec![detail]))?;
         let change = ProductChange::check(
             request.name.as_deref(),
             request.description.as_deref(),
@@ -111,8 +102,7 @@ impl CatalogueService for InventoryGrpc {
             self.app.currency,
         );
         let change = change.map_err(invalid)?;
-        let updated =
-            self.app.update_product(&sku, request.expected_version, &change, context.deadline).await;
+        let updated = self.app.update_product(&sku, request.expected_version, &change, context.deadline).await;
         Ok(Response::new(UpdateProductResponse { product: Some(to_proto(updated.map_err(reject)?)) }))
     }
 
@@ -128,15 +118,10 @@ impl CatalogueService for InventoryGrpc {
         }
         let offered = messages.len();
         let currency = self.app.currency;
-        let products =
-            messages.into_iter().map(|message| imported(message, currency)).collect::<Result<Vec<_>, _>>();
-        let created =
-            self.app.import_products(products.map_err(invalid)?, context.deadline).await.map_err(reject)?;
+        let products = messages.into_iter().map(|message| imported(message, currency)).collect::<Result<Vec<_>, _>>();
+        let created = self.app.import_products(products.map_err(invalid)?, context.deadline).await.map_err(reject)?;
         let count = |number: usize| u32::try_from(number).map_err(|error| reject(Error::internal(error)));
-        Ok(Response::new(ImportProductsResponse {
-            created: count(created)?,
-            existing: count(offered - created)?,
-        }))
+        Ok(Response::new(ImportProductsResponse { created: count(created)?, existing: count(offered - created)? }))
     }
 }
 
@@ -151,14 +136,7 @@ fn listed(listed: ListedPrice) -> proto::inventory::v1::ListedPrice {
 fn new_product(message: Option<NewProductMessage>, shop: Currency) -> Result<NewProduct, Vec<Detail>> {
     let message = message.ok_or_else(|| vec![violation("product", "is missing")])?;
     let price = money(message.price).map_err(|detail| vec![detail])?;
-    NewProduct::check(
-        &message.sku,
-        &message.name,
-        message.description.as_deref(),
-        &message.category,
-        price,
-        shop,
-    )
+    NewProduct::check(&message.sku, &message.name, message.description.as_deref(), &message.category, price, shop)
 }
 
 fn imported(message: ImportedProduct, shop: Currency) -> Result<(NewProduct, u32), Vec<Detail>> {

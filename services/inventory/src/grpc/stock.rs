@@ -20,14 +20,11 @@ const MAX_DELTA: u64 = 1_000_000_000;
 
 #[tonic::async_trait]
 impl StockService for InventoryGrpc {
-    async fn get_stock(
-        &self,
-        request: Request<GetStockRequest>,
-    ) -> Result<Response<GetStockResponse>, Status> {
+    async fn get_stock(&self, request: Request<GetStockRequest>) -> Result<Response<GetStockResponse>, Status> {
         let context = RequestContext::from_request(&request);
         let sku = parse_sku(&request.get_ref().sku)?;
         // Taken before the read: the answer is at least as new as it says.
-        let as_of = ids::now();
+        let as_of = primitives::now();
         let available = self.app.available(&sku, &context).await.map_err(reject)?;
         let as_of = Some(proto::from_timestamp(as_of));
         Ok(Response::new(GetStockResponse { sku: sku.to_string(), available, as_of }))
@@ -63,7 +60,7 @@ impl StockService for InventoryGrpc {
 fn adjustment(request: &AdjustStockRequest) -> Result<Adjustment, Error> {
     let wrong = |field: &str| {
         let field = field.to_owned();
-        move |error: ids::ParseError| Error::invalid(field, error.to_string())
+        move |error: primitives::ParseError| Error::invalid(field, error.to_string())
     };
     let delta = NonZeroI64::new(request.delta)
         .filter(|delta| delta.unsigned_abs().get() <= MAX_DELTA)

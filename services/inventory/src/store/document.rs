@@ -1,9 +1,9 @@
 //! A product as it is stored.
 
-use ids::{Money, Sku};
 use jiff::Timestamp;
 use mongo::{ConvertError, from_bson_time, to_bson_time, to_u64};
 use mongodb::bson::{DateTime, Document, doc};
+use primitives::{Money, Sku};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{Product, ProductChange};

@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use ids::{Money, Sku};
 use mongo::{ConvertError, to_u64};
 use mongodb::Cursor;
 use mongodb::bson::{Document, doc};
 use mongodb::change_stream::ChangeStream;
 use mongodb::options::FullDocumentType;
+use primitives::{Money, Sku};
 use serde::Deserialize;
 use service::Deadline;
 
@@ -71,8 +71,7 @@ impl Store {
         });
         let changes = changes.await?.with_type();
         let all = self.products.clone_with_type::<PriceDocument>();
-        let all =
-            mongo::bounded(deadline, |left| all.find(doc! {}).projection(fields).max_time(left)).await?;
+        let all = mongo::bounded(deadline, |left| all.find(doc! {}).projection(fields).max_time(left)).await?;
         Ok(PriceWatch { changes, all: Some(all) })
     }
 }

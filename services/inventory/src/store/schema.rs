@@ -49,8 +49,7 @@ const CATALOGUE: &[Migration] = &[Migration {
 
 /// All that this service's schema needs; it owns the stock ledger's collections too.
 pub(crate) fn migrations() -> &'static [Migration] {
-    static ALL: LazyLock<Vec<Migration>> = LazyLock::new(|| {
-        [CATALOGUE, stock::MIGRATIONS, idempotency::MIGRATIONS, messaging::MIGRATIONS].concat()
-    });
+    static ALL: LazyLock<Vec<Migration>> =
+        LazyLock::new(|| [CATALOGUE, stock::MIGRATIONS, idempotency::MIGRATIONS, messaging::MIGRATIONS].concat());
     &ALL
 }

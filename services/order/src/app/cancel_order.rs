@@ -1,7 +1,7 @@
 //! Cancels an order: its stock comes back at once, and what was paid for it follows.
 
-use ids::{IdempotencyKey, OrderId};
 use mongo::idempotency::{Answer, Conflict, ScopedKey};
+use primitives::{IdempotencyKey, OrderId};
 use service::RequestContext;
 
 use super::App;

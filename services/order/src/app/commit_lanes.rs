@@ -1,4 +1,5 @@
-//! The commit lanes: work that changes the stock is lined up here, committed in batches, and answered when its batch is.
+//! The commit lanes: work that changes the stock is lined up here, committed in batches, and answered when its batch
+//! is.
 //!
 //! Batching is for speed alone. What keeps stock from being sold twice and a key from placing two orders is in the
 //! transaction, with any number of replicas.
@@ -8,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use envelope::{Error, Reason};
-use ids::{IdempotencyKey, OrderId, Sku, UserId};
 use mongo::idempotency::{self, Answer, Conflict, Fingerprint};
+use primitives::{IdempotencyKey, OrderId, Sku, UserId};
 use service::{Deadline, OnFailure, Tasks, telemetry};
 use stock::{Shortage, StockRefusal};
 use tokio::sync::oneshot;
@@ -87,11 +88,8 @@ enum NotAdmitted {
 
 impl CommitLanes {
     pub(crate) fn new(store: Store, tasks: Tasks, limits: LaneLimits) -> Self {
-        let state = State {
-            scheduler: Scheduler::new(limits),
-            under_way: HashMap::new(),
-            shortages: Shortages::default(),
-        };
+        let state =
+            State { scheduler: Scheduler::new(limits), under_way: HashMap::new(), shortages: Shortages::default() };
         Self { store, tasks, state: Arc::new(Mutex::new(state)) }
     }
 
@@ -107,23 +105,19 @@ impl CommitLanes {
             metrics::counter!("orders_refused_from_memory_total").increment(1);
             return Err(StockRefusal::Insufficient(shortages).into());
         }
-        state
-            .scheduler
-            .refusal(lines.keys(), deadline.instant(), now)
-            .map_or(Ok(()), |why| Err(overloaded(why)))
+        state.scheduler.refusal(lines.keys(), deadline.instant(), now).map_or(Ok(()), |why| Err(overloaded(why)))
     }
 
     /// Lines work up, and waits until it is committed or refused. Work that has started is brought to its end when its
-    /// request is dropped; work that has not is left out. A request that is sent once more, because the way to its first
-    /// attempt was lost, waits for that one and is given its answer.
+    /// request is dropped; work that has not is left out. A request that is sent once more, because the way to its
+    /// first attempt was lost, waits for that one and is given its answer.
     ///
     /// # Errors
     /// `OVERLOADED` at once when too much is waiting or its turn would come too late; `IDEMPOTENCY_IN_FLIGHT` while
     /// a twin is under way; `DEADLINE_EXCEEDED`; and what the rules say.
     pub(crate) async fn commit(&self, work: Work, deadline: Deadline) -> Result<Answer<Order>, OrderError> {
         let (reply, outcome) = oneshot::channel();
-        let mut entry =
-            Entry { work: Arc::new(work), deadline, since: Instant::now(), span: Span::current(), reply };
+        let mut entry = Entry { work: Arc::new(work), deadline, since: Instant::now(), span: Span::current(), reply };
         loop {
             entry = match self.admit(entry) {
                 Ok(()) => break,
@@ -186,8 +180,7 @@ impl CommitLanes {
     fn start_batches(&self) {
         loop {
             let mut state = self.state();
-            let Step { batch, late } =
-                state.scheduler.next(Instant::now(), |entry: &Entry| !entry.reply.is_closed());
+            let Step { batch, late } = state.scheduler.next(Instant::now(), |entry: &Entry| !entry.reply.is_closed());
             for entry in &late {
                 state.withdraw(&entry.work);
             }
@@ -272,8 +265,7 @@ impl Running {
     async fn commit(self, entries: Vec<Entry>, careful: bool) {
         let started = Instant::now();
         metrics::counter!("order_lanes_batches_total").increment(1);
-        metrics::counter!("order_lanes_batched_total")
-            .increment(entries.len().try_into().unwrap_or(u64::MAX));
+        metrics::counter!("order_lanes_batched_total").increment(entries.len().try_into().unwrap_or(u64::MAX));
         metrics::histogram!("order_lanes_batch_orders").record(count(entries.len()));
         for entry in &entries {
             metrics::histogram!("order_lanes_wait_seconds").record(started - entry.since);

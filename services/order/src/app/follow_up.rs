@@ -38,8 +38,7 @@ impl App {
 
     async fn follow_up_one(&self) -> Result<bool, OrderError> {
         let context = RequestContext::internal(BACKGROUND_BUDGET);
-        let Some(FollowUp { order, attempt, refund_due }) =
-            self.store.next_follow_up(LEASE, context.deadline).await?
+        let Some(FollowUp { order, attempt, refund_due }) = self.store.next_follow_up(LEASE, context.deadline).await?
         else {
             return Ok(false);
         };

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use envelope::Error;
-use ids::{Money, OrderId, UserId};
+use primitives::{Money, OrderId, UserId};
 use service::{OnFailure, RequestContext};
 
 use super::App;
@@ -30,7 +30,7 @@ impl App {
             Ok(verdict) => (RiskSource::Service, verdict),
             Err(error) => {
                 tracing::debug!(?error, "the rules at hand decide");
-                let verdict = self.risk.local_rules().judge(total, user, ids::now());
+                let verdict = self.risk.local_rules().judge(total, user, primitives::now());
                 (RiskSource::LocalRules, verdict)
             }
         };
@@ -41,8 +41,8 @@ impl App {
         }
     }
 
-    /// The service's verdict, unless it is known not to give any in time: then it is asked beside the order, so that the
-    /// breaker finds out when it is well again, and no customer waits for that.
+    /// The service's verdict, unless it is known not to give any in time: then it is asked beside the order, so that
+    /// the breaker finds out when it is well again, and no customer waits for that.
     async fn verdict_in_time(
         &self,
         context: &RequestContext,

@@ -2,8 +2,8 @@
 //! written down; an attempt that is cut off is finished by [`super::follow_up`].
 
 use envelope::{Error, Reason};
-use ids::{IdempotencyKey, OrderId};
 use mongo::idempotency::{Answer, Conflict, ScopedKey};
+use primitives::{IdempotencyKey, OrderId};
 use service::{OnFailure, RequestContext};
 
 use super::{App, BACKGROUND_BUDGET};
@@ -81,7 +81,7 @@ impl App {
         payment: Payment,
     ) -> Result<Answer<Payment>, OrderError> {
         let context = RequestContext::internal(BACKGROUND_BUDGET);
-        match self.store.settle(id, claim, &payment, ids::now(), context.deadline).await {
+        match self.store.settle(id, claim, &payment, primitives::now(), context.deadline).await {
             Ok(()) => Ok(Answer::first(payment)),
             Err(OrderError::Conflict(Conflict::Finished)) => {
                 let earlier = self.store.paid_earlier(&claim.key, context.deadline).await?;
@@ -101,8 +101,7 @@ impl App {
             return;
         }
         let (app, id) = (self.clone(), order.id);
-        let context =
-            RequestContext { deadline: service::Deadline::after(BACKGROUND_BUDGET), ..context.clone() };
+        let context = RequestContext { deadline: service::Deadline::after(BACKGROUND_BUDGET), ..context.clone() };
         self.tasks.spawn("refund", OnFailure::Log, async move { app.refund(&context, id).await });
     }
 

@@ -1,8 +1,8 @@
 //! Places an order: prices, risk, then the commit lanes.
 
 use futures::FutureExt as _;
-use ids::{IdempotencyKey, OrderId};
 use mongo::idempotency::{Answer, fingerprint};
+use primitives::{IdempotencyKey, OrderId};
 use service::{RequestContext, telemetry};
 
 use super::App;
@@ -52,7 +52,7 @@ impl App {
         let review = ReviewRequest { attempt: placed_by.attempt()?, from: context.client_address };
         // Boxed, as a call through the policy is too large for the stack of whoever calls this.
         let risk = self.judge_risk(context, id, user, total, review).boxed().await?;
-        let now = ids::now();
+        let now = primitives::now();
         let expires_at = now + self.config.payment_window();
         let order = Order::place(id, user, lines, risk, now, expires_at)?;
         let review = (risk.source == RiskSource::LocalRules).then_some(review);

@@ -1,6 +1,6 @@
 //! Shows orders to those who may see them.
 
-use ids::OrderId;
+use primitives::OrderId;
 use service::{RequestContext, page};
 
 use super::App;
@@ -10,11 +10,7 @@ use crate::store::OrderFilter;
 
 impl App {
     /// An order that the caller may see, to be shown; somebody else's looks like none.
-    pub(crate) async fn show_order(
-        &self,
-        context: &RequestContext,
-        id: OrderId,
-    ) -> Result<Order, OrderError> {
+    pub(crate) async fn show_order(&self, context: &RequestContext, id: OrderId) -> Result<Order, OrderError> {
         visible(self.store.show(id, context.deadline).await?, context)
     }
 

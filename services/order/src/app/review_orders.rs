@@ -7,8 +7,8 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use ids::OrderId;
 use mongo::Lease;
+use primitives::OrderId;
 use service::{Deadline, RequestContext};
 
 use super::{App, BACKGROUND_BUDGET};
@@ -25,8 +25,8 @@ const PAGES: u32 = 20;
 const LONGEST: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 impl App {
-    /// Runs until the process stops. One replica does it at a time; that is for calm only, since an order is cancelled by a
-    /// conditional write.
+    /// Runs until the process stops. One replica does it at a time; that is for calm only, since an order is cancelled
+    /// by a conditional write.
     pub(crate) async fn review_orders(self, mut lease: Lease) -> Result<(), OrderError> {
         let stop = self.tasks.stop_signal();
         let mut ticks = tokio::time::interval(PERIOD);

@@ -1,6 +1,6 @@
 //! What the reconciliation compares with the books of others.
 
-use ids::{Money, MovementId, OrderId, UserId};
+use primitives::{Money, MovementId, OrderId, UserId};
 
 use super::Status;
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use ids::{Money, OrderId, Quantity, Sku, UserId};
 use jiff::Timestamp;
+use primitives::{Money, OrderId, Quantity, Sku, UserId};
 
 use super::Risk;
 
@@ -151,8 +151,8 @@ impl Order {
         Self { created_at: at, expires_at, ..self }
     }
 
-    /// The time of a change that is made at `at`: always after the change before, however the clocks of replicas differ,
-    /// so that what happened to an order has an order.
+    /// The time of a change that is made at `at`: always after the change before, however the clocks of replicas
+    /// differ, so that what happened to an order has an order.
     pub(crate) fn changed_at(&self, at: Timestamp) -> Timestamp {
         let before = self.cancelled_at.or(self.paid_at).unwrap_or(self.created_at);
         at.max(before + TICK)
@@ -161,9 +161,7 @@ impl Order {
     /// The order after it was paid.
     pub(crate) fn pay(self, at: Timestamp) -> Result<Self, InvalidState> {
         match self.status {
-            Status::PendingPayment => {
-                Ok(Self { paid_at: Some(self.changed_at(at)), ..self.moved_to(Status::Paid) })
-            }
+            Status::PendingPayment => Ok(Self { paid_at: Some(self.changed_at(at)), ..self.moved_to(Status::Paid) }),
             other => Err(InvalidState(other)),
         }
     }
@@ -193,7 +191,7 @@ impl Order {
 
 #[cfg(test)]
 mod tests {
-    use ids::Currency;
+    use primitives::Currency;
 
     use super::*;
     use crate::domain::{Risk, RiskSource};
@@ -204,7 +202,7 @@ mod tests {
             Line::new(sku.parse().unwrap(), Quantity::try_from(quantity).unwrap(), price).unwrap()
         });
         let risk = Risk { source: RiskSource::LocalRules };
-        Order::place(OrderId::new(), UserId::new(), lines.to_vec(), risk, ids::now(), ids::now()).unwrap()
+        Order::place(OrderId::new(), UserId::new(), lines.to_vec(), risk, primitives::now(), primitives::now()).unwrap()
     }
 
     #[test]
@@ -223,7 +221,7 @@ mod tests {
 
     #[test]
     fn only_the_steps_of_the_state_machine_are_taken() {
-        let now = ids::now() + TICK;
+        let now = primitives::now() + TICK;
         let paid = order().pay(now).unwrap();
         assert_eq!((paid.status, paid.version, paid.paid_at), (Status::Paid, 2, Some(now)));
         assert!(paid.clone().pay(now).is_err());

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use ids::{Money, OrderId, PaymentId};
 use jiff::Timestamp;
+use primitives::{Money, OrderId, PaymentId};
 use serde::Serialize;
 
 /// One attempt to pay an order.

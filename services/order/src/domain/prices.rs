@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use ids::{Money, Sku};
+use primitives::{Money, Sku};
 use tokio::time::Instant;
 
 /// The most prices that are kept; those of a larger catalogue's other products are asked for each time.
@@ -68,7 +68,7 @@ impl Prices {
 
 #[cfg(test)]
 mod tests {
-    use ids::Currency;
+    use primitives::Currency;
 
     use super::*;
 

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use ids::{Money, UserId};
 use jiff::Timestamp;
+use primitives::{Money, UserId};
 
 /// An order that exists was accepted; what is kept is by whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,8 +53,8 @@ pub(crate) struct ReviewRequest {
     pub(crate) from: Option<IpAddr>,
 }
 
-/// The rules of the risk service that need nothing but the order. Those that count orders are left to it: a replica sees
-/// only some of them.
+/// The rules of the risk service that need nothing but the order. Those that count orders are left to it: a replica
+/// sees only some of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LocalRules {
     /// The version that they are of; 0 before any were read.
@@ -95,29 +95,27 @@ impl LocalRule {
         match self {
             Self::AmountAbove(amount) => total.amount() > amount,
             // The id of a user is made at the registration and carries its time.
-            Self::AccountYoungerThan(age) => user.as_uuid() >= ids::lowest_at(at - age),
+            Self::AccountYoungerThan(age) => user.as_uuid() >= primitives::lowest_at(at - age),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use ids::Currency;
+    use primitives::Currency;
 
     use super::*;
 
     fn judge(rules: &LocalRules, amount: i64, age_seconds: u64) -> Verdict {
-        let now = ids::now();
-        let user = UserId::from(ids::lowest_at(now - Duration::from_secs(age_seconds)));
+        let now = primitives::now();
+        let user = UserId::from(primitives::lowest_at(now - Duration::from_secs(age_seconds)));
         rules.judge(Money::new(amount, Currency::USD), user, now)
     }
 
     #[test]
     fn points_add_up_and_the_order_is_refused_from_the_limit_on() {
-        let list = vec![
-            (60, LocalRule::AmountAbove(100)),
-            (40, LocalRule::AccountYoungerThan(Duration::from_secs(60))),
-        ];
+        let list =
+            vec![(60, LocalRule::AmountAbove(100)), (40, LocalRule::AccountYoungerThan(Duration::from_secs(60)))];
         let rules = LocalRules { version: 1, reject_at: 100, list };
         assert_eq!(judge(&rules, 101, 30), Verdict::Reject);
         assert_eq!(judge(&rules, 100, 30), Verdict::Accept);

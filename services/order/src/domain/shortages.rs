@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use ids::Sku;
+use primitives::Sku;
 use stock::{Levels, Shortage};
 use tokio::time::Instant;
 
@@ -85,7 +85,7 @@ impl Shortages {
 
 #[cfg(test)]
 mod tests {
-    use ids::Quantity;
+    use primitives::Quantity;
 
     use super::*;
 

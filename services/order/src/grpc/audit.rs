@@ -45,8 +45,7 @@ impl OrderAuditService for AuditGrpc {
         let request = request.into_inner();
         let orders = parse_all("order_ids", &request.order_ids, MAX_IDS)?;
         let pages = self.store.audit_orders(cut(request.as_of)?, &orders);
-        let to_message =
-            |page: Vec<_>| AuditOrdersResponse { orders: page.into_iter().map(from_audited).collect() };
+        let to_message = |page: Vec<_>| AuditOrdersResponse { orders: page.into_iter().map(from_audited).collect() };
         Ok(stream_pages(pages, self.drain.clone(), to_message))
     }
 
@@ -61,9 +60,8 @@ impl OrderAuditService for AuditGrpc {
         };
         let (from, to) = (time("moved_from", request.moved_from)?, time("moved_to", request.moved_to)?);
         let pages = self.store.audit_moved_pieces(cut(request.as_of)?, &orders, from, to);
-        let to_message = |page: Vec<_>| AuditMovedPiecesResponse {
-            moved_pieces: page.into_iter().map(from_moved).collect(),
-        };
+        let to_message =
+            |page: Vec<_>| AuditMovedPiecesResponse { moved_pieces: page.into_iter().map(from_moved).collect() };
         Ok(stream_pages(pages, self.drain.clone(), to_message))
     }
 }

@@ -5,9 +5,9 @@ use std::convert::Infallible;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use balance::{Ask, Upstream};
+use balancer::{Ask, Upstream};
 use envelope::Error;
-use ids::{Money, ParseError, Sku};
+use primitives::{Money, ParseError, Sku};
 use proto::inventory::v1::catalogue_service_client::CatalogueServiceClient;
 use proto::inventory::v1::{BatchGetProductsRequest, WatchPricesRequest};
 use service::{Deadline, RequestContext};
@@ -37,11 +37,7 @@ impl Catalogue {
     }
 
     /// The prices of those SKUs that are in the catalogue.
-    pub(crate) async fn prices(
-        &self,
-        context: &RequestContext,
-        skus: &[Sku],
-    ) -> Result<HashMap<Sku, Money>, Error> {
+    pub(crate) async fn prices(&self, context: &RequestContext, skus: &[Sku]) -> Result<HashMap<Sku, Money>, Error> {
         let mut prices = HashMap::with_capacity(skus.len());
         let mut missing = Vec::new();
         {

@@ -1,7 +1,7 @@
 //! Conversions between messages and the domain.
 
 use envelope::Error;
-use ids::{Quantity, Sku};
+use primitives::{Quantity, Sku};
 use proto::order::v1::{
     Order as OrderMessage, OrderLine, OrderStatus, RequestedLine, Risk as RiskMessage, RiskDecision,
     RiskSource as RiskSourceMessage, pay_order_request,
@@ -21,7 +21,7 @@ pub(super) fn to_lines(messages: Vec<RequestedLine>) -> Result<Lines, Error> {
     let mut lines = Lines::new();
     for (at, message) in messages.into_iter().enumerate() {
         let wrong =
-            |field, error: ids::ParseError| Error::invalid(format!("lines[{at}].{field}"), error.to_string());
+            |field, error: primitives::ParseError| Error::invalid(format!("lines[{at}].{field}"), error.to_string());
         let sku: Sku = message.sku.parse().map_err(|error| wrong("sku", error))?;
         let quantity = Quantity::try_from(message.quantity).map_err(|error| wrong("quantity", error))?;
         let sum = match lines.get(&sku) {
@@ -138,7 +138,7 @@ pub(super) fn to_payment(message: PaymentMessage) -> Result<Payment, Error> {
     })
 }
 
-fn invalid_id(error: ids::ParseError) -> Error {
+fn invalid_id(error: primitives::ParseError) -> Error {
     Error::internal(error)
 }
 

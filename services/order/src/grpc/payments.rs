@@ -3,13 +3,12 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use balance::{Ask, Upstream, UpstreamConfig};
+use balancer::{Ask, Upstream, UpstreamConfig};
 use envelope::Error;
-use ids::OrderId;
+use primitives::OrderId;
 use proto::payment::v1::payment_service_client::PaymentServiceClient;
 use proto::payment::v1::{
-    BalanceMethod, CardMethod, ChargeRequest, ListPaymentsRequest, RefundRequest, ResolvePaymentRequest,
-    charge_request,
+    BalanceMethod, CardMethod, ChargeRequest, ListPaymentsRequest, RefundRequest, ResolvePaymentRequest, charge_request,
 };
 use resilience::Policy;
 use service::{RequestContext, Shell};
@@ -24,8 +23,8 @@ const PROVIDER_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub(crate) struct Payments {
     payment: Upstream,
-    /// The same for calls behind which the card provider may be. Under a policy of their own: a provider that is away opens
-    /// no breaker for payments from a balance.
+    /// The same for calls behind which the card provider may be. Under a policy of their own: a provider that is away
+    /// opens no breaker for payments from a balance.
     cards: Upstream,
 }
 
@@ -74,8 +73,7 @@ impl Payments {
             }
             answer
         });
-        let payment =
-            answered.await.and_then(|answer| to_payment(answer.into_inner().payment.ok_or_else(missing)?));
+        let payment = answered.await.and_then(|answer| to_payment(answer.into_inner().payment.ok_or_else(missing)?));
         payment.map_err(|error| {
             // A refusal is the payment service's word; without an attempt that reached it, nothing can have happened.
             let is_certain = !error.is_server_fault() || arrived.load(Ordering::Relaxed) == 0;
@@ -93,11 +91,7 @@ impl Payments {
     }
 
     /// What has become of the payment of an order; `None` when it was never charged.
-    pub(crate) async fn resolve(
-        &self,
-        context: &RequestContext,
-        id: OrderId,
-    ) -> Result<Option<Payment>, Error> {
+    pub(crate) async fn resolve(&self, context: &RequestContext, id: OrderId) -> Result<Option<Payment>, Error> {
         let message = ResolvePaymentRequest { order_id: id.to_string() };
         let answered = self.cards.ask(context, message, patiently(), |channel, request| async move {
             PaymentServiceClient::new(channel).resolve_payment(request).await

@@ -5,9 +5,9 @@ use std::convert::Infallible;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use balance::{Ask, Channel, Upstream};
+use balancer::{Ask, Channel, Upstream};
 use envelope::Error;
-use ids::{Money, OrderId, ParseError, UserId};
+use primitives::{Money, OrderId, ParseError, UserId};
 use proto::risk::v1::risk_service_client::RiskServiceClient;
 use proto::risk::v1::rule::When;
 use proto::risk::v1::{AssessRequest, Assessment, Decision, GetAssessmentsRequest, GetRulesRequest, Rules};
@@ -33,9 +33,9 @@ impl RiskService {
         Self { risk, rules: Arc::default() }
     }
 
-    /// The verdict about a new order of a user, under the policy of the upstream: for this alone it is, since a customer
-    /// waits, and what else is asked says nothing about how verdicts fare. The orders of a user are judged by the same
-    /// replica, which so knows of all of them.
+    /// The verdict about a new order of a user, under the policy of the upstream: for this alone it is, since a
+    /// customer waits, and what else is asked says nothing about how verdicts fare. The orders of a user are judged by
+    /// the same replica, which so knows of all of them.
     ///
     /// # Errors
     /// Whatever keeps the service from answering in time; the rules at hand then decide.
@@ -138,9 +138,7 @@ fn to_local(version: u64, rules: &Rules) -> LocalRules {
     let list = rules.rules.iter().filter_map(|rule| {
         let when = match rule.when.as_ref()? {
             When::AmountAbove(above) => LocalRule::AmountAbove(above.amount),
-            When::AccountYoungerThan(than) => {
-                LocalRule::AccountYoungerThan(Duration::from_secs(than.seconds.into()))
-            }
+            When::AccountYoungerThan(than) => LocalRule::AccountYoungerThan(Duration::from_secs(than.seconds.into())),
             When::OrdersOfUser(_) | When::OrdersOfAddress(_) => return None,
         };
         Some((rule.points, when))

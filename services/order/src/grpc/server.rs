@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use envelope::Error;
-use ids::{IdempotencyKey, OrderId, ParseError};
+use primitives::{IdempotencyKey, OrderId, ParseError};
 use proto::order::v1::order_service_server::OrderService;
 use proto::order::v1::{
     CancelOrderRequest, CancelOrderResponse, GetOrderRequest, GetOrderResponse, ListOrderPaymentsRequest,
@@ -32,10 +32,7 @@ impl OrderGrpc {
 
 #[tonic::async_trait]
 impl OrderService for OrderGrpc {
-    async fn place_order(
-        &self,
-        request: Request<PlaceOrderRequest>,
-    ) -> Result<Response<PlaceOrderResponse>, Status> {
+    async fn place_order(&self, request: Request<PlaceOrderRequest>) -> Result<Response<PlaceOrderResponse>, Status> {
         let context = RequestContext::from_request(&request);
         let request = request.into_inner();
         let key = parse_key(&request.idempotency_key)?;
@@ -44,20 +41,14 @@ impl OrderService for OrderGrpc {
         replay(PlaceOrderResponse { order: Some(from_order(placed.value)) }, placed.replay_of)
     }
 
-    async fn get_order(
-        &self,
-        request: Request<GetOrderRequest>,
-    ) -> Result<Response<GetOrderResponse>, Status> {
+    async fn get_order(&self, request: Request<GetOrderRequest>) -> Result<Response<GetOrderResponse>, Status> {
         let context = RequestContext::from_request(&request);
         let id = parse_id(&request.get_ref().order_id)?;
         let order = self.app.show_order(&context, id).await.map_err(reject)?;
         Ok(Response::new(GetOrderResponse { order: Some(from_order(order)) }))
     }
 
-    async fn list_orders(
-        &self,
-        request: Request<ListOrdersRequest>,
-    ) -> Result<Response<ListOrdersResponse>, Status> {
+    async fn list_orders(&self, request: Request<ListOrdersRequest>) -> Result<Response<ListOrdersResponse>, Status> {
         let context = RequestContext::from_request(&request);
         let request = request.into_inner();
         let status = to_status(request.status());
@@ -74,16 +65,12 @@ impl OrderService for OrderGrpc {
     ) -> Result<Response<CancelOrderResponse>, Status> {
         let context = RequestContext::from_request(&request);
         let request = request.into_inner();
-        let cancellation =
-            Cancellation { id: parse_id(&request.order_id)?, key: parse_key(&request.idempotency_key)? };
+        let cancellation = Cancellation { id: parse_id(&request.order_id)?, key: parse_key(&request.idempotency_key)? };
         let cancelled = self.app.cancel_order(&context, cancellation).await.map_err(reject)?;
         replay(CancelOrderResponse { order: Some(from_order(cancelled.value)) }, cancelled.replay_of)
     }
 
-    async fn pay_order(
-        &self,
-        request: Request<PayOrderRequest>,
-    ) -> Result<Response<PayOrderResponse>, Status> {
+    async fn pay_order(&self, request: Request<PayOrderRequest>) -> Result<Response<PayOrderResponse>, Status> {
         let context = RequestContext::from_request(&request);
         let request = request.into_inner();
         let payment = PaymentRequest {

@@ -1,10 +1,10 @@
 //! What the books say, as of a cut.
 
 use futures::stream::BoxStream;
-use ids::{Currency, Money, MovementId, OrderId, UserId};
 use jiff::Timestamp;
 use mongo::{ConvertError, Cut, from_bson_uuid, to_bson_uuid};
 use mongodb::bson::{Document, Uuid, doc};
+use primitives::{Currency, Money, MovementId, OrderId, UserId};
 use serde::Deserialize;
 
 use super::{ORDERS, Store};
@@ -19,8 +19,7 @@ impl Store {
             "userId": 1, "status": 1, "total": 1, "currency": 1, "refundDue": 1,
             "beingPaid": { "$gt": ["$payment", null] },
         };
-        let pipeline =
-            vec![doc! { "$match": of(orders) }, doc! { "$sort": { "_id": 1 } }, doc! { "$project": wanted }];
+        let pipeline = vec![doc! { "$match": of(orders) }, doc! { "$sort": { "_id": 1 } }, doc! { "$project": wanted }];
         self.db.pages::<OrderRow, _>(Some(cut), ORDERS, pipeline, mongo::PAGE)
     }
 
@@ -35,10 +34,10 @@ impl Store {
     ) -> Pages<MovedPieces> {
         let mut named = doc! { "$type": "binData" };
         if let Some(from) = from {
-            named.insert("$gte", to_bson_uuid(ids::lowest_at(from)));
+            named.insert("$gte", to_bson_uuid(primitives::lowest_at(from)));
         }
         if let Some(to) = to {
-            named.insert("$lt", to_bson_uuid(ids::lowest_at(to)));
+            named.insert("$lt", to_bson_uuid(primitives::lowest_at(to)));
         }
         let taken = doc! { "id": "$lines.takenBy", "pieces": { "$subtract": [0_i64, "$lines.quantity"] } };
         let returned = doc! { "id": "$lines.returnedBy", "pieces": { "$toLong": "$lines.quantity" } };

@@ -94,12 +94,7 @@ impl Store {
         }
     }
 
-    async fn commit_together(
-        &self,
-        batch: &Batch,
-        careful: bool,
-        deadline: Deadline,
-    ) -> Result<Committed, Error> {
+    async fn commit_together(&self, batch: &Batch, careful: bool, deadline: Deadline) -> Result<Committed, Error> {
         let (store, batch) = (self.clone(), Arc::clone(batch));
         let careful = Arc::new(AtomicBool::new(careful));
         let transaction = self.db.transact::<_, Infallible, _>(deadline, move |session| {
@@ -107,7 +102,7 @@ impl Store {
             async move {
                 let carefully = careful.load(Ordering::Relaxed);
                 let facts = store.facts(session, &batch, carefully).await?;
-                let plan = Plan::new(&batch, facts, ids::now());
+                let plan = Plan::new(&batch, facts, primitives::now());
                 if store.write(session, &plan).await? {
                     return Ok(plan.committed());
                 }
@@ -133,14 +128,8 @@ impl Store {
     }
 
     /// Reads what the plan needs: orders that are to be released always, everything else when careful.
-    async fn facts(
-        &self,
-        session: &mut ClientSession,
-        batch: &Batch,
-        careful: bool,
-    ) -> Result<Facts, DriverError> {
-        let released: Vec<_> =
-            releases(batch).map(|release| to_bson_uuid(release.order.id.as_uuid())).collect();
+    async fn facts(&self, session: &mut ClientSession, batch: &Batch, careful: bool) -> Result<Facts, DriverError> {
+        let released: Vec<_> = releases(batch).map(|release| to_bson_uuid(release.order.id.as_uuid())).collect();
         let released = if released.is_empty() {
             HashMap::new()
         } else {
@@ -153,8 +142,7 @@ impl Store {
 
     async fn known(&self, session: &mut ClientSession, batch: &Batch) -> Result<Known, DriverError> {
         let keys: Vec<_> = placements(batch).map(|placement| placement.placed_by.filter()).collect();
-        let placed =
-            if keys.is_empty() { Vec::new() } else { self.read(session, doc! { "$or": keys }).await? };
+        let placed = if keys.is_empty() { Vec::new() } else { self.read(session, doc! { "$or": keys }).await? };
         let answered = releases(batch).filter_map(|release| match &release.cause {
             Cause::Cancelled { key, .. } => Some(key),
             Cause::Expired | Cause::RiskRejected => None,
@@ -173,8 +161,8 @@ impl Store {
         cursor.stream(session).collect::<Vec<_>>().await.into_iter().collect()
     }
 
-    /// Writes the plan, one command a collection, with the events of it. `false` when a counter does not cover it or a key is not new, as a
-    /// plan that was made without reading may find.
+    /// Writes the plan, one command a collection, with the events of it. `false` when a counter does not cover it or a
+    /// key is not new, as a plan that was made without reading may find.
     async fn write(&self, session: &mut ClientSession, plan: &Plan) -> Result<bool, DriverError> {
         let Some(moved) = self.ledger.post(session, &plan.posting).await? else { return Ok(false) };
         if !plan.orders.is_empty() {
@@ -198,8 +186,8 @@ impl Store {
     /// Committed or not? All of it or nothing: the keys tell, at majority.
     async fn find_out(&self, batch: &Batch, unknown: &Error) -> Committed {
         let deadline = Deadline::after(LOOKUP_TIMEOUT);
-        let lookups = stream::iter(batch.to_vec())
-            .map(|work| async move { self.find_out_one(&work, unknown, deadline).await });
+        let lookups =
+            stream::iter(batch.to_vec()).map(|work| async move { self.find_out_one(&work, unknown, deadline).await });
         Committed { outcomes: lookups.buffered(LOOKUPS).collect().await, levels: Levels::default() }
     }
 
@@ -280,7 +268,7 @@ impl Work {
     }
 
     /// The SKUs whose counters it changes.
-    pub(crate) fn skus(&self) -> impl Iterator<Item = &ids::Sku> {
+    pub(crate) fn skus(&self) -> impl Iterator<Item = &primitives::Sku> {
         self.order().lines.iter().map(|line| &line.sku)
     }
 }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use ids::{Currency, Money, MovementId, Quantity};
 use mongo::idempotency::{ScopedKey, to_binary};
 use mongo::{ConvertError, from_bson_time, from_bson_uuid, to_bson_time, to_bson_uuid, to_u64};
 use mongodb::bson::{Binary, DateTime, Uuid};
+use primitives::{Currency, Money, MovementId, Quantity};
 use serde::{Deserialize, Serialize};
 
 use super::keys::PlacedBy;
@@ -120,8 +120,7 @@ impl AttemptDocument {
     }
 
     pub(super) fn key(&self) -> Result<ScopedKey, ConvertError> {
-        ScopedKey::from_parts(self.key.clone(), &self.fingerprint)
-            .ok_or(ConvertError { what: "payment attempt" })
+        ScopedKey::from_parts(self.key.clone(), &self.fingerprint).ok_or(ConvertError { what: "payment attempt" })
     }
 }
 
@@ -200,11 +199,7 @@ impl TryFrom<OrderDocument> for Order {
             id: from_bson_uuid(document.id).into(),
             user_id: from_bson_uuid(document.user_id).into(),
             status: Status::from_name(&document.status).ok_or_else(invalid)?,
-            lines: document
-                .lines
-                .into_iter()
-                .map(|line| line.into_line(currency))
-                .collect::<Result<_, _>>()?,
+            lines: document.lines.into_iter().map(|line| line.into_line(currency)).collect::<Result<_, _>>()?,
             total: Money::new(document.total, currency),
             risk: Risk { source: RiskSource::from_name(&document.risk.source).ok_or_else(invalid)? },
             version: to_u64("version", document.version)?,

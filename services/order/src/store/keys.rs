@@ -2,10 +2,10 @@
 //! runs into, here or on another replica.
 
 use envelope::Error;
-use ids::{IdempotencyKey, UserId};
 use mongo::idempotency::{Answer, Fingerprint, fingerprint, key_reused};
 use mongo::{bounded, to_bson_uuid};
 use mongodb::bson::{Document, doc};
+use primitives::{IdempotencyKey, UserId};
 use service::Deadline;
 
 use super::Store;
@@ -52,8 +52,7 @@ impl PlacedBy {
 
     /// Whether an order was placed under this key.
     pub(super) fn has_placed(&self, document: &OrderDocument) -> bool {
-        document.user_id == to_bson_uuid(self.user_id.as_uuid())
-            && document.idempotency_key == self.key.as_str()
+        document.user_id == to_bson_uuid(self.user_id.as_uuid()) && document.idempotency_key == self.key.as_str()
     }
 
     /// What this request is told about the order that its key has placed before.

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use ids::OrderId;
 use jiff::Timestamp;
 use mongo::idempotency::{Answer, Conflict, KeyedAnswer, ScopedKey};
 use mongo::{bounded, duplicate_key_index, to_bson_time, to_bson_uuid};
 use mongodb::bson::{DateTime, Document, Uuid, doc};
 use mongodb::options::ReturnDocument;
+use primitives::OrderId;
 use service::Deadline;
 
 use super::Store;
@@ -64,8 +64,8 @@ impl Store {
         Ok(Some(Answer { value, replay_of }))
     }
 
-    /// Takes an unpaid order for one attempt to pay it, for as long as `lease`. A request whose first attempt was cut off
-    /// takes the order from that one.
+    /// Takes an unpaid order for one attempt to pay it, for as long as `lease`. A request whose first attempt was cut
+    /// off takes the order from that one.
     pub(crate) async fn claim(
         &self,
         id: OrderId,
@@ -73,7 +73,7 @@ impl Store {
         lease: Duration,
         deadline: Deadline,
     ) -> Result<Claimed, OrderError> {
-        let now = ids::now();
+        let now = primitives::now();
         let attempt = AttemptDocument::new(claim);
         let attempt = mongodb::bson::serialize_to_bson(&attempt)
             .map_err(|error| mongo::Error::from(mongodb::error::Error::from(error)))?;
@@ -89,10 +89,7 @@ impl Store {
         };
         let update = doc! { "$set": { "payment": attempt, "followUpAt": after(now, lease) } };
         let claimed = bounded(deadline, |left| {
-            self.orders
-                .find_one_and_update(filter, update)
-                .return_document(ReturnDocument::Before)
-                .max_time(left)
+            self.orders.find_one_and_update(filter, update).return_document(ReturnDocument::Before).max_time(left)
         });
         match claimed.await? {
             Some(document) => {
@@ -104,17 +101,11 @@ impl Store {
         }
     }
 
-    async fn why_not_claimed(
-        &self,
-        id: OrderId,
-        claim: &Claim,
-        deadline: Deadline,
-    ) -> Result<OrderError, OrderError> {
+    async fn why_not_claimed(&self, id: OrderId, claim: &Claim, deadline: Deadline) -> Result<OrderError, OrderError> {
         let filter = doc! { "_id": to_bson_uuid(id.as_uuid()) };
         let found = bounded(deadline, |left| self.orders.find_one(filter).max_time(left)).await?;
         let Some(document) = found else { return Ok(OrderError::NotFound) };
-        let attempt =
-            document.payment.as_ref().map(AttemptDocument::key).transpose().map_err(mongo::Error::from)?;
+        let attempt = document.payment.as_ref().map(AttemptDocument::key).transpose().map_err(mongo::Error::from)?;
         let order = Order::try_from(document).map_err(mongo::Error::from)?;
         Ok(match attempt {
             Some(key) if key == claim.key => Conflict::InFlight.into(),
@@ -128,12 +119,7 @@ impl Store {
     }
 
     /// Ends an attempt that did not pay.
-    pub(crate) async fn release(
-        &self,
-        id: OrderId,
-        claim: &Claim,
-        deadline: Deadline,
-    ) -> Result<(), OrderError> {
+    pub(crate) async fn release(&self, id: OrderId, claim: &Claim, deadline: Deadline) -> Result<(), OrderError> {
         let filter = doc! { "_id": to_bson_uuid(id.as_uuid()), "payment.id": claim.id };
         let update = doc! { "$unset": { "payment": "", "followUpAt": "" } };
         bounded(deadline, |_| self.orders.update_one(filter, update)).await?;
@@ -179,7 +165,7 @@ impl Store {
 
     /// Notes that a captured payment of an order that is no longer to be paid has to be given back.
     pub(crate) async fn owe_refund(&self, id: OrderId, deadline: Deadline) -> Result<(), OrderError> {
-        let set = doc! { "refundDue": true, "followUpAt": to_bson_time(ids::now()) };
+        let set = doc! { "refundDue": true, "followUpAt": to_bson_time(primitives::now()) };
         self.change(id, doc! { "$set": set, "$unset": { "payment": "" } }, deadline).await
     }
 
@@ -200,7 +186,7 @@ impl Store {
         lease: Duration,
         deadline: Deadline,
     ) -> Result<Option<FollowUp>, OrderError> {
-        let now = ids::now();
+        let now = primitives::now();
         let filter = doc! { "followUpAt": { "$lte": to_bson_time(now) } };
         let update = doc! { "$set": { "followUpAt": after(now, lease) } };
         let found = bounded(deadline, |left| {
@@ -209,11 +195,7 @@ impl Store {
         let Some(document) = found.await? else { return Ok(None) };
         let refund_due = document.refund_due == Some(true);
         let attempt = document.payment.as_ref().map(|attempt| {
-            Ok::<_, mongo::Error>(Claim {
-                id: attempt.id,
-                key: attempt.key()?,
-                request_id: attempt.request_id.clone(),
-            })
+            Ok::<_, mongo::Error>(Claim { id: attempt.id, key: attempt.key()?, request_id: attempt.request_id.clone() })
         });
         let attempt = attempt.transpose()?;
         let order = Order::try_from(document).map_err(mongo::Error::from)?;

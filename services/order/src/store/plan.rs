@@ -1,5 +1,5 @@
-//! What a batch writes, decided without I/O from what its transaction has read. What is given back comes first; then the
-//! new orders, first come, first served.
+//! What a batch writes, decided without I/O from what its transaction has read. What is given back comes first; then
+//! the new orders, first come, first served.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -114,9 +114,7 @@ impl Plan {
         let at = before.changed_at(self.at);
         let (after, reason) = match &release.cause {
             Cause::Expired => (before.clone().expire()?, Reason::OrderExpired),
-            Cause::Cancelled { .. } | Cause::RiskRejected => {
-                (before.clone().cancel(at)?, Reason::OrderCancelled)
-            }
+            Cause::Cancelled { .. } | Cause::RiskRejected => (before.clone().cancel(at)?, Reason::OrderCancelled),
         };
         let lines = after.quantities();
         if let Some(known) = &mut self.facts.known {
@@ -128,9 +126,10 @@ impl Plan {
             known.levels.give_back(&lines)?;
         }
         let movements = self.posting.give_back(after.id, &lines, &reason);
-        let returned_by = movements.iter().enumerate().map(|(line, movement)| {
-            (format!("lines.{line}.returnedBy"), to_bson_uuid(movement.as_uuid()).into())
-        });
+        let returned_by = movements
+            .iter()
+            .enumerate()
+            .map(|(line, movement)| (format!("lines.{line}.returnedBy"), to_bson_uuid(movement.as_uuid()).into()));
         let mut set: Document = returned_by.collect();
         if after.status == Status::Cancelled {
             set.insert("cancelledAt", mongo::to_bson_time(at));

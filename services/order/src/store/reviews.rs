@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use ids::OrderId;
 use jiff::Timestamp;
 use mongo::{bounded, to_bson_time, to_bson_uuid};
 use mongodb::bson::{Document, doc};
+use primitives::OrderId;
 use service::Deadline;
 
 use super::Store;
@@ -17,12 +17,8 @@ const WAITS_MS: (i64, i64) = (1_000, 60_000);
 
 impl Store {
     /// Up to `limit` orders about which it is time to ask, longest due first.
-    pub(crate) async fn due_reviews(
-        &self,
-        limit: u32,
-        deadline: Deadline,
-    ) -> Result<Vec<Order>, mongo::Error> {
-        let query = doc! { "reviewAt": { "$lte": to_bson_time(ids::now()) } };
+    pub(crate) async fn due_reviews(&self, limit: u32, deadline: Deadline) -> Result<Vec<Order>, mongo::Error> {
+        let query = doc! { "reviewAt": { "$lte": to_bson_time(primitives::now()) } };
         super::collect(&self.orders, query, doc! { "reviewAt": 1 }, limit, deadline).await
     }
 
@@ -37,17 +33,16 @@ impl Store {
         self.change_reviews(orders, vec![found, doc! { "$unset": "reviewAt" }], deadline).await
     }
 
-    /// Asks again later: after a quarter of the order's age, within bounds. Those older than `longest` are not asked about
-    /// again; gives how many they are.
+    /// Asks again later: after a quarter of the order's age, within bounds. Those older than `longest` are not asked
+    /// about again; gives how many they are.
     pub(crate) async fn review_later(
         &self,
         orders: &[Order],
         longest: Duration,
         deadline: Deadline,
     ) -> Result<usize, mongo::Error> {
-        let now = ids::now();
-        let (old, young): (Vec<_>, Vec<_>) =
-            orders.iter().partition(|order| order.created_at + longest < now);
+        let now = primitives::now();
+        let (old, young): (Vec<_>, Vec<_>) = orders.iter().partition(|order| order.created_at + longest < now);
         let ids = |orders: Vec<&Order>| orders.into_iter().map(|order| order.id).collect::<Vec<_>>();
         let given_up = old.len();
         self.change_reviews(&ids(old), vec![doc! { "$unset": "reviewAt" }], deadline).await?;

@@ -1,10 +1,10 @@
 //! Steps of an order's state machine as conditional writes.
 
-use ids::OrderId;
 use mongo::idempotency::{Answer, ScopedKey};
 use mongo::{Abort, to_bson_uuid};
 use mongodb::ClientSession;
 use mongodb::bson::{Document, doc};
+use primitives::OrderId;
 use service::Deadline;
 
 use super::Store;

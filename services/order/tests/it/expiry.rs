@@ -45,7 +45,7 @@ async fn what_is_cancelled_while_it_expires_ends_once() {
     };
     let placed = join_all((0..60).map(|number| place("first", number))).await;
     let first_end = placed.iter().map(|told| told.expires_at_ms).min().unwrap();
-    world.until("they begin to expire", async || ids::now().as_millisecond() >= first_end).await;
+    world.until("they begin to expire", async || primitives::now().as_millisecond() >= first_end).await;
     let cancelling = placed.iter().enumerate().map(|(number, told)| {
         let buyer = world.buyer(number % 2);
         async move { cancel(&format!("cancel-{number}"), &buyer, told).await }
@@ -56,9 +56,7 @@ async fn what_is_cancelled_while_it_expires_ends_once() {
     world.assert_placed_once(keys.iter().map(String::as_str).zip(&burst)).await;
     let cancelled = u64::try_from(ends.iter().filter(|end| **end == OrderStatus::Cancelled).count()).unwrap();
     let ended = doc! { "status": "expired" };
-    world
-        .until("the rest has expired", async || world.count("orders", ended.clone()).await == 120 - cancelled)
-        .await;
+    world.until("the rest has expired", async || world.count("orders", ended.clone()).await == 120 - cancelled).await;
     assert_eq!(world.count("orders", doc! { "status": "cancelled" }).await, cancelled);
     assert_eq!(world.count("orders", doc! { "version": 2_i64 }).await, 120);
     assert_eq!(world.available("hot").await, 1_000);

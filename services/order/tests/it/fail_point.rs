@@ -102,8 +102,7 @@ impl FailPoint {
 
     /// Ends the transactions of the replicas that are open, as the server does when it loses its primary.
     pub(crate) async fn abort_transactions(&self) -> usize {
-        let open =
-            doc! { "appName": &self.app, "transaction": { "$exists": true }, "lsid": { "$exists": true } };
+        let open = doc! { "appName": &self.app, "transaction": { "$exists": true }, "lsid": { "$exists": true } };
         let current = doc! { "$currentOp": { "allUsers": true, "idleSessions": true } };
         let find = doc! { "aggregate": 1, "pipeline": [current, { "$match": open }], "cursor": {} };
         let found = self.admin.database().run_command(find).await.unwrap();

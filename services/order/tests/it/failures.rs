@@ -2,8 +2,8 @@
 //! cancelled one gives its stock back once.
 
 use futures::future::join_all;
-use ids::OrderId;
 use mongodb::bson::{Document, doc};
+use primitives::OrderId;
 
 use crate::fail_point::{FailPoint, no_such_transaction, on, on_commit, times, unconfirmed, unheard, with};
 use crate::world::{Told, World};
@@ -152,9 +152,7 @@ async fn when_cancelled_orders_are_read_or_written() {
 #[tokio::test]
 async fn when_the_commit_of_cancellations_fails() {
     let world = world("fail_cancel_commit").await;
-    for (name, failure) in
-        [("lost", unheard()), ("not-confirmed", unconfirmed()), ("no-such", no_such_transaction())]
-    {
+    for (name, failure) in [("lost", unheard()), ("not-confirmed", unconfirmed()), ("no-such", no_such_transaction())] {
         cancellations_survive(&world, name, failure).await;
     }
     world.finish().await;

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use metrics::{
-    Counter, CounterFn as _, Gauge, Histogram, HistogramFn, Key, KeyName, LocalRecorderGuard, Metadata,
-    Recorder, SharedString, Unit,
+    Counter, CounterFn as _, Gauge, Histogram, HistogramFn, Key, KeyName, LocalRecorderGuard, Metadata, Recorder,
+    SharedString, Unit,
 };
 
 /// Sums by name, over all labels; of a histogram, how many values it has.

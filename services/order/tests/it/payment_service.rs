@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use envelope::{Error, Reason};
-use ids::{OrderId, PaymentId};
+use primitives::{OrderId, PaymentId};
 use proto::payment::v1::charge_request::Method;
 use proto::payment::v1::payment_service_server::{PaymentService, PaymentServiceServer};
 use proto::payment::v1::{
-    ChargeRequest, ChargeResponse, ListPaymentsRequest, ListPaymentsResponse, Payment, PaymentMethod,
-    PaymentStatus, RefundRequest, RefundResponse, ResolvePaymentRequest, ResolvePaymentResponse,
+    ChargeRequest, ChargeResponse, ListPaymentsRequest, ListPaymentsResponse, Payment, PaymentMethod, PaymentStatus,
+    RefundRequest, RefundResponse, ResolvePaymentRequest, ResolvePaymentResponse,
 };
 use service::{OnFailure, Shell};
 use tokio::net::TcpListener;
@@ -68,7 +68,7 @@ fn captured(request: ChargeRequest) -> Payment {
         method: PaymentMethod::Balance.into(),
         status: PaymentStatus::Captured.into(),
         amount: request.amount,
-        created_at: Some(proto::from_timestamp(ids::now())),
+        created_at: Some(proto::from_timestamp(primitives::now())),
     }
 }
 
@@ -103,10 +103,7 @@ impl PaymentService for FakePayment {
         Ok(Response::new(ResolvePaymentResponse { payment }))
     }
 
-    async fn list_payments(
-        &self,
-        _: Request<ListPaymentsRequest>,
-    ) -> Result<Response<ListPaymentsResponse>, Status> {
+    async fn list_payments(&self, _: Request<ListPaymentsRequest>) -> Result<Response<ListPaymentsResponse>, Status> {
         Err(Status::unavailable("a test"))
     }
 }

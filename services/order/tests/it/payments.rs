@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use envelope::{Error, Reason};
 use futures::future::{BoxFuture, join_all};
-use ids::OrderId;
 use mongo::to_bson_uuid;
 use mongodb::bson::doc;
+use primitives::OrderId;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::world::{Buyer, World, reason};
@@ -44,8 +44,7 @@ async fn a_request_takes_an_order_over_from_its_first_attempt() {
     // Whichever comes first writes it down, and the other is given the same answer.
     first.await.unwrap();
     again.await.unwrap();
-    let paid =
-        doc! { "_id": to_bson_uuid(order.as_uuid()), "status": "paid", "payment": { "$exists": false } };
+    let paid = doc! { "_id": to_bson_uuid(order.as_uuid()), "status": "paid", "payment": { "$exists": false } };
     assert_eq!(world.count("orders", paid).await, 1);
     assert_eq!(world.count("idempotency_keys", doc! { "_id": { "$regex": "^pay-order " } }).await, 1);
     finish(world, order).await;
@@ -53,8 +52,7 @@ async fn a_request_takes_an_order_over_from_its_first_attempt() {
 
 #[tokio::test]
 async fn a_refusal_does_not_let_others_pay_while_the_first_attempt_may_be_charging() {
-    let world =
-        World::start_with("pay_refused", 2, &[("hot", 10)], |config| config.orders.payment_lease_ms = 10_000);
+    let world = World::start_with("pay_refused", 2, &[("hot", 10)], |config| config.orders.payment_lease_ms = 10_000);
     let world = world.await;
     let Paying { order, buyer, shut, first } = begin_paying(&world).await;
     world.payment.state().refuses = true;

@@ -4,10 +4,9 @@ use futures::stream::{self, BoxStream, StreamExt as _};
 use proto::common::v1::Money;
 use proto::inventory::v1::catalogue_service_server::{CatalogueService, CatalogueServiceServer};
 use proto::inventory::v1::{
-    BatchGetProductsRequest, BatchGetProductsResponse, CreateProductRequest, CreateProductResponse,
-    GetProductRequest, GetProductResponse, ImportProductsRequest, ImportProductsResponse,
-    ListProductsRequest, ListProductsResponse, Product, UpdateProductRequest, UpdateProductResponse,
-    WatchPricesRequest, WatchPricesResponse,
+    BatchGetProductsRequest, BatchGetProductsResponse, CreateProductRequest, CreateProductResponse, GetProductRequest,
+    GetProductResponse, ImportProductsRequest, ImportProductsResponse, ListProductsRequest, ListProductsResponse,
+    Product, UpdateProductRequest, UpdateProductResponse, WatchPricesRequest, WatchPricesResponse,
 };
 use service::{OnFailure, Shell};
 use tokio::net::TcpListener;
@@ -46,24 +45,15 @@ impl CatalogueService for OnePrice {
     type WatchPricesStream = BoxStream<'static, Result<WatchPricesResponse, Status>>;
 
     /// Never says anything, so that prices are asked for.
-    async fn watch_prices(
-        &self,
-        _: Request<WatchPricesRequest>,
-    ) -> Result<Response<Self::WatchPricesStream>, Status> {
+    async fn watch_prices(&self, _: Request<WatchPricesRequest>) -> Result<Response<Self::WatchPricesStream>, Status> {
         Ok(Response::new(stream::pending().boxed()))
     }
 
-    async fn list_products(
-        &self,
-        _: Request<ListProductsRequest>,
-    ) -> Result<Response<ListProductsResponse>, Status> {
+    async fn list_products(&self, _: Request<ListProductsRequest>) -> Result<Response<ListProductsResponse>, Status> {
         Err(Status::unimplemented("not asked for by orders"))
     }
 
-    async fn get_product(
-        &self,
-        _: Request<GetProductRequest>,
-    ) -> Result<Response<GetProductResponse>, Status> {
+    async fn get_product(&self, _: Request<GetProductRequest>) -> Result<Response<GetProductResponse>, Status> {
         Err(Status::unimplemented("not asked for by orders"))
     }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use envelope::Reason;
 use futures::future::join_all;
-use ids::OrderId;
 use messaging::Payload;
 use mongodb::bson::{Document, doc};
+use primitives::OrderId;
 use proto::events::v1::OrderEvent;
 use proto::events::v1::order_event::Change;
 use proto::order::v1::{OrderStatus, RiskSource};
@@ -38,8 +38,7 @@ async fn stored(world: &World, id: OrderId) -> Document {
 async fn until_reviewed(world: &World, id: OrderId, found: &str) -> Document {
     let reviewed = async || {
         let order = stored(world, id).await;
-        order.get_document("risk").unwrap().get_str("review").ok() == Some(found)
-            && !order.contains_key("reviewAt")
+        order.get_document("risk").unwrap().get_str("review").ok() == Some(found) && !order.contains_key("reviewAt")
     };
     world.until("the order is reviewed", reviewed).await;
     stored(world, id).await
@@ -179,9 +178,7 @@ async fn a_paid_order_that_is_refused_late_is_cancelled_and_refunded_once() {
     let order = until_reviewed(&world, placed.id, "reject").await;
     assert_eq!((order.get_str("status").unwrap(), order.get_i64("version").unwrap()), ("cancelled", 3));
     world
-        .until("the refund is no longer due", async || {
-            !stored(&world, placed.id).await.contains_key("refundDue")
-        })
+        .until("the refund is no longer due", async || !stored(&world, placed.id).await.contains_key("refundDue"))
         .await;
     assert_eq!(world.payment.state().refunded, [placed.id]);
     assert_eq!(world.available("hot").await, 1_000);

@@ -5,12 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use envelope::Error;
-use ids::OrderId;
+use primitives::OrderId;
 use proto::risk::v1::risk_service_server::{RiskService, RiskServiceServer};
 use proto::risk::v1::{
-    AmountAbove, AssessRequest, AssessResponse, Assessment, Decision, GetAssessmentsRequest,
-    GetAssessmentsResponse, GetRulesRequest, GetRulesResponse, ReplaceRulesRequest, ReplaceRulesResponse,
-    Rule, Rules, rule,
+    AmountAbove, AssessRequest, AssessResponse, Assessment, Decision, GetAssessmentsRequest, GetAssessmentsResponse,
+    GetRulesRequest, GetRulesResponse, ReplaceRulesRequest, ReplaceRulesResponse, Rule, Rules, rule,
 };
 use service::{OnFailure, Shell};
 use tokio::net::TcpListener;
@@ -98,10 +97,7 @@ impl RiskService for FakeRisk {
         Ok(Response::new(GetAssessmentsResponse { assessments: found.collect() }))
     }
 
-    async fn get_rules(
-        &self,
-        request: Request<GetRulesRequest>,
-    ) -> Result<Response<GetRulesResponse>, Status> {
+    async fn get_rules(&self, request: Request<GetRulesRequest>) -> Result<Response<GetRulesResponse>, Status> {
         self.check()?;
         self.state().known_rules = request.get_ref().known_version;
         let amounts = self
@@ -114,10 +110,7 @@ impl RiskService for FakeRisk {
         Ok(Response::new(GetRulesResponse { version, rules }))
     }
 
-    async fn replace_rules(
-        &self,
-        _: Request<ReplaceRulesRequest>,
-    ) -> Result<Response<ReplaceRulesResponse>, Status> {
+    async fn replace_rules(&self, _: Request<ReplaceRulesRequest>) -> Result<Response<ReplaceRulesResponse>, Status> {
         Err(Status::unimplemented("not asked for by orders"))
     }
 }

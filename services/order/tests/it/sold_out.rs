@@ -120,7 +120,7 @@ async fn it_is_sold_again_after_an_expiry() {
         let early = world.buyer(replica).place("early", &[("hot", 1)]).await;
         assert_eq!(reason(early), Reason::InsufficientStock);
     }
-    let is_over = async || ids::now().as_millisecond() >= placed.expires_at_ms;
+    let is_over = async || primitives::now().as_millisecond() >= placed.expires_at_ms;
     world.until("the time to pay is over", is_over).await;
     let next = sells_again(&world, &world.buyer(1), "early").await;
     assert!(next.replay_of.is_none());

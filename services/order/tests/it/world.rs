@@ -8,12 +8,12 @@ use std::time::Duration;
 use envelope::{Error, Reason};
 use futures::future::BoxFuture;
 use futures::{FutureExt as _, TryStreamExt as _};
-use ids::{OrderId, SessionId, Sku, UserId};
 use messaging::{KafkaConfig, OutboxConfig};
 use metrics::LocalRecorderGuard;
 use mongo::{Db, MongoConfig, Policy, to_bson_uuid};
 use mongodb::bson::{Document, doc};
 use order::{Config, LanesConfig, OrdersConfig, UpstreamsConfig};
+use primitives::{OrderId, SessionId, Sku, UserId};
 use proto::order::v1::order_service_client::OrderServiceClient;
 use proto::order::v1::pay_order_request::Method;
 use proto::order::v1::{
@@ -216,12 +216,12 @@ impl World {
     /// Changes the stock as another process does.
     pub(crate) async fn adjust(&self, sku: &str, delta: i64) {
         let movement = stock::Movement {
-            id: ids::MovementId::new(),
+            id: primitives::MovementId::new(),
             sku: sku.parse().unwrap(),
             delta: delta.try_into().unwrap(),
             reason: stock::Reason::adjustment("a test").unwrap(),
             order_id: None,
-            created_at: ids::now(),
+            created_at: primitives::now(),
         };
         let (ledger, posting) = (self.ledger.clone(), Posting::from(movement));
         let posted = self.db.transact::<_, Infallible, _>(Deadline::after(PATIENCE), move |session| {
@@ -262,8 +262,7 @@ impl World {
                 .map(|line| i64::from(line.get_i32("quantity").unwrap()))
                 .sum();
             let adjusted = self.all("stock_movements", doc! { "sku": sku, "reason": "adjustment: a test" });
-            let adjusted: i64 =
-                adjusted.await.iter().map(|movement| movement.get_i64("delta").unwrap()).sum();
+            let adjusted: i64 = adjusted.await.iter().map(|movement| movement.get_i64("delta").unwrap()).sum();
             let left = i64::try_from(self.available(sku).await).unwrap();
             assert_eq!(left, i64::from(*initial) + adjusted - sold, "{sku}");
         }
@@ -290,8 +289,7 @@ impl Buyer {
     }
 
     pub(crate) async fn place(&self, key: &str, lines: &[(&str, u32)]) -> Result<Told, Error> {
-        let line =
-            |(sku, quantity): &(&str, u32)| RequestedLine { sku: (*sku).to_owned(), quantity: *quantity };
+        let line = |(sku, quantity): &(&str, u32)| RequestedLine { sku: (*sku).to_owned(), quantity: *quantity };
         let lines = lines.iter().map(line).collect();
         let context = self.context();
         let request = context.request(PlaceOrderRequest { lines, idempotency_key: key.to_owned() })?;
@@ -388,11 +386,10 @@ async fn prepare(db: &Db, config: &Config, stock: &[(&str, u32)]) {
         db.database().create_collection(others).await.unwrap();
     }
     let ledger = Ledger::new(db);
-    let initial: Vec<(Sku, u32)> =
-        stock.iter().map(|(sku, pieces)| (sku.parse().unwrap(), *pieces)).collect();
+    let initial: Vec<(Sku, u32)> = stock.iter().map(|(sku, pieces)| (sku.parse().unwrap(), *pieces)).collect();
     let opened = db.transact(soon, move |session| {
         let (ledger, initial) = (ledger.clone(), initial.clone());
-        async move { ledger.open::<Infallible>(session, &initial, ids::now()).await.map(drop) }.boxed()
+        async move { ledger.open::<Infallible>(session, &initial, primitives::now()).await.map(drop) }.boxed()
     });
     opened.await.unwrap();
 }
@@ -402,11 +399,7 @@ async fn serve(shell: &Shell, config: &Config) -> Channel {
     let listener = shell.bind("grpc", config.server.listen).await.unwrap();
     let endpoint = Endpoint::from_shared(format!("http://{}", listener.local_addr().unwrap())).unwrap();
     let (serving, config) = (shell.clone(), config.clone());
-    shell.tasks.spawn(
-        "order",
-        OnFailure::Log,
-        async move { order::serve(&serving, &config, listener).await },
-    );
+    shell.tasks.spawn("order", OnFailure::Log, async move { order::serve(&serving, &config, listener).await });
     endpoint.connect_lazy()
 }
 

@@ -1,6 +1,6 @@
 //! Tell what an account holds.
 
-use ids::{Money, UserId};
+use primitives::{Money, UserId};
 use service::Deadline;
 
 use super::{Accounts, Error};
@@ -10,7 +10,7 @@ impl Accounts {
     /// A user's balance, linearizable: it counts every change that was finished when the call began. Without an
     /// account it is 0.
     pub(crate) async fn balance(&self, owner: UserId, deadline: Deadline) -> Result<Balance, Error> {
-        let as_of = ids::now();
+        let as_of = primitives::now();
         let money = self.store.balance(owner, deadline).await?;
         Ok(Balance { money: money.unwrap_or(Money::new(0, self.currency)), as_of })
     }

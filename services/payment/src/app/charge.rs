@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use ids::PaymentId;
 use mongo::TransactError;
+use primitives::PaymentId;
 use secrecy::SecretString;
 use service::Deadline;
 
@@ -39,12 +39,7 @@ impl Payments {
     /// # Errors
     /// `InsufficientFunds` and `Declined` leave the order free to be paid again; `OutcomeUnknown` does not.
     /// `InvalidState` when the order's payment was given back, or was of another amount or user.
-    pub(crate) async fn charge(
-        &self,
-        order: Order,
-        means: &Means,
-        deadline: Deadline,
-    ) -> Result<Payment, Error> {
+    pub(crate) async fn charge(&self, order: Order, means: &Means, deadline: Deadline) -> Result<Payment, Error> {
         self.check(&order)?;
         for _ in 0..MAX_ROUNDS {
             if let Some(live) = self.store.live(order.id, deadline).await? {
@@ -72,13 +67,7 @@ impl Payments {
     }
 
     /// Answers by the payment that the order has.
-    async fn go_on(
-        &self,
-        live: Payment,
-        order: &Order,
-        means: &Means,
-        deadline: Deadline,
-    ) -> Result<Payment, Error> {
+    async fn go_on(&self, live: Payment, order: &Order, means: &Means, deadline: Deadline) -> Result<Payment, Error> {
         if !live.is_of(order) {
             return Err(Error::InvalidState("the order has a payment of another amount or user"));
         }
@@ -112,19 +101,14 @@ impl Payments {
         token: &SecretString,
         deadline: Deadline,
     ) -> Result<Option<Payment>, Error> {
-        let payment = Payment::new(order, Method::Card, Status::Pending, ids::now());
+        let payment = Payment::new(order, Method::Card, Status::Pending, primitives::now());
         if !self.store.begin(&payment, payment.created_at + self.first_look, deadline).await? {
             return Ok(None);
         }
         self.capture(payment, token.clone(), deadline).await.map(Some)
     }
 
-    async fn capture(
-        &self,
-        payment: Payment,
-        token: SecretString,
-        deadline: Deadline,
-    ) -> Result<Payment, Error> {
+    async fn capture(&self, payment: Payment, token: SecretString, deadline: Deadline) -> Result<Payment, Error> {
         let this = self.clone();
         let work = async move {
             let charge = this.ask(&payment, &token, deadline).await?;
@@ -135,15 +119,9 @@ impl Payments {
 
     /// Asks for the money, and looks the outcome up if the answer does not tell it. A quarter of the time is kept for
     /// that.
-    async fn ask(
-        &self,
-        payment: &Payment,
-        token: &SecretString,
-        deadline: Deadline,
-    ) -> Result<Charge, Error> {
+    async fn ask(&self, payment: &Payment, token: &SecretString, deadline: Deadline) -> Result<Charge, Error> {
         let left = deadline.remaining().map_err(mongo::Error::from)?;
-        let asked =
-            self.provider.charge(payment.id, payment.amount, token, deadline.at_most(left * 3 / 4)).await;
+        let asked = self.provider.charge(payment.id, payment.amount, token, deadline.at_most(left * 3 / 4)).await;
         let unknown = match asked {
             Ok(charge) => return Ok(charge),
             Err(error) => error,
@@ -167,8 +145,6 @@ fn captured(payment: Payment) -> Result<Payment, Error> {
         Status::Captured => Ok(payment),
         Status::Declined => Err(Error::Declined),
         Status::Pending => Err(Error::OutcomeUnknown(None)),
-        Status::Refunding | Status::Refunded => {
-            Err(Error::InvalidState("the order's payment was given back"))
-        }
+        Status::Refunding | Status::Refunded => Err(Error::InvalidState("the order's payment was given back")),
     }
 }

@@ -1,8 +1,8 @@
 //! Pay money into an account.
 
-use ids::{IdempotencyKey, Money, UserId};
 use mongo::TransactError;
 use mongo::idempotency::{Answer, Conflict, ScopedKey};
+use primitives::{IdempotencyKey, Money, UserId};
 use serde::Serialize;
 use service::Deadline;
 
@@ -37,8 +37,7 @@ impl Accounts {
         deadline: Deadline,
     ) -> Result<Answer<Balance>, Error> {
         self.check(amount)?;
-        let key =
-            ScopedKey::new(admin, CALL, key, &Fingerprinted { owner, amount }).map_err(Error::Idempotency)?;
+        let key = ScopedKey::new(admin, CALL, key, &Fingerprinted { owner, amount }).map_err(Error::Idempotency)?;
         if let Some(before) = self.store.find_deposit(&key, deadline).await.map_err(Error::Idempotency)? {
             return Ok(before);
         }

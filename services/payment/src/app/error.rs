@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use envelope::Reason;
-use ids::{Currency, UserId};
 use mongo::{TransactError, idempotency};
+use primitives::{Currency, UserId};
 
 use crate::domain::PostingError;
 use crate::provider::ProviderError;
@@ -53,15 +53,11 @@ impl From<TransactError<Refusal>> for Error {
     fn from(error: TransactError<Refusal>) -> Self {
         match error {
             TransactError::Store(error) => Self::Store(error),
-            TransactError::Refused(Refusal::Posting(PostingError::InsufficientFunds)) => {
-                Self::InsufficientFunds
-            }
+            TransactError::Refused(Refusal::Posting(PostingError::InsufficientFunds)) => Self::InsufficientFunds,
             TransactError::Refused(Refusal::Posting(PostingError::TooLarge)) => {
                 Self::AmountOutOfRange("would take the balance over 10^15")
             }
-            TransactError::Refused(Refusal::Posting(PostingError::Disagrees(owner))) => {
-                Self::LedgerDisagrees(owner)
-            }
+            TransactError::Refused(Refusal::Posting(PostingError::Disagrees(owner))) => Self::LedgerDisagrees(owner),
             TransactError::Refused(Refusal::Conflict(_)) => Self::InFlight,
             TransactError::Refused(Refusal::AlreadyLive | Refusal::Changed) => {
                 Self::InvalidState("the order's payment has just changed")

@@ -1,6 +1,6 @@
 //! List the payments of an order.
 
-use ids::OrderId;
+use primitives::OrderId;
 use service::Deadline;
 
 use super::{Error, Payments};

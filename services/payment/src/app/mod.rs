@@ -13,7 +13,7 @@ mod settle;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ids::Currency;
+use primitives::Currency;
 use service::Tasks;
 
 use crate::provider::CardProvider;

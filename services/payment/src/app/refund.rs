@@ -1,7 +1,7 @@
 //! Give back what was captured for an order, once.
 
-use ids::OrderId;
 use mongo::TransactError;
+use primitives::OrderId;
 use service::Deadline;
 
 use super::{Error, MAX_ROUNDS, Payments};
@@ -47,11 +47,7 @@ impl Payments {
     }
 
     /// `None` when another request got ahead.
-    async fn refund_to_balance(
-        &self,
-        payment: Payment,
-        deadline: Deadline,
-    ) -> Result<Option<Payment>, Error> {
+    async fn refund_to_balance(&self, payment: Payment, deadline: Deadline) -> Result<Option<Payment>, Error> {
         match self.store.refund_to_balance(&payment, deadline).await {
             Ok(()) => {
                 super::settle::count(payment.method, Status::Refunded);
@@ -68,7 +64,7 @@ impl Payments {
             from: Status::Captured,
             to: Status::Refunding,
             provider_reference: None,
-            due_at: Some(ids::now() + self.first_look),
+            due_at: Some(primitives::now() + self.first_look),
         };
         match self.store.step(payment.id, step, deadline).await {
             Ok(()) => Ok(Some(Payment { status: Status::Refunding, ..payment })),

@@ -1,6 +1,6 @@
 //! Tell how the payment of an order stands.
 
-use ids::OrderId;
+use primitives::OrderId;
 use service::Deadline;
 
 use super::{Error, Payments};

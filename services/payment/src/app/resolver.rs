@@ -55,7 +55,7 @@ impl Resolver {
     }
 
     async fn round(&self) {
-        let due = match self.payments.store.due(ids::now(), BATCH, Deadline::after(BUDGET)).await {
+        let due = match self.payments.store.due(primitives::now(), BATCH, Deadline::after(BUDGET)).await {
             Ok(due) => due,
             Err(error) => {
                 tracing::warn!(?error, "payments that are due can't be read");
@@ -104,7 +104,7 @@ impl Resolver {
             from: payment.status,
             to: payment.status,
             provider_reference: None,
-            due_at: Some(ids::now() + wait),
+            due_at: Some(primitives::now() + wait),
         };
         let deadline = Deadline::after(super::settle::WRITE_WITHIN);
         match self.payments.store.step(payment.id, step, deadline).await {
@@ -117,5 +117,5 @@ impl Resolver {
 
 /// 0 when the clock that made the payment is ahead.
 fn age(payment: &Payment) -> Duration {
-    Duration::try_from(ids::now().duration_since(payment.created_at)).unwrap_or_default()
+    Duration::try_from(primitives::now().duration_since(payment.created_at)).unwrap_or_default()
 }

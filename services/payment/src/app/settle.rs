@@ -59,6 +59,5 @@ impl Payments {
 }
 
 pub(super) fn count(method: Method, status: Status) {
-    metrics::counter!("payments_settled_total", "method" => method.name(), "status" => status.name())
-        .increment(1);
+    metrics::counter!("payments_settled_total", "method" => method.name(), "status" => status.name()).increment(1);
 }

@@ -8,8 +8,8 @@
 use std::num::NonZeroI64;
 use std::time::Duration;
 
-use ids::{Currency, EntryId, Money, OrderId, PaymentId, UserId};
 use jiff::Timestamp;
+use primitives::{Currency, EntryId, Money, OrderId, PaymentId, UserId};
 
 /// The highest balance that a deposit may lead to, in minor units.
 pub(crate) const MAX_BALANCE: i64 = 1_000_000_000_000_000;
@@ -122,11 +122,8 @@ impl Account {
             return Err(PostingError::TooLarge);
         }
         let delta = NonZeroI64::new(signed).ok_or(PostingError::Disagrees(self.owner))?;
-        let account = Self {
-            balance: Money::new(balance, self.balance.currency()),
-            version: self.version + 1,
-            ..*self
-        };
+        let account =
+            Self { balance: Money::new(balance, self.balance.currency()), version: self.version + 1, ..*self };
         let entry = Entry {
             id: EntryId::new(),
             owner: self.owner,

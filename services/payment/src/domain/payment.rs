@@ -8,8 +8,8 @@
 //!
 //! A payment is live in every state but `declined`; an order has at most one live payment.
 
-use ids::{Money, OrderId, PaymentId, UserId};
 use jiff::Timestamp;
+use primitives::{Money, OrderId, PaymentId, UserId};
 
 /// One attempt to pay an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,8 +87,7 @@ pub(crate) enum Status {
 
 impl Status {
     /// Every status.
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Pending, Self::Captured, Self::Declined, Self::Refunding, Self::Refunded];
+    pub(crate) const ALL: [Self; 5] = [Self::Pending, Self::Captured, Self::Declined, Self::Refunding, Self::Refunded];
     /// The states of a payment that keeps its order from being paid again.
     pub(crate) const LIVE: [Self; 4] = [Self::Pending, Self::Captured, Self::Refunding, Self::Refunded];
     /// The states that the resolver brings to an end.

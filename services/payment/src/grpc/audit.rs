@@ -38,8 +38,7 @@ impl PaymentAuditService for AuditGrpc {
         let request = request.into_inner();
         let orders = parse_all("order_ids", &request.order_ids, MAX_IDS)?;
         let pages = self.store.audit_payments(cut(request.as_of)?, &orders);
-        let to_message =
-            |page: Vec<_>| pb::AuditPaymentsResponse { payments: page.iter().map(from_audited).collect() };
+        let to_message = |page: Vec<_>| pb::AuditPaymentsResponse { payments: page.iter().map(from_audited).collect() };
         Ok(stream_pages(pages, self.drain.clone(), to_message))
     }
 
@@ -74,8 +73,7 @@ impl PaymentAuditService for AuditGrpc {
         let request = request.into_inner();
         let users = parse_all("user_ids", &request.user_ids, MAX_IDS)?;
         let pages = self.store.audit_accounts(cut(request.as_of)?, &users);
-        let to_message =
-            |page: Vec<_>| pb::AuditAccountsResponse { accounts: page.iter().map(from_account).collect() };
+        let to_message = |page: Vec<_>| pb::AuditAccountsResponse { accounts: page.iter().map(from_account).collect() };
         Ok(stream_pages(pages, self.drain.clone(), to_message))
     }
 }

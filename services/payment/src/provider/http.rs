@@ -13,7 +13,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use ids::{Money, PaymentId};
+use primitives::{Money, PaymentId};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use service::Deadline;
@@ -99,10 +99,8 @@ impl HttpCardProvider {
             read(self.client.request(request).await.map_err(lost)?).await
         };
         let result = deadline.at_most(self.timeout).bound(sent).await.unwrap_or(Err(ProviderError::TimedOut));
-        metrics::counter!("card_provider_requests_total", "call" => call, "outcome" => outcome(&result))
-            .increment(1);
-        metrics::histogram!("card_provider_duration_seconds", "call" => call)
-            .record(started.elapsed().as_secs_f64());
+        metrics::counter!("card_provider_requests_total", "call" => call, "outcome" => outcome(&result)).increment(1);
+        metrics::histogram!("card_provider_duration_seconds", "call" => call).record(started.elapsed().as_secs_f64());
         result
     }
 
@@ -145,22 +143,16 @@ impl CardProvider for HttpCardProvider {
         .boxed()
     }
 
-    fn find(
-        &self,
-        payment: PaymentId,
-        deadline: Deadline,
-    ) -> BoxFuture<'_, Result<Option<Charge>, ProviderError>> {
+    fn find(&self, payment: PaymentId, deadline: Deadline) -> BoxFuture<'_, Result<Option<Charge>, ProviderError>> {
         async move { self.send("find", self.get(payment), Full::default(), deadline).await }.boxed()
     }
 
     fn void(&self, payment: PaymentId, deadline: Deadline) -> BoxFuture<'_, Result<Charge, ProviderError>> {
-        async move { self.change("void", self.post(payment, "void"), Full::default(), deadline).await }
-            .boxed()
+        async move { self.change("void", self.post(payment, "void"), Full::default(), deadline).await }.boxed()
     }
 
     fn refund(&self, payment: PaymentId, deadline: Deadline) -> BoxFuture<'_, Result<Charge, ProviderError>> {
-        async move { self.change("refund", self.post(payment, "refund"), Full::default(), deadline).await }
-            .boxed()
+        async move { self.change("refund", self.post(payment, "refund"), Full::default(), deadline).await }.boxed()
     }
 }
 
@@ -210,8 +202,8 @@ where
         }
         Err(error) => return Err(ProviderError::Connection(error)),
     };
-    let answer: Answer = serde_json::from_slice(&bytes)
-        .map_err(|_| ProviderError::Unreadable("it is not the JSON of a charge"))?;
+    let answer: Answer =
+        serde_json::from_slice(&bytes).map_err(|_| ProviderError::Unreadable("it is not the JSON of a charge"))?;
     if answer.id.is_empty() || answer.id.len() > MAX_REFERENCE {
         return Err(ProviderError::Unreadable("its id is empty or too long"));
     }
@@ -282,12 +274,9 @@ mod tests {
         let (missing, _) = look_up("http", "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await;
         assert_eq!(missing.unwrap(), None);
         let too_long = ok(&"x".repeat(MAX_ANSWER + 1));
-        for unreadable in [
-            ok("captured"),
-            ok(r#"{"id": "", "status": "captured"}"#),
-            ok(r#"{"id": "a", "status": "?"}"#),
-            too_long,
-        ] {
+        for unreadable in
+            [ok("captured"), ok(r#"{"id": "", "status": "captured"}"#), ok(r#"{"id": "a", "status": "?"}"#), too_long]
+        {
             let (refused, _) = look_up("http", &unreadable).await;
             assert!(matches!(refused, Err(ProviderError::Unreadable(_))), "{refused:?}");
         }

@@ -9,7 +9,7 @@
 mod http;
 
 use futures::future::BoxFuture;
-use ids::{Money, PaymentId};
+use primitives::{Money, PaymentId};
 use secrecy::SecretString;
 use service::Deadline;
 
@@ -30,11 +30,7 @@ pub(crate) trait CardProvider: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Charge, ProviderError>>;
 
     /// The charge of a payment; `None` when the provider has not heard of it so far. It may still arrive.
-    fn find(
-        &self,
-        payment: PaymentId,
-        deadline: Deadline,
-    ) -> BoxFuture<'_, Result<Option<Charge>, ProviderError>>;
+    fn find(&self, payment: PaymentId, deadline: Deadline) -> BoxFuture<'_, Result<Option<Charge>, ProviderError>>;
 
     /// Tells the provider to refuse the charge of this payment should it still arrive. The answer is how the charge
     /// stands then: one that was captured before stays captured.

@@ -53,9 +53,8 @@ pub(super) fn router(api_key: &SecretString) -> Router {
         .route("/v1/charges/{reference}/void", post(void))
         .route("/v1/charges/{reference}/refund", post(refund))
         .layer(from_fn_with_state(sandbox.clone(), misbehave));
-    let control = Router::new()
-        .route("/v1/sandbox/behaviour", put(behave))
-        .route("/v1/sandbox/charges/{reference}", get(tally));
+    let control =
+        Router::new().route("/v1/sandbox/behaviour", put(behave)).route("/v1/sandbox/charges/{reference}", get(tally));
     provider
         .merge(control)
         .layer(from_fn_with_state(sandbox.clone(), authorize))
@@ -94,10 +93,7 @@ async fn misbehave(State(sandbox): State<Sandbox>, request: Request, next: Next)
 async fn charge(State(sandbox): State<Sandbox>, headers: HeaderMap, Json(new): Json<NewCharge>) -> Response {
     let key = headers.get("idempotency-key").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let texts = [key, &new.token, &new.reference];
-    if new.amount <= 0
-        || new.currency.len() != 3
-        || texts.iter().any(|text| !(1..=MAX_TEXT).contains(&text.len()))
-    {
+    if new.amount <= 0 || new.currency.len() != 3 || texts.iter().any(|text| !(1..=MAX_TEXT).contains(&text.len())) {
         return failure(StatusCode::BAD_REQUEST, "a field or the Idempotency-Key is not valid");
     }
     let behaviour = CardBehaviour::of_token(&new.token);
@@ -170,8 +166,7 @@ fn broken() -> Response {
 
 /// A body that fails before its first byte makes the server close the connection.
 fn dropped() -> Response {
-    let lost =
-        futures::stream::once(async { Err::<String, _>(io::Error::other("the sandbox drops this answer")) });
+    let lost = futures::stream::once(async { Err::<String, _>(io::Error::other("the sandbox drops this answer")) });
     Response::new(Body::from_stream(lost))
 }
 

@@ -86,10 +86,7 @@ mod tests {
     fn tokens_choose_the_behaviour_and_unknown_ones_are_declined() {
         assert_eq!(CardBehaviour::of_token("tok_ok"), CardBehaviour::Capture);
         assert_eq!(CardBehaviour::of_token("tok_slow_250"), CardBehaviour::Slow(Duration::from_millis(250)));
-        assert_eq!(
-            CardBehaviour::of_token("tok_slow_99999999"),
-            CardBehaviour::Slow(Duration::from_secs(60))
-        );
+        assert_eq!(CardBehaviour::of_token("tok_slow_99999999"), CardBehaviour::Slow(Duration::from_secs(60)));
         for declined in ["tok_declined", "", "tok_slow_", "tok_slow_-1", "4242"] {
             assert_eq!(CardBehaviour::of_token(declined), CardBehaviour::Decline, "{declined}");
         }

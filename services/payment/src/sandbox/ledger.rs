@@ -133,8 +133,7 @@ impl Ledger {
         self.made += 1;
         let requests = u64::from(asked.is_some());
         let captures = u64::from(status == Status::Captured);
-        let charge =
-            Charge { id: format!("ch_{}", self.made), asked, status, captures, refunds: 0, requests };
+        let charge = Charge { id: format!("ch_{}", self.made), asked, status, captures, refunds: 0, requests };
         let answer = charge.answer(false);
         self.charges.insert(reference.to_owned(), charge);
         self.oldest_first.push_back(reference.to_owned());

@@ -97,8 +97,7 @@ pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> any
     tracing::warn!("this is a sandbox: it charges nobody and forgets everything when it stops");
     shell.readiness.serve();
     let drain = shell.drain_signal();
-    let serving =
-        axum::serve(listener, api::router(&key)).with_graceful_shutdown(drain.clone().cancelled_owned());
+    let serving = axum::serve(listener, api::router(&key)).with_graceful_shutdown(drain.clone().cancelled_owned());
     let overdue = async {
         drain.cancelled().await;
         tokio::time::sleep(Duration::from_millis(config.server.drain_timeout_ms)).await;

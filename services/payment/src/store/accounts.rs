@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use futures::FutureExt as _;
-use ids::{Money, UserId};
 use messaging::Event;
 use mongo::idempotency::{Answer, ScopedKey};
 use mongo::{Abort, ConvertError, Error, bounded, to_bson_time};
 use mongodb::ClientSession;
 use mongodb::bson::{Document, doc};
+use primitives::{Money, UserId};
 use service::Deadline;
 
 use super::documents::{AccountDocument, BalanceDocument, EntryDocument};
@@ -113,7 +113,7 @@ impl Store {
             None => Account::empty(owner, posting.amount.currency()),
         };
         let last = last.map(Entry::try_from).transpose().map_err(unreadable)?;
-        let posted = account.post(last.as_ref(), posting, ids::now());
+        let posted = account.post(last.as_ref(), posting, primitives::now());
         let (account, entry) = posted.map_err(|error| Abort::Refused(error.into()))?;
         Ok(Prepared { account, entry })
     }

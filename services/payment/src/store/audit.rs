@@ -1,9 +1,9 @@
 //! What the books say, as of a cut.
 
 use futures::stream::BoxStream;
-use ids::{OrderId, UserId};
 use mongo::{Cut, to_bson_uuid};
 use mongodb::bson::{Document, doc};
+use primitives::{OrderId, UserId};
 
 use super::documents::{AccountDocument, EntryDocument, PaymentDocument};
 use super::{ACCOUNTS, ENTRIES, PAYMENTS, Store, account_key};

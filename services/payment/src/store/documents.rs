@@ -2,9 +2,9 @@
 
 use std::num::NonZeroI64;
 
-use ids::{Currency, Money, OrderId, PaymentId};
 use mongo::{ConvertError, from_bson_time, from_bson_uuid, to_bson_time, to_bson_uuid, to_i64, to_u64};
 use mongodb::bson::{DateTime, Uuid};
+use primitives::{Currency, Money, OrderId, PaymentId};
 use serde::{Deserialize, Serialize};
 
 use super::account_key;
@@ -184,11 +184,7 @@ pub(super) struct BalanceDocument {
 
 impl From<&Balance> for BalanceDocument {
     fn from(balance: &Balance) -> Self {
-        Self {
-            balance: balance.money.amount(),
-            currency: balance.money.currency(),
-            as_of: to_bson_time(balance.as_of),
-        }
+        Self { balance: balance.money.amount(), currency: balance.money.currency(), as_of: to_bson_time(balance.as_of) }
     }
 }
 
@@ -196,9 +192,6 @@ impl TryFrom<BalanceDocument> for Balance {
     type Error = ConvertError;
 
     fn try_from(document: BalanceDocument) -> Result<Self, ConvertError> {
-        Ok(Self {
-            money: Money::new(document.balance, document.currency),
-            as_of: from_bson_time(document.as_of)?,
-        })
+        Ok(Self { money: Money::new(document.balance, document.currency), as_of: from_bson_time(document.as_of)? })
     }
 }

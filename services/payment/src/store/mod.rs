@@ -9,12 +9,12 @@ mod schema;
 
 use std::sync::LazyLock;
 
-use ids::UserId;
 use messaging::Outbox;
 use mongo::idempotency::{self, Records};
 use mongo::migration::Migration;
 use mongo::{Abort, ConvertError, Db, Policy, TransactError};
 use mongodb::Collection;
+use primitives::UserId;
 
 use crate::domain::PostingError;
 pub(crate) use accounts::KeyedDeposit;

@@ -1,13 +1,13 @@
 //! Payments. The unique index over live payments is what keeps an order from being paid twice.
 
 use futures::{FutureExt as _, TryStreamExt as _};
-use ids::{OrderId, PaymentId};
 use jiff::Timestamp;
 use messaging::Event;
 use mongo::{Abort, Error, bounded, duplicate_key_index, from_bson_time, to_bson_time, to_bson_uuid};
 use mongodb::ClientSession;
 use mongodb::bson::{Document, Uuid, doc};
 use mongodb::options::{Hint, ReturnDocument};
+use primitives::{OrderId, PaymentId};
 use service::Deadline;
 
 use super::documents::PaymentDocument;
@@ -35,18 +35,12 @@ impl Store {
         let live = Status::LIVE.map(Status::name);
         let filter = doc! { "orderId": order_key(order), "status": { "$in": live.as_slice() } };
         let hint = Hint::Name(LIVE_BY_ORDER.to_owned());
-        let found =
-            bounded(deadline, |left| self.payments.find_one(filter).hint(hint).max_time(left)).await?;
+        let found = bounded(deadline, |left| self.payments.find_one(filter).hint(hint).max_time(left)).await?;
         Ok(found.map(Payment::try_from).transpose()?)
     }
 
     /// Up to `limit` payments of an order, newest first.
-    pub(crate) async fn of_order(
-        &self,
-        order: OrderId,
-        limit: u32,
-        deadline: Deadline,
-    ) -> Result<Vec<Payment>, Error> {
+    pub(crate) async fn of_order(&self, order: OrderId, limit: u32, deadline: Deadline) -> Result<Vec<Payment>, Error> {
         let filter = doc! { "orderId": order_key(order) };
         let newest_first = doc! { "orderId": 1, "_id": -1 };
         let limit = i64::from(limit);
@@ -64,18 +58,11 @@ impl Store {
     }
 
     /// Records a card payment before the provider is asked. `false`: the order has a live payment already.
-    pub(crate) async fn begin(
-        &self,
-        payment: &Payment,
-        due_at: Timestamp,
-        deadline: Deadline,
-    ) -> Result<bool, Error> {
+    pub(crate) async fn begin(&self, payment: &Payment, due_at: Timestamp, deadline: Deadline) -> Result<bool, Error> {
         let document = PaymentDocument::new(payment, Some(due_at));
         match bounded(deadline, |_| self.payments.insert_one(document)).await {
             Ok(_) => Ok(true),
-            Err(Error::Failed(error)) if duplicate_key_index(&error).as_deref() == Some(LIVE_BY_ORDER) => {
-                Ok(false)
-            }
+            Err(Error::Failed(error)) if duplicate_key_index(&error).as_deref() == Some(LIVE_BY_ORDER) => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -115,12 +102,7 @@ impl Store {
     }
 
     /// Up to `limit` payments that the resolver is to look at by now, those that have waited longest first.
-    pub(crate) async fn due(
-        &self,
-        now: Timestamp,
-        limit: u32,
-        deadline: Deadline,
-    ) -> Result<Vec<Payment>, Error> {
+    pub(crate) async fn due(&self, now: Timestamp, limit: u32, deadline: Deadline) -> Result<Vec<Payment>, Error> {
         let filter = doc! { "dueAt": { "$lte": to_bson_time(now) } };
         let limit = i64::from(limit);
         let find = |left| self.payments.find(filter).sort(doc! { "dueAt": 1 }).limit(limit).max_time(left);
@@ -158,7 +140,7 @@ impl Store {
         session: &mut ClientSession,
         order: &Order,
     ) -> Result<Payment, Abort<Refusal>> {
-        let payment = Payment::new(order, Method::Balance, Status::Captured, ids::now());
+        let payment = Payment::new(order, Method::Balance, Status::Captured, primitives::now());
         match self.payments.insert_one(PaymentDocument::new(&payment, None)).session(&mut *session).await {
             Ok(_) => {}
             Err(error) if duplicate_key_index(&error).as_deref() == Some(LIVE_BY_ORDER) => {
@@ -173,16 +155,10 @@ impl Store {
         Ok(payment)
     }
 
-    async fn write_balance_refund(
-        &self,
-        session: &mut ClientSession,
-        payment: &Payment,
-    ) -> Result<(), Abort<Refusal>> {
-        let step =
-            Step { from: Status::Captured, to: Status::Refunded, provider_reference: None, due_at: None };
+    async fn write_balance_refund(&self, session: &mut ClientSession, payment: &Payment) -> Result<(), Abort<Refusal>> {
+        let step = Step { from: Status::Captured, to: Status::Refunded, provider_reference: None, due_at: None };
         let refunded = self.write_step(session, payment.id, step).await?;
-        let posting =
-            Posting { amount: payment.amount, kind: EntryKind::Refund(payment.order_id, payment.id) };
+        let posting = Posting { amount: payment.amount, kind: EntryKind::Refund(payment.order_id, payment.id) };
         let posted = self.post(session, payment.user_id, posting).await?;
         Ok(self.outbox.write(session, refunded.into_iter().chain([posted])).await?)
     }
@@ -191,7 +167,7 @@ impl Store {
 /// The time of a step is always after the one before, however the clocks of replicas differ.
 fn conditional(id: PaymentId, step: Step) -> (Document, Vec<Document>) {
     let filter = doc! { "_id": key(id), "status": step.from.name() };
-    let now = to_bson_time(ids::now());
+    let now = to_bson_time(primitives::now());
     let changed_at = doc! { "$max": [now, { "$add": ["$updatedAt", 1] }] };
     let mut set = doc! { "status": step.to.name(), "updatedAt": changed_at };
     if let Some(reference) = step.provider_reference {

@@ -2,8 +2,8 @@
 
 use envelope::Reason;
 use futures::future::join_all;
-use ids::{EntryId, UserId};
 use mongodb::bson::{DateTime, doc};
+use primitives::{EntryId, UserId};
 use proto::common::v1::Money;
 use proto::payment::v1::{DepositResponse, GetBalanceRequest};
 use tonic::Response;
@@ -122,7 +122,8 @@ async fn concurrent_deposits_to_a_new_account_all_count() {
 /// Writes an account and its one entry past the service.
 async fn put_account(world: &World, user: UserId, balance: i64, balance_after: i64) {
     let key = mongo::to_bson_uuid(user.as_uuid());
-    let account = doc! { "_id": key, "balance": balance, "currency": "USD", "version": 1_i64, "updatedAt": DateTime::now() };
+    let account =
+        doc! { "_id": key, "balance": balance, "currency": "USD", "version": 1_i64, "updatedAt": DateTime::now() };
     let entry = doc! {
         "_id": mongo::to_bson_uuid(EntryId::new().as_uuid()), "accountId": key, "sequence": 1_i64,
         "delta": balance_after, "kind": "deposit", "balanceAfter": balance_after, "createdAt": DateTime::now(),
@@ -161,8 +162,7 @@ async fn the_database_itself_refuses_a_negative_balance_and_a_number_given_twice
     let key = mongo::to_bson_uuid(user.as_uuid());
     let overdraw = doc! { "$inc": { "balance": -11_i64 } };
     assert!(world.documents("accounts").update_one(doc! { "_id": key }, overdraw).await.is_err());
-    let mut twice =
-        world.documents("account_entries").find_one(doc! { "accountId": key }).await.unwrap().unwrap();
+    let mut twice = world.documents("account_entries").find_one(doc! { "accountId": key }).await.unwrap().unwrap();
     twice.insert("_id", mongo::to_bson_uuid(EntryId::new().as_uuid()));
     assert!(world.documents("account_entries").insert_one(twice).await.is_err());
     world.finish().await;

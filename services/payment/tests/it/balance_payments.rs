@@ -2,7 +2,7 @@
 
 use envelope::Reason;
 use futures::future::join_all;
-use ids::{OrderId, UserId};
+use primitives::{OrderId, UserId};
 use proto::payment::v1::{PaymentMethod, PaymentStatus};
 
 use crate::world::{World, balance, card, fields, reason, statuses};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use envelope::Reason;
 use futures::future::join_all;
-use ids::{OrderId, UserId};
+use primitives::{OrderId, UserId};
 use proto::payment::v1::PaymentStatus;
 use tokio::time::Instant;
 

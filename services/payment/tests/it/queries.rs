@@ -1,8 +1,8 @@
 //! Every query that the service makes is served by an index.
 
 use futures::TryStreamExt as _;
-use ids::{OrderId, UserId};
 use mongodb::bson::{Bson, Document, doc};
+use primitives::{OrderId, UserId};
 
 use crate::world::{World, balance, card};
 
@@ -58,10 +58,7 @@ async fn no_query_examines_more_than_it_needs() {
         seen.insert((collection.to_owned(), entry.get_str("op").unwrap_or_default().to_owned()));
     }
     for expected in ["accounts", "account_entries", "payments", "idempotency_keys"] {
-        assert!(
-            seen.contains(&(expected.to_owned(), "query".to_owned())),
-            "{expected} was never queried: {seen:?}"
-        );
+        assert!(seen.contains(&(expected.to_owned(), "query".to_owned())), "{expected} was never queried: {seen:?}");
     }
     // The steps: `findAndModify` is recorded as a command.
     assert!(seen.contains(&("payments".to_owned(), "command".to_owned())), "{seen:?}");

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use envelope::Reason;
-use ids::{OrderId, UserId};
 use mongodb::bson::{DateTime, doc};
 use payment::Config;
+use primitives::{OrderId, UserId};
 use proto::payment::v1::payment_service_client::PaymentServiceClient;
 use proto::payment::v1::{ChargeRequest, PaymentStatus};
 use service::Shell;
@@ -36,11 +36,7 @@ async fn a_payment_that_never_arrived_is_given_up_and_can_not_be_captured_late()
     let world = World::start_with("resolver_gives_up", eager(1_500)).await;
     let (order, user) = (OrderId::new(), UserId::new());
     assert_eq!(reason(world.charge(order, user, 700, card("tok_fail")).await), Reason::Unavailable);
-    assert_eq!(
-        world.resolve(order).await.unwrap().status(),
-        PaymentStatus::Pending,
-        "there is a time of grace"
-    );
+    assert_eq!(world.resolve(order).await.unwrap().status(), PaymentStatus::Pending, "there is a time of grace");
     world.wait_for_status(order, "declined").await;
     let declined = world.list(order).await.remove(0);
     assert_eq!(world.sandbox.charge_late(&declined.id).await, "voided");

@@ -20,10 +20,7 @@ impl Sandbox {
         let listener = shell.bind("http", SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let config = payment::sandbox::Config {
-            server: payment::sandbox::ServerConfig {
-                listen: listener.local_addr().unwrap(),
-                drain_timeout_ms: 0,
-            },
+            server: payment::sandbox::ServerConfig { listen: listener.local_addr().unwrap(), drain_timeout_ms: 0 },
             admin: service::config::AdminConfig { listen: listener.local_addr().unwrap() },
             log: service::config::LogConfig::default(),
             telemetry: service::config::TelemetryConfig::default(),
@@ -54,12 +51,7 @@ impl Sandbox {
         }
         let tally: Value = response.json().await.unwrap();
         let count = |field: &str| tally[field].as_u64().unwrap();
-        Some((
-            tally["status"].as_str().unwrap().to_owned(),
-            count("captures"),
-            count("refunds"),
-            count("requests"),
-        ))
+        Some((tally["status"].as_str().unwrap().to_owned(), count("captures"), count("refunds"), count("requests")))
     }
 
     /// How often money was taken for a payment.

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use envelope::{Error, Reason};
 use futures::TryStreamExt as _;
-use ids::{OrderId, SessionId, UserId};
 use messaging::{KafkaConfig, OutboxConfig};
 use mongo::{Db, MongoConfig, Policy};
 use mongodb::Collection;
 use mongodb::bson::{Bson, Document, doc};
 use payment::{AccountsConfig, CardConfig, Config, ResolverConfig};
+use primitives::{OrderId, SessionId, UserId};
 use proto::common::v1::Money;
 use proto::payment::v1::account_service_client::AccountServiceClient;
 use proto::payment::v1::payment_service_client::PaymentServiceClient;
@@ -105,11 +105,8 @@ impl World {
         amount: Money,
         key: &str,
     ) -> Result<Response<pb::DepositResponse>, Error> {
-        let message = pb::DepositRequest {
-            user_id: user.to_owned(),
-            amount: Some(amount),
-            idempotency_key: key.to_owned(),
-        };
+        let message =
+            pb::DepositRequest { user_id: user.to_owned(), amount: Some(amount), idempotency_key: key.to_owned() };
         self.accounts().deposit(from(caller, message)).await.map_err(Error::from_status)
     }
 
@@ -147,14 +144,7 @@ impl World {
     }
 
     pub(crate) async fn all(&self, collection: &str) -> Vec<Document> {
-        self.documents(collection)
-            .find(doc! {})
-            .sort(doc! { "_id": 1 })
-            .await
-            .unwrap()
-            .try_collect()
-            .await
-            .unwrap()
+        self.documents(collection).find(doc! {}).sort(doc! { "_id": 1 }).await.unwrap().try_collect().await.unwrap()
     }
 
     /// Ends a test: the books must be right, and no card may have been charged twice.
@@ -170,11 +160,7 @@ impl World {
             ledgers.entry(entry.get("accountId").unwrap().clone()).or_default().push(entry);
         }
         let accounts = self.all("accounts").await;
-        assert_eq!(
-            accounts.len(),
-            ledgers.len(),
-            "an account without entries, or entries without an account"
-        );
+        assert_eq!(accounts.len(), ledgers.len(), "an account without entries, or entries without an account");
         for account in accounts {
             let mut entries = ledgers.remove(account.get("_id").unwrap()).unwrap();
             entries.sort_by_key(|entry| entry.get_i64("sequence").unwrap());
@@ -200,10 +186,7 @@ impl World {
                 let id = mongodb::bson::deserialize_from_bson(payment.get("_id").unwrap().clone()).unwrap();
                 let captures = self.sandbox.captures(&mongo::from_bson_uuid(id).to_string()).await;
                 assert!(captures <= 1, "a card was charged {captures} times");
-                assert!(
-                    captures == 1 || matches!(status, "pending" | "declined"),
-                    "{status} but never captured"
-                );
+                assert!(captures == 1 || matches!(status, "pending" | "declined"), "{status} but never captured");
                 assert!(captures == 0 || status != "declined", "captured but declined");
             }
         }
@@ -231,10 +214,7 @@ async fn config(test: &str, provider_url: &str, api_key_file: &Path) -> Config {
         },
         resolver: ResolverConfig { period_ms: 50, first_look_ms: 600_000, grace_ms: 60_000 },
         outbox: OutboxConfig::default(),
-        kafka: KafkaConfig {
-            prefix: database,
-            ..KafkaConfig::new(devstack::testing::backing().await.broker())
-        },
+        kafka: KafkaConfig { prefix: database, ..KafkaConfig::new(devstack::testing::backing().await.broker()) },
     }
 }
 
@@ -243,11 +223,7 @@ pub(crate) async fn serve(shell: &Shell, config: &Config) -> Channel {
     let listener = shell.bind("grpc", config.server.listen).await.unwrap();
     let endpoint = Endpoint::from_shared(format!("http://{}", listener.local_addr().unwrap())).unwrap();
     let (serving, config) = (shell.clone(), config.clone());
-    shell.tasks.spawn(
-        "payment",
-        OnFailure::Log,
-        async move { payment::serve(&serving, &config, listener).await },
-    );
+    shell.tasks.spawn("payment", OnFailure::Log, async move { payment::serve(&serving, &config, listener).await });
     endpoint.connect_lazy()
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use envelope::Error;
-use ids::{EventId, OrderId};
+use primitives::{EventId, OrderId};
 
 use crate::domain::checks::Finding;
 use crate::domain::{Healing, Publisher, Remedy};
@@ -40,7 +40,7 @@ pub(super) async fn heal(books: &Books, findings: &[Finding]) -> Vec<Option<Heal
         let done = failure.is_none();
         let labels = [("action", remedy.name()), ("done", if done { "true" } else { "false" })];
         metrics::counter!("reconciliation_healed_total", &labels).increment(1);
-        Some(Healing { action: remedy.name().to_owned(), at: ids::now(), done, failure })
+        Some(Healing { action: remedy.name().to_owned(), at: primitives::now(), done, failure })
     };
     findings.iter().map(healing).collect()
 }

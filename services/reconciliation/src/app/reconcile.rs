@@ -1,4 +1,5 @@
-//! Runs of the reconciliation: on schedule, on demand, and of what has changed all the time. A lease lets one replica do it.
+//! Runs of the reconciliation: on schedule, on demand, and of what has changed all the time. A lease lets one replica
+//! do it.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -6,12 +7,12 @@ use std::time::Duration;
 use envelope::Error;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use ids::EventId;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use messaging::Lag;
 use mongo::{Cut, Db, Lease};
+use primitives::EventId;
 use service::{Deadline, Tasks};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -47,8 +48,8 @@ const FEW_BEHIND: u64 = 10_000;
 const MAX_LOOKED_UP: usize = 1_000;
 /// How often the remedy of a difference is tried between two runs of everything.
 const MAX_HEALINGS: u32 = 3;
-/// The longest time of an incremental run, and how long one waits for events that were not applied. What is older is for
-/// the daily run.
+/// The longest time of an incremental run, and how long one waits for events that were not applied. What is older is
+/// for the daily run.
 const MAX_SPAN: Duration = Duration::from_secs(60 * 60);
 
 /// Compares the books.
@@ -64,7 +65,8 @@ pub(crate) struct Reconciler {
 
 /// What is remembered from round to round while the lease is held.
 struct Progress {
-    /// Up to when what has changed was compared; kept in the database too, so that whoever comes next goes on from there.
+    /// Up to when what has changed was compared; kept in the database too, so that whoever comes next goes on from
+    /// there.
     compared_to: Option<Timestamp>,
     /// Up to when events are waited for that were not applied.
     waits_until: Option<Timestamp>,
@@ -107,7 +109,7 @@ impl Reconciler {
         }
         let run = match self.runs.next_requested(deadline()).await? {
             Some(requested) => Some(requested),
-            None if self.daily_is_due().await? => Some(Run::new(RunKind::Daily, ids::now())),
+            None if self.daily_is_due().await? => Some(Run::new(RunKind::Daily, primitives::now())),
             None => None,
         };
         if let Some(run) = run {
@@ -118,8 +120,8 @@ impl Reconciler {
             }
             return ended;
         }
-        // What the consumer has still to apply is not lost. Publishing it again would only add to it, and so it would while
-        // the group gives this process nothing to read.
+        // What the consumer has still to apply is not lost. Publishing it again would only add to it, and so it would
+        // while the group gives this process nothing to read.
         if self.lag.events().is_none_or(|behind| behind > FEW_BEHIND) {
             return Ok(());
         }
@@ -134,7 +136,7 @@ impl Reconciler {
     async fn end_what_was_left(&self) -> Result<(), Error> {
         while let Some(run) = self.runs.unfinished(deadline()).await? {
             let failure = Some("the process that compared was stopped".to_owned());
-            let failed = Run { status: RunStatus::Failed, ended_at: Some(ids::now()), failure, ..run };
+            let failed = Run { status: RunStatus::Failed, ended_at: Some(primitives::now()), failure, ..run };
             self.runs.save(&failed, deadline()).await?;
         }
         Ok(())
@@ -142,7 +144,7 @@ impl Reconciler {
 
     /// Once a day, at or after the time that is set; again some time after a failure.
     async fn daily_is_due(&self) -> Result<bool, Error> {
-        let now = ids::now();
+        let now = primitives::now();
         let zoned = now.to_zoned(TimeZone::UTC);
         if zoned.time() < self.config.daily_at {
             return Ok(false);
@@ -159,7 +161,7 @@ impl Reconciler {
 
     /// Compares everything, and keeps what came of it.
     async fn whole(&self, run: Run, lease: &mut Lease, stop: &CancellationToken) -> Result<(), Error> {
-        let started = Run { status: RunStatus::Running, started_at: Some(ids::now()), ..run };
+        let started = Run { status: RunStatus::Running, started_at: Some(primitives::now()), ..run };
         self.runs.save(&started, deadline()).await?;
         tracing::info!(run = %started.id, kind = started.kind.name(), "comparing all books");
         let compared = async {
@@ -168,22 +170,21 @@ impl Reconciler {
         };
         match under(lease, stop, compared.boxed()).await {
             Ok(ended) => {
-                let finished_at = ids::now().as_second();
+                let finished_at = primitives::now().as_second();
                 gauge("reconciliation_last_completed_timestamp_seconds", ended.kind, as_f64(finished_at));
                 Ok(())
             }
             Err(error) => {
                 let failure = Some(error.to_string());
-                let failed =
-                    Run { status: RunStatus::Failed, ended_at: Some(ids::now()), failure, ..started };
+                let failed = Run { status: RunStatus::Failed, ended_at: Some(primitives::now()), failure, ..started };
                 self.runs.save(&failed, deadline()).await?;
                 Err(error)
             }
         }
     }
 
-    /// Each check has a moment of its own, and the events of each slice of time have, so that the server need not keep one
-    /// for as long as all of them take.
+    /// Each check has a moment of its own, and the events of each slice of time have, so that the server need not keep
+    /// one for as long as all of them take.
     async fn compare_all(&self) -> Result<Vec<Comparison>, Error> {
         let everything = Of::default();
         let mut comparisons = Vec::new();
@@ -196,7 +197,8 @@ impl Reconciler {
         Ok(comparisons)
     }
 
-    /// In slices that grow where little happened, and shrink where the server does not keep a moment for as long as one takes.
+    /// In slices that grow where little happened, and shrink where the server does not keep a moment for as long as one
+    /// takes.
     async fn compare_events(&self) -> Result<Comparison, Error> {
         let mut cut = self.cut().await?;
         let settled = self.settled(cut);
@@ -223,8 +225,8 @@ impl Reconciler {
         Ok(all)
     }
 
-    /// The events of a time against what was applied. What the inbox knows is parked, or was applied after the cut: publishing it
-    /// again would bring nothing.
+    /// The events of a time against what was applied. What the inbox knows is parked, or was applied after the cut:
+    /// publishing it again would bring nothing.
     async fn events(&self, cut: Cut, span: (Timestamp, Timestamp)) -> Result<Comparison, Error> {
         let mut comparison = Comparison::of_events(&self.books, &self.statements, cut, span).await?;
         let lost: Vec<EventId> = comparison.findings.iter().filter_map(Finding::lost_event).collect();
@@ -244,11 +246,11 @@ impl Reconciler {
         Ok(comparison)
     }
 
-    /// Compares what events since the last time were about. While events of that time have not been applied, what they were
-    /// about is not known: they are published again, and the same time is compared again once they could be applied, some
-    /// times at most.
+    /// Compares what events since the last time were about. While events of that time have not been applied, what they
+    /// were about is not known: they are published again, and the same time is compared again once they could be
+    /// applied, some times at most.
     async fn incremental(&self, progress: &mut Progress) -> Result<(), Error> {
-        let run = Run::new(RunKind::Incremental, ids::now());
+        let run = Run::new(RunKind::Incremental, primitives::now());
         let cut = self.cut().await?;
         let to = self.settled(cut);
         let earliest = to - MAX_SPAN;
@@ -279,12 +281,7 @@ impl Reconciler {
     }
 
     /// Without all events applied it is not known which orders are part of a movement; those are left to the daily run.
-    async fn compare_touched(
-        &self,
-        cut: Cut,
-        touched: &Of,
-        all_applied: bool,
-    ) -> Result<Vec<Comparison>, Error> {
+    async fn compare_touched(&self, cut: Cut, touched: &Of, all_applied: bool) -> Result<Vec<Comparison>, Error> {
         let Of { orders, skus, users, .. } = touched;
         let mut comparisons = Vec::new();
         // To ask about none would be to ask about all.
@@ -312,8 +309,8 @@ impl Reconciler {
         Ok(more_than_kept || healable.iter().any(|finding| !given_up(&seen, finding)))
     }
 
-    /// What events of a time were about, and up to when: a shorter time when there is too much of it. `None` when there is
-    /// too much even in a second; then it is left to the daily run.
+    /// What events of a time were about, and up to when: a shorter time when there is too much of it. `None` when there
+    /// is too much even in a second; then it is left to the daily run.
     async fn touched(&self, from: Timestamp, mut to: Timestamp) -> Result<(Timestamp, Option<Of>), Error> {
         loop {
             let wider = (from - MADE_APART, to + MADE_APART);
@@ -336,11 +333,12 @@ impl Reconciler {
         }
     }
 
-    /// Heals what can be healed and keeps the run with what it found. Of incremental runs, only those that found something.
+    /// Heals what can be healed and keeps the run with what it found. Of incremental runs, only those that found
+    /// something.
     async fn complete(&self, run: Run, comparisons: Vec<Comparison>) -> Result<Run, Error> {
         let checks = comparisons.iter().map(|comparison| comparison.result.clone()).collect();
         let mut findings: Vec<Finding> = comparisons.into_iter().flat_map(|one| one.findings).collect();
-        let run = Run { status: RunStatus::Completed, ended_at: Some(ids::now()), checks, ..run };
+        let run = Run { status: RunStatus::Completed, ended_at: Some(primitives::now()), checks, ..run };
         report(&run, &findings);
         if findings.is_empty() {
             if run.kind != RunKind::Incremental {
@@ -355,7 +353,7 @@ impl Reconciler {
             }
         }
         let healings = heal(&self.books, &findings).await;
-        let now = ids::now();
+        let now = primitives::now();
         let pairs = findings.into_iter().zip(healings);
         let exceptions: Vec<_> = pairs
             .map(|(finding, healing)| {
@@ -429,8 +427,7 @@ fn report(run: &Run, findings: &[Finding]) {
         metrics::counter!("reconciliation_compared_total", &labels).increment(check.compared);
     }
     for finding in findings {
-        metrics::counter!("reconciliation_exceptions_total", "kind" => finding.difference.name())
-            .increment(1);
+        metrics::counter!("reconciliation_exceptions_total", "kind" => finding.difference.name()).increment(1);
     }
     let compared = run.compared();
     let kind = run.kind.name();

@@ -1,7 +1,7 @@
 //! Runs, for administrators: asking for one, and what they found.
 
 use envelope::{Error, Reason};
-use ids::RunId;
+use primitives::RunId;
 use service::RequestContext;
 use service::page::{self, PageTokens};
 
@@ -23,7 +23,7 @@ impl RunsApp {
     /// Asks for a run of everything. While one waits to begin, it is that one.
     pub(crate) async fn start(&self, context: &RequestContext) -> Result<Run, Error> {
         context.require_admin()?;
-        Ok(self.runs.request(&Run::new(RunKind::OnDemand, ids::now()), context.deadline).await?)
+        Ok(self.runs.request(&Run::new(RunKind::OnDemand, primitives::now()), context.deadline).await?)
     }
 
     pub(crate) async fn run(&self, context: &RequestContext, id: RunId) -> Result<Run, Error> {

@@ -61,7 +61,7 @@ impl StatementsApp {
 }
 
 fn span(days: Days) -> Result<Span, Error> {
-    let today = ids::now().to_zoned(TimeZone::UTC).date();
+    let today = primitives::now().to_zoned(TimeZone::UTC).date();
     Span::new(days.from, days.to, today).map_err(|error| match error {
         SpanError::OutOfCalendar => Error::invalid("to", error.to_string()),
         SpanError::Backwards | SpanError::TooLong => Error::invalid("from", error.to_string()),

@@ -1,7 +1,7 @@
 //! What is compared beside the types of [`super::checks`], with the key by which each is ordered.
 
-use ids::{MovementId, OrderId, Sku, UserId};
 use jiff::Timestamp;
+use primitives::{MovementId, OrderId, Sku, UserId};
 
 use super::checks::{Account, Effect, Entry, KeptEvent, Movement, Order, Payment};
 

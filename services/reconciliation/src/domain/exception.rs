@@ -1,7 +1,7 @@
 //! A difference as it is kept, and what was done about it.
 
-use ids::{EventId, OrderId};
 use jiff::Timestamp;
+use primitives::{EventId, OrderId};
 
 use super::checks::Finding;
 

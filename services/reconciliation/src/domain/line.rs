@@ -1,9 +1,9 @@
 //! One thing that happened, as a line of a statement.
 
-use ids::{EventId, OrderId, UserId};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use primitives::{EventId, OrderId, UserId};
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

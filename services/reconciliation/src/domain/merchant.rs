@@ -59,7 +59,7 @@ impl MerchantDay {
 
 #[cfg(test)]
 mod tests {
-    use ids::EventId;
+    use primitives::EventId;
 
     use super::*;
 

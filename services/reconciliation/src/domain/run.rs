@@ -1,7 +1,7 @@
 //! Runs of the reconciliation.
 
-use ids::RunId;
 use jiff::Timestamp;
+use primitives::RunId;
 
 /// Why a run was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,8 +172,8 @@ impl Run {
         self.checks.iter().map(|check| check.differences).sum()
     }
 
-    /// The share of what was compared that is equal, 0 to 1; only of a completed run. 1 is the only good value. A thing may
-    /// differ in more than one way, so it is cut off at 0.
+    /// The share of what was compared that is equal, 0 to 1; only of a completed run. 1 is the only good value. A thing
+    /// may differ in more than one way, so it is cut off at 0.
     #[allow(clippy::cast_precision_loss)] // a share of counts far below 2^53
     pub fn consistency_ratio(&self) -> Option<f64> {
         let (compared, differences) = (self.compared(), self.differences());

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use ids::UserId;
 use jiff::civil::Date;
+use primitives::UserId;
 
 use super::{Kind, Line};
 
@@ -87,23 +87,14 @@ pub fn by_customer<'a>(lines: impl IntoIterator<Item = &'a Line>) -> BTreeMap<St
 
 #[cfg(test)]
 mod tests {
-    use ids::EventId;
     use jiff::Timestamp;
+    use primitives::EventId;
 
     use super::*;
 
     fn line(user: UserId, kind: Kind, amount: i64, at: &str) -> Line {
         let at: Timestamp = at.parse().unwrap();
-        Line {
-            id: EventId::new(),
-            kind,
-            user: Some(user),
-            subject: "s".into(),
-            order: None,
-            amount,
-            pieces: 0,
-            at,
-        }
+        Line { id: EventId::new(), kind, user: Some(user), subject: "s".into(), order: None, amount, pieces: 0, at }
     }
 
     #[test]

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use balance::{Ask, Channel, Upstream};
+use balancer::{Ask, Channel, Upstream};
 use envelope::Error;
 use futures::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
-use ids::{EventId, MovementId, OrderId, ParseError, Sku, UserId};
 use jiff::Timestamp;
 use mongo::Cut;
+use primitives::{EventId, MovementId, OrderId, ParseError, Sku, UserId};
 use proto::common::v1::Cut as CutMessage;
 use proto::inventory::v1 as stock;
 use proto::inventory::v1::stock_audit_service_client::StockAuditServiceClient;
@@ -57,8 +57,7 @@ impl Books {
     /// These orders, or all when there are none, by id.
     pub(crate) fn orders(&self, cut: Cut, ids: &[OrderId]) -> Pages<Order> {
         let request = order::AuditOrdersRequest { as_of: as_of(cut), order_ids: texts(ids) };
-        let mut client =
-            OrderAuditServiceClient::new(self.order.channel()).max_decoding_message_size(MAX_MESSAGE);
+        let mut client = OrderAuditServiceClient::new(self.order.channel()).max_decoding_message_size(MAX_MESSAGE);
         let call = async move { client.audit_orders(internal(request)?).await };
         pages(call, |page| page.orders.into_iter().map(to_order).collect())
     }
@@ -74,13 +73,11 @@ impl Books {
         let (moved_from, moved_to) = span_of(span);
         let order_ids = texts(ids);
         let request = order::AuditMovedPiecesRequest { as_of: as_of(cut), order_ids, moved_from, moved_to };
-        let mut client =
-            OrderAuditServiceClient::new(self.order.channel()).max_decoding_message_size(MAX_MESSAGE);
+        let mut client = OrderAuditServiceClient::new(self.order.channel()).max_decoding_message_size(MAX_MESSAGE);
         let call = async move { client.audit_moved_pieces(internal(request)?).await };
         pages(call, |page| {
-            let moved = |one: order::MovedPieces| {
-                Ok(MovedPieces { movement: parse(&one.movement_id)?, pieces: one.pieces })
-            };
+            let moved =
+                |one: order::MovedPieces| Ok(MovedPieces { movement: parse(&one.movement_id)?, pieces: one.pieces });
             page.moved_pieces.into_iter().map(moved).collect()
         })
     }
@@ -106,8 +103,7 @@ impl Books {
         let mut client = self.stock();
         let call = async move { client.audit_counters(internal(request)?).await };
         pages(call, |page| {
-            let counter =
-                |one: stock::Counter| Ok(SkuPieces { sku: parse(&one.sku)?, pieces: one.available });
+            let counter = |one: stock::Counter| Ok(SkuPieces { sku: parse(&one.sku)?, pieces: one.available });
             page.counters.into_iter().map(counter).collect()
         })
     }
@@ -181,17 +177,12 @@ impl Books {
     }
 
     /// Has entries of a service's outbox published again; gives how many of them it still keeps. At most 1,000.
-    pub(crate) async fn publish_again(
-        &self,
-        publisher: Publisher,
-        entries: &[EventId],
-    ) -> Result<u32, Error> {
+    pub(crate) async fn publish_again(&self, publisher: Publisher, entries: &[EventId]) -> Result<u32, Error> {
         let again = RepublishRequest { entry_ids: texts(entries) };
         let context = RequestContext::internal(CALL_TIMEOUT);
-        let answer =
-            self.publisher(publisher).ask(&context, again, patiently(), |channel, request| async move {
-                OutboxServiceClient::new(channel).republish(request).await
-            });
+        let answer = self.publisher(publisher).ask(&context, again, patiently(), |channel, request| async move {
+            OutboxServiceClient::new(channel).republish(request).await
+        });
         Ok(answer.await?.into_inner().entries)
     }
 
@@ -238,14 +229,11 @@ fn pages<M: Send + 'static, T: Send + 'static>(
 ) -> Pages<T> {
     let opened = async move {
         let answer = Deadline::after(CALL_TIMEOUT).bound(call).await?.map_err(Error::from_status)?;
-        Ok::<_, Error>(stream::try_unfold(
-            (answer.into_inner(), to_items),
-            async |(mut messages, to_items)| {
-                let message = Deadline::after(PAGE_TIMEOUT).bound(messages.message()).await?;
-                let Some(message) = message.map_err(Error::from_status)? else { return Ok(None) };
-                Ok(Some((to_items(message)?, (messages, to_items))))
-            },
-        ))
+        Ok::<_, Error>(stream::try_unfold((answer.into_inner(), to_items), async |(mut messages, to_items)| {
+            let message = Deadline::after(PAGE_TIMEOUT).bound(messages.message()).await?;
+            let Some(message) = message.map_err(Error::from_status)? else { return Ok(None) };
+            Ok(Some((to_items(message)?, (messages, to_items))))
+        }))
     };
     stream::once(opened).try_flatten().boxed()
 }
@@ -329,8 +317,7 @@ fn to_events(publisher: Publisher, entry: OutboxEntry) -> Result<Vec<TimedEvent>
     let at = proto::to_timestamp("occurred_at", entry.occurred_at).map_err(Error::internal)?;
     let id: EventId = parse(&entry.id)?;
     let event = |event: proto::messaging::v1::KeptEvent| {
-        let kept =
-            KeptEvent { id: parse(&event.id)?, kind: event.kind, sent: entry.sent, publisher, entry: id };
+        let kept = KeptEvent { id: parse(&event.id)?, kind: event.kind, sent: entry.sent, publisher, entry: id };
         Ok(TimedEvent { at, event: kept })
     };
     entry.events.into_iter().map(event).collect()

@@ -1,7 +1,7 @@
 //! Runs and what they found.
 
 use envelope::Error;
-use ids::{ParseError, RunId};
+use primitives::{ParseError, RunId};
 use proto::reconciliation::v1 as pb;
 use proto::reconciliation::v1::reconciliation_service_server::ReconciliationService;
 use service::RequestContext;

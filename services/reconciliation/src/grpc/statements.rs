@@ -1,8 +1,8 @@
 //! Protobuf to domain and back.
 
 use envelope::Error;
-use ids::{Currency, Money};
 use jiff::civil::Date;
+use primitives::{Currency, Money};
 use proto::reconciliation::v1 as pb;
 use proto::reconciliation::v1::statement_service_server::StatementService;
 use service::RequestContext;
@@ -31,8 +31,7 @@ impl Grpc {
         let days = days(message.days)?;
         let (statements, next_page_token) =
             self.app.list_statements(&context, days, page.page_size, &page.page_token).await?;
-        let statements =
-            statements.iter().map(|statement| self.statement(statement)).collect::<Result<_, _>>()?;
+        let statements = statements.iter().map(|statement| self.statement(statement)).collect::<Result<_, _>>()?;
         Ok(pb::ListStatementsResponse { statements, next_page_token })
     }
 
@@ -43,8 +42,7 @@ impl Grpc {
         let context = RequestContext::from_request(&request);
         let found = self.app.merchant_days(&context, days(request.into_inner().days)?).await?;
         let newest_first = found.iter().rev();
-        let merchant_days =
-            newest_first.map(|(day, sums)| self.merchant_day(*day, sums)).collect::<Result<_, _>>()?;
+        let merchant_days = newest_first.map(|(day, sums)| self.merchant_day(*day, sums)).collect::<Result<_, _>>()?;
         Ok(pb::ListMerchantDaysResponse { merchant_days })
     }
 

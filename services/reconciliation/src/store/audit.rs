@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::future::IntoFuture as _;
 
 use futures::TryStreamExt as _;
-use ids::UserId;
 use jiff::civil::Date;
 use mongo::{Policy, bounded};
 use mongodb::ClientSession;
 use mongodb::bson::{self, doc};
+use primitives::UserId;
 use serde::Deserialize;
 use service::Deadline;
 
@@ -39,14 +39,9 @@ struct Side {
 }
 
 impl Statements {
-    /// Compares the statements of a day with their lines for up to 1,000 customers after `after`, both as of one moment, so
-    /// that what is being applied meanwhile makes no difference.
-    pub async fn audit(
-        &self,
-        day: Date,
-        after: Option<UserId>,
-        deadline: Deadline,
-    ) -> Result<AuditPage, mongo::Error> {
+    /// Compares the statements of a day with their lines for up to 1,000 customers after `after`, both as of one
+    /// moment, so that what is being applied meanwhile makes no difference.
+    pub async fn audit(&self, day: Date, after: Option<UserId>, deadline: Deadline) -> Result<AuditPage, mongo::Error> {
         let mut session = bounded(deadline, |_| self.db.snapshot()).await?;
         // Before the first comes the nil UUID, which nobody has.
         let after = after.unwrap_or_else(|| user(bson::Uuid::from_bytes([0; 16])));
@@ -67,23 +62,17 @@ impl Statements {
     }
 
     /// Compares the merchant's day with its lines, both as of one moment.
-    pub async fn audit_merchant_day(
-        &self,
-        day: Date,
-        deadline: Deadline,
-    ) -> Result<Option<Finding>, mongo::Error> {
+    pub async fn audit_merchant_day(&self, day: Date, deadline: Deadline) -> Result<Option<Finding>, mongo::Error> {
         let mut session = bounded(deadline, |_| self.db.snapshot()).await?;
         let of_day = doc! { "$match": { "day": day.to_string() } };
-        let counted =
-            |pieces: bson::Document| doc! { "$sum": { "$cond": [pieces, { "$abs": "$pieces" }, 0_i64] } };
+        let counted = |pieces: bson::Document| doc! { "$sum": { "$cond": [pieces, { "$abs": "$pieces" }, 0_i64] } };
         let sums = doc! { "$group": {
             "_id": "$kind",
             "amount": { "$sum": "$amount" },
             "piecesIn": counted(doc! { "$gt": ["$pieces", 0] }),
             "piecesOut": counted(doc! { "$lt": ["$pieces", 0] }),
         } };
-        let sums =
-            self.counted.aggregate([of_day, sums]).max_time(deadline.remaining()?).with_type::<KindSums>();
+        let sums = self.counted.aggregate([of_day, sums]).max_time(deadline.remaining()?).with_type::<KindSums>();
         let mut sums = deadline.bound(sums.session(&mut session).into_future()).await??;
         let mut lines = MerchantDay::default();
         while let Some(sum) = deadline.bound(sums.next(&mut session)).await?.transpose()? {

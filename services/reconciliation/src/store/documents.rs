@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use ids::{EventId, UserId};
 use jiff::civil::Date;
 use mongo::{ConvertError, to_bson_time, to_bson_uuid};
 use mongodb::bson::{self, Document, doc};
+use primitives::{EventId, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{Kind, Line, MerchantDay, Statement, StatementKey, Tally, Totals};

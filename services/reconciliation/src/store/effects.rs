@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use futures::TryStreamExt as _;
 use futures::stream::{BoxStream, StreamExt as _};
-use ids::{OrderId, Sku, UserId};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use mongo::{ConvertError, Cut, bounded, from_bson_time, from_bson_uuid, to_bson_time, to_bson_uuid};
 use mongodb::bson::{self, Document, doc};
+use primitives::{OrderId, Sku, UserId};
 use serde::Deserialize;
 use service::Deadline;
 
@@ -47,8 +47,8 @@ impl Statements {
         self.db.pages::<EffectRow, _>(Some(cut), LINES, pipeline, mongo::PAGE).map(|page| Ok(page?)).boxed()
     }
 
-    /// What the applied events were about whose ids were made in a span of time. It stops, with what it has until then, once
-    /// one of the sets has more than `most`.
+    /// What the applied events were about whose ids were made in a span of time. It stops, with what it has until then,
+    /// once one of the sets has more than `most`.
     pub(crate) async fn touched(
         &self,
         (from, to): (Timestamp, Timestamp),
@@ -56,7 +56,7 @@ impl Statements {
         deadline: Deadline,
     ) -> Result<Touched, mongo::Error> {
         let lines = self.lines.clone_with_type::<TouchedRow>();
-        let made_at = |time| to_bson_uuid(ids::lowest_at(time));
+        let made_at = |time| to_bson_uuid(primitives::lowest_at(time));
         let filter = doc! { "_id": { "$gte": made_at(from), "$lt": made_at(to) } };
         let wanted = doc! { "_id": 0, "kind": 1, "subject": 1, "userId": 1, "orderId": 1 };
         let find = |left| lines.find(filter).projection(wanted).max_time(left);
@@ -85,8 +85,7 @@ impl Statements {
     /// The days that have statements or lines.
     pub(crate) async fn days(&self, deadline: Deadline) -> Result<BTreeSet<Date>, mongo::Error> {
         let of_lines = bounded(deadline, |_| self.lines.distinct("day", Document::new())).await?;
-        let of_statements =
-            bounded(deadline, |_| self.statements.distinct("_id.day", Document::new())).await?;
+        let of_statements = bounded(deadline, |_| self.statements.distinct("_id.day", Document::new())).await?;
         let days = of_lines.iter().chain(&of_statements);
         Ok(days.map(|text| day(text.as_str().unwrap_or_default())).collect::<Result<_, _>>()?)
     }

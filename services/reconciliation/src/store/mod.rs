@@ -1,5 +1,5 @@
-//! Statements, their lines and the merchant's days in MongoDB. All three are written in one transaction, so they are always
-//! equal to each other.
+//! Statements, their lines and the merchant's days in MongoDB. All three are written in one transaction, so they are
+//! always equal to each other.
 
 mod audit;
 mod documents;
@@ -10,19 +10,18 @@ mod schema;
 use std::collections::BTreeMap;
 
 use futures::TryStreamExt as _;
-use ids::UserId;
 use jiff::civil::Date;
 use mongo::{Db, Policy, bounded};
 use mongodb::bson::{Document, doc};
 use mongodb::error::Error as DriverError;
 use mongodb::{ClientSession, Collection};
+use primitives::UserId;
 use service::Deadline;
 
 use crate::domain::{Line, MerchantDay, Span, Statement, by_customer};
 pub use audit::AuditPage;
 use documents::{
-    CountedLine, LineDocument, MerchantDocument, StatementDocument, merchant_update, statement_update,
-    user_key,
+    CountedLine, LineDocument, MerchantDocument, StatementDocument, merchant_update, statement_update, user_key,
 };
 pub(crate) use runs::{ExceptionKey, Runs, Seen};
 pub(crate) use schema::migrations;
@@ -59,9 +58,9 @@ impl Statements {
         }
     }
 
-    /// Applies lines in the caller's transaction: at most three commands, whatever their number, with one change of each
-    /// statement and of each merchant's day. A line that was applied before is an error, since it must not count twice:
-    /// whoever calls this has dropped those.
+    /// Applies lines in the caller's transaction: at most three commands, whatever their number, with one change of
+    /// each statement and of each merchant's day. A line that was applied before is an error, since it must not count
+    /// twice: whoever calls this has dropped those.
     ///
     /// # Errors
     /// What the database says; the transaction must be given up.

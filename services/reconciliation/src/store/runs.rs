@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use futures::TryStreamExt as _;
-use ids::RunId;
 use jiff::Timestamp;
 use mongo::{ConvertError, Db, Policy, bounded, from_bson_time, from_bson_uuid, to_bson_time, to_bson_uuid};
 use mongodb::Collection;
 use mongodb::bson::{self, DateTime, doc};
+use primitives::RunId;
 use serde::{Deserialize, Serialize};
 use service::Deadline;
 
@@ -70,9 +70,7 @@ impl Runs {
     pub(crate) async fn request(&self, run: &Run, deadline: Deadline) -> Result<Run, mongo::Error> {
         let waiting = doc! { "status": RunStatus::Requested.name() };
         loop {
-            if let Some(found) =
-                bounded(deadline, |left| self.runs.find_one(waiting.clone()).max_time(left)).await?
-            {
+            if let Some(found) = bounded(deadline, |left| self.runs.find_one(waiting.clone()).max_time(left)).await? {
                 return Ok(Run::try_from(found)?);
             }
             let document = RunDocument::try_from(run)?;
@@ -144,23 +142,14 @@ impl Runs {
         Ok(found.map(|progress| from_bson_time(progress.compared_to)).transpose()?)
     }
 
-    pub(crate) async fn set_compared_to(
-        &self,
-        to: Timestamp,
-        deadline: Deadline,
-    ) -> Result<(), mongo::Error> {
+    pub(crate) async fn set_compared_to(&self, to: Timestamp, deadline: Deadline) -> Result<(), mongo::Error> {
         let document = ProgressDocument { id: INCREMENTAL.to_owned(), compared_to: to_bson_time(to) };
         let filter = doc! { "_id": INCREMENTAL };
         bounded(deadline, |_| self.progress.replace_one(filter, document).upsert(true)).await?;
         Ok(())
     }
 
-    async fn first(
-        &self,
-        filter: bson::Document,
-        order: i32,
-        deadline: Deadline,
-    ) -> Result<Option<Run>, mongo::Error> {
+    async fn first(&self, filter: bson::Document, order: i32, deadline: Deadline) -> Result<Option<Run>, mongo::Error> {
         let find = |left| self.runs.find_one(filter).sort(doc! { "_id": order }).max_time(left);
         Ok(bounded(deadline, find).await?.map(Run::try_from).transpose()?)
     }
@@ -197,7 +186,7 @@ impl Runs {
         exceptions: &[Exception],
         deadline: Deadline,
     ) -> Result<(), mongo::Error> {
-        let now = ids::now();
+        let now = primitives::now();
         for chunk in exceptions.chunks(CHUNK) {
             let documents = chunk.iter().map(|exception| ExceptionDocument::new(run, exception, now));
             bounded(deadline, |_| self.exceptions.insert_many(documents)).await?;
@@ -219,8 +208,7 @@ impl Runs {
             filter.insert("$or", [doc! { "kind": { "$gt": kind } }, same_kind].to_vec());
         }
         let order = doc! { "runId": 1, "kind": 1, "subject": 1 };
-        let find =
-            |left| self.shown_exceptions.find(filter).sort(order).limit(i64::from(limit)).max_time(left);
+        let find = |left| self.shown_exceptions.find(filter).sort(order).limit(i64::from(limit)).max_time(left);
         let cursor = bounded(deadline, find).await?;
         let found: Vec<ExceptionDocument> = bounded(deadline, |_| cursor.try_collect()).await?;
         Ok(found.into_iter().map(Exception::try_from).collect::<Result<_, _>>()?)

@@ -14,8 +14,7 @@ use crate::domain::Kind;
 
 /// All that this service's schema needs.
 pub(crate) fn migrations() -> &'static [Migration] {
-    static ALL: LazyLock<Vec<Migration>> =
-        LazyLock::new(|| [RECONCILIATION, messaging::INBOX_MIGRATIONS].concat());
+    static ALL: LazyLock<Vec<Migration>> = LazyLock::new(|| [RECONCILIATION, messaging::INBOX_MIGRATIONS].concat());
     &ALL
 }
 

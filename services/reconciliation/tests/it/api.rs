@@ -1,6 +1,6 @@
 //! What customers and administrators are shown.
 
-use ids::{EventId, UserId};
+use primitives::{EventId, UserId};
 use proto::common::v1::PageRequest;
 use proto::reconciliation::v1::{Days, ListMerchantDaysRequest, ListStatementsRequest};
 use reconciliation::domain::{Kind, Line};
@@ -26,8 +26,7 @@ async fn a_customer_sees_their_own_days_page_by_page_newest_first() {
     loop {
         let page = Some(PageRequest { page_size: 2, page_token });
         let request = ListStatementsRequest { days: november(), page };
-        let answer =
-            world.client().list_statements(calling(ann, Role::Customer, request)).await.unwrap().into_inner();
+        let answer = world.client().list_statements(calling(ann, Role::Customer, request)).await.unwrap().into_inner();
         assert!(answer.statements.len() <= 2);
         days.extend(answer.statements.into_iter().map(|statement| statement.day));
         page_token = answer.next_page_token;
@@ -45,19 +44,12 @@ async fn a_statement_says_what_happened() {
     let lines = [(Kind::OrderPlaced, 500), (Kind::PaymentCaptured, 500), (Kind::PaymentRefunded, 200)];
     world.apply(lines.map(|(kind, amount)| line(user, kind, amount, today)).to_vec()).await.unwrap();
     let request = ListStatementsRequest { days: november(), page: None };
-    let answer =
-        world.client().list_statements(calling(user, Role::Customer, request)).await.unwrap().into_inner();
+    let answer = world.client().list_statements(calling(user, Role::Customer, request)).await.unwrap().into_inner();
     let [statement] = answer.statements.as_slice() else { panic!("one statement") };
     let money = |amount: &Option<proto::common::v1::Money>| amount.as_ref().unwrap().amount;
-    let tallies: Vec<_> = statement
-        .tallies
-        .iter()
-        .map(|tally| (tally.kind.as_str(), tally.count, money(&tally.amount)))
-        .collect();
-    assert_eq!(
-        tallies,
-        [("order_placed", 1, 500), ("payment_captured", 1, 500), ("payment_refunded", 1, 200)]
-    );
+    let tallies: Vec<_> =
+        statement.tallies.iter().map(|tally| (tally.kind.as_str(), tally.count, money(&tally.amount))).collect();
+    assert_eq!(tallies, [("order_placed", 1, 500), ("payment_captured", 1, 500), ("payment_refunded", 1, 200)]);
     assert_eq!((statement.lines, money(&statement.net)), (3, 300));
 }
 
@@ -66,12 +58,8 @@ async fn the_merchant_s_day_is_the_sum_of_its_slots_and_for_administrators_alone
     let world = World::start("merchant").await;
     let today = day("2026-11-24");
     for _ in 0..5 {
-        let stock = Line {
-            id: EventId::new(),
-            user: None,
-            pieces: -2,
-            ..line(UserId::new(), Kind::StockMoved, 0, today)
-        };
+        let stock =
+            Line { id: EventId::new(), user: None, pieces: -2, ..line(UserId::new(), Kind::StockMoved, 0, today) };
         world.apply(vec![line(UserId::new(), Kind::PaymentCaptured, 100, today), stock]).await.unwrap();
     }
     let request = || ListMerchantDaysRequest { days: november() };
@@ -87,11 +75,8 @@ async fn the_merchant_s_day_is_the_sum_of_its_slots_and_for_administrators_alone
 #[tokio::test(flavor = "multi_thread")]
 async fn days_that_are_none_are_refused() {
     let world = World::start("days").await;
-    for (from, to) in
-        [("2026-11-02", "2026-11-01"), ("2024-01-01", "2026-11-01"), ("today", ""), ("", "2026-11-1")]
-    {
-        let request =
-            ListStatementsRequest { days: Some(Days { from: from.into(), to: to.into() }), page: None };
+    for (from, to) in [("2026-11-02", "2026-11-01"), ("2024-01-01", "2026-11-01"), ("today", ""), ("", "2026-11-1")] {
+        let request = ListStatementsRequest { days: Some(Days { from: from.into(), to: to.into() }), page: None };
         let refused = world.client().list_statements(calling(UserId::new(), Role::Customer, request)).await;
         assert_eq!(refused.unwrap_err().code(), Code::InvalidArgument, "{from} {to}");
     }

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ids::UserId;
 use mongodb::bson::doc;
+use primitives::UserId;
 use reconciliation::domain::Kind;
 use reconciliation::domain::checks::Difference;
 
@@ -58,10 +58,7 @@ async fn a_merchant_s_day_that_is_not_the_sum_of_its_lines_is_found() {
     assert_eq!(audit().await, None);
     world.collection("merchant_days").update_one(doc! {}, doc! { "$inc": { "sales": 1_i64 } }).await.unwrap();
     let finding = audit().await.unwrap();
-    assert_eq!(
-        (finding.difference, finding.subject.as_str()),
-        (Difference::StatementDiffers, "merchant 2026-11-24")
-    );
+    assert_eq!((finding.difference, finding.subject.as_str()), (Difference::StatementDiffers, "merchant 2026-11-24"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,8 +1,8 @@
 //! Lines are applied once, whole, and side by side.
 
 use futures::future::join_all;
-use ids::UserId;
 use mongodb::bson::doc;
+use primitives::UserId;
 use reconciliation::domain::Kind;
 
 use crate::world::{World, day, deadline, line};
@@ -11,8 +11,7 @@ use crate::world::{World, day, deadline, line};
 async fn batches_that_meet_on_a_customer_are_all_counted() {
     let world = World::start("meet").await;
     let (user, today) = (UserId::new(), day("2026-11-24"));
-    let batches =
-        (0..8).map(|_| world.apply((0..25).map(|_| line(user, Kind::PaymentCaptured, 3, today)).collect()));
+    let batches = (0..8).map(|_| world.apply((0..25).map(|_| line(user, Kind::PaymentCaptured, 3, today)).collect()));
     for applied in join_all(batches).await {
         applied.unwrap();
     }

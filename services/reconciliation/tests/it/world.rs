@@ -3,14 +3,14 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use balance::UpstreamConfig;
+use balancer::UpstreamConfig;
 use futures::FutureExt as _;
-use ids::{EventId, SessionId, UserId};
 use jiff::civil::Date;
 use messaging::{ConsumerConfig, KafkaConfig};
 use mongo::{Abort, Db, MongoConfig, Policy};
 use mongodb::Collection;
 use mongodb::bson::Document;
+use primitives::{EventId, SessionId, UserId};
 use proto::reconciliation::v1::statement_service_client::StatementServiceClient;
 use reconciliation::domain::{Kind, Line};
 use reconciliation::{Config, ReconciliationConfig, Statements, StatementsConfig, UpstreamsConfig};
@@ -114,16 +114,7 @@ pub(crate) fn calling<T>(user: UserId, role: Role, message: T) -> Request<T> {
 
 pub(crate) fn line(user: UserId, kind: Kind, amount: i64, day: Date) -> Line {
     let at = format!("{day}T12:00:00Z").parse().unwrap();
-    Line {
-        id: EventId::new(),
-        kind,
-        user: Some(user),
-        subject: "subject".into(),
-        order: None,
-        amount,
-        pieces: 0,
-        at,
-    }
+    Line { id: EventId::new(), kind, user: Some(user), subject: "subject".into(), order: None, amount, pieces: 0, at }
 }
 
 pub(crate) fn day(text: &str) -> Date {

@@ -7,8 +7,8 @@ use crate::domain::{Assessment, Candidate, Decision, Subject, VersionedRules, bu
 use crate::error::RiskError;
 
 impl App {
-    /// Judges an order that is about to be placed, from memory alone. A refusal is written down in the background; an order
-    /// that is accepted says so itself.
+    /// Judges an order that is about to be placed, from memory alone. A refusal is written down in the background; an
+    /// order that is accepted says so itself.
     ///
     /// Refused attempts are counted too: who goes on trying at once stays refused.
     pub(crate) fn assess(&self, order: &Candidate) -> Result<Assessment, RiskError> {
@@ -17,8 +17,7 @@ impl App {
             self.board.count(order);
         }
         let now = bucket_at(order.at);
-        let assessment =
-            self.board.judge(|counts| judged(&rules, order, |of, window| counts.count(of, window, now)));
+        let assessment = self.board.judge(|counts| judged(&rules, order, |of, window| counts.count(of, window, now)));
         counted(&assessment, "placing");
         if assessment.decision == Decision::Reject {
             self.refusals.write(assessment.clone());
@@ -55,7 +54,7 @@ fn judged(rules: &VersionedRules, order: &Candidate, count: impl Fn(Subject, Dur
         score,
         rules_version: rules.version,
         reasons: reasons.into_iter().map(str::to_owned).collect(),
-        at: ids::now(),
+        at: primitives::now(),
     }
 }
 

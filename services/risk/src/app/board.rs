@@ -4,9 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use crate::config::VelocityConfig;
-use crate::domain::{
-    Attempt, Attempts, Bucket, Candidate, Counter, Counts, Entry, VersionedRules, bucket_at,
-};
+use crate::domain::{Attempt, Attempts, Bucket, Candidate, Counter, Counts, Entry, VersionedRules, bucket_at};
 use crate::error::RiskError;
 
 /// Shared by all calls.

@@ -62,15 +62,10 @@ impl App {
         }
     }
 
-    async fn read(
-        &self,
-        seen: &mut Option<Timestamp>,
-        window: Duration,
-        deadline: Deadline,
-    ) -> Result<(), RiskError> {
+    async fn read(&self, seen: &mut Option<Timestamp>, window: Duration, deadline: Deadline) -> Result<(), RiskError> {
         let mut since = match *seen {
             Some(seen) => seen - LATE,
-            None => ids::now() - window - SKEW,
+            None => primitives::now() - window - SKEW,
         };
         for _ in 0..MAX_PAGES {
             let page = self.store.counts_since(since, self.board.counter(), deadline).await?;
@@ -87,7 +82,7 @@ impl App {
     }
 
     async fn tell(&self, window: Duration, deadline: Deadline) -> Result<(), RiskError> {
-        let untold = self.board.untold(window, bucket_at(ids::now()), self.max_told.get());
+        let untold = self.board.untold(window, bucket_at(primitives::now()), self.max_told.get());
         if !untold.is_empty() {
             self.store.write_counts(&untold, deadline).await?;
             self.board.told(&untold);

@@ -12,7 +12,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ids::OrderId;
+use primitives::OrderId;
 use service::Deadline;
 
 use crate::config::VelocityConfig;

@@ -1,7 +1,8 @@
 //! Writes refusals down, in batches, beside the calls.
 //!
-//! A refusal leaves no order behind, so this is all that is kept of it. It is for people who ask why, and no call waits for
-//! it. One that came too late for its order, which the rules at hand accepted, is found by the order service too. When the database can't keep up or is away, refusals are dropped and counted.
+//! A refusal leaves no order behind, so this is all that is kept of it. It is for people who ask why, and no call waits
+//! for it. One that came too late for its order, which the rules at hand accepted, is found by the order service too.
+//! When the database can't keep up or is away, refusals are dropped and counted.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -39,11 +40,7 @@ impl Refusals {
     }
 }
 
-async fn write(
-    store: Store,
-    mut waiting: mpsc::Receiver<Assessment>,
-    tasks: Tasks,
-) -> Result<(), Infallible> {
+async fn write(store: Store, mut waiting: mpsc::Receiver<Assessment>, tasks: Tasks) -> Result<(), Infallible> {
     let stop = tasks.stop_signal();
     let mut stopping = false;
     while !stopping {

@@ -26,7 +26,7 @@ impl App {
             return Err(RiskError::VersionMismatch);
         }
         let rules = VersionedRules { version: expected_version.saturating_add(1), rules };
-        if !self.store.add_rules(&rules, admin.user_id, ids::now(), context.deadline).await? {
+        if !self.store.add_rules(&rules, admin.user_id, primitives::now(), context.deadline).await? {
             return Err(RiskError::VersionMismatch);
         }
         let version = rules.version;
@@ -36,10 +36,7 @@ impl App {
     }
 
     /// The rules of the highest version: those that were written down or, while there are none, the configured ones.
-    pub(super) async fn newest_rules(
-        &self,
-        deadline: service::Deadline,
-    ) -> Result<VersionedRules, RiskError> {
+    pub(super) async fn newest_rules(&self, deadline: service::Deadline) -> Result<VersionedRules, RiskError> {
         let stored = self.store.newest_rules(deadline).await?;
         Ok(stored.unwrap_or_else(|| VersionedRules { version: 1, rules: self.first_rules.as_ref().clone() }))
     }

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use ids::{OrderId, UserId};
 use jiff::Timestamp;
+use primitives::{OrderId, UserId};
 
 use super::{Attempt, Decision, Subject};
 
@@ -50,9 +50,9 @@ impl Candidate {
         std::iter::once(self.user()).chain(self.address())
     }
 
-    /// Whether the user registered less than `age` before. The id of a user is a UUIDv7, made by us at the registration and
-    /// never changed: it carries the time, so nobody has to be asked and nobody can say otherwise.
+    /// Whether the user registered less than `age` before. The id of a user is a UUIDv7, made by us at the registration
+    /// and never changed: it carries the time, so nobody has to be asked and nobody can say otherwise.
     pub(crate) fn is_account_younger_than(&self, age: Duration) -> bool {
-        self.user_id.as_uuid() >= ids::lowest_at(self.at - age)
+        self.user_id.as_uuid() >= primitives::lowest_at(self.at - age)
     }
 }

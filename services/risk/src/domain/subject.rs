@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
-use ids::{ParseError, UserId};
+use primitives::{ParseError, UserId};
 
 /// A user, or an address that orders come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -15,8 +15,8 @@ pub(crate) enum Subject {
 }
 
 impl Subject {
-    /// What an address is counted as. A customer's network has the last 64 bits of an IPv6 address to itself and changes
-    /// them at will.
+    /// What an address is counted as. A customer's network has the last 64 bits of an IPv6 address to itself and
+    /// changes them at will.
     pub(crate) fn address(address: IpAddr) -> Self {
         Self::Address(match address.to_canonical() {
             v4 @ IpAddr::V4(_) => v4,

@@ -3,11 +3,11 @@
 use std::future::IntoFuture as _;
 
 use futures::TryStreamExt as _;
-use ids::OrderId;
 use mongo::{ConvertError, bounded, duplicate_key_index, to_bson_uuid};
 use mongodb::ClientSession;
 use mongodb::bson::{doc, serialize_to_document};
 use mongodb::error::Error as DriverError;
+use primitives::OrderId;
 use service::Deadline;
 
 use super::counts::check;
@@ -29,13 +29,9 @@ impl Store {
         Ok(found.into_iter().map(Assessment::try_from).collect::<Result<_, ConvertError>>()?)
     }
 
-    /// Adds refusals of orders that are not placed. What is known of an order already stays: it was placed after all, and
-    /// looked at again.
-    pub(crate) async fn add_refusals(
-        &self,
-        refusals: &[Assessment],
-        deadline: Deadline,
-    ) -> Result<(), mongo::Error> {
+    /// Adds refusals of orders that are not placed. What is known of an order already stays: it was placed after all,
+    /// and looked at again.
+    pub(crate) async fn add_refusals(&self, refusals: &[Assessment], deadline: Deadline) -> Result<(), mongo::Error> {
         if refusals.is_empty() {
             return Ok(());
         }

@@ -48,11 +48,7 @@ impl Store {
     }
 
     /// Writes what this process has counted. Writing it again, or an older count later, changes nothing.
-    pub(crate) async fn write_counts(
-        &self,
-        entries: &[Entry],
-        deadline: Deadline,
-    ) -> Result<(), mongo::Error> {
+    pub(crate) async fn write_counts(&self, entries: &[Entry], deadline: Deadline) -> Result<(), mongo::Error> {
         let updates: Vec<_> = entries.iter().map(|entry| update(entry, "$max")).collect();
         let command = doc! { "update": COUNTS, "updates": updates, "ordered": false };
         let reply = bounded(deadline, |_| self.db.database().run_command(command)).await?;
@@ -79,11 +75,7 @@ impl Store {
     }
 
     /// Adds to counts.
-    pub(crate) async fn add_counts(
-        &self,
-        session: &mut ClientSession,
-        entries: &[Entry],
-    ) -> Result<(), DriverError> {
+    pub(crate) async fn add_counts(&self, session: &mut ClientSession, entries: &[Entry]) -> Result<(), DriverError> {
         if entries.is_empty() {
             return Ok(());
         }
@@ -95,7 +87,7 @@ impl Store {
 }
 
 fn update(entry: &Entry, operator: &str) -> Document {
-    let forget_at = ids::now().max(bucket_end(entry.bucket)) + KEPT;
+    let forget_at = primitives::now().max(bucket_end(entry.bucket)) + KEPT;
     let id = CountId::from(entry);
     doc! {
         "q": { "_id": { "subject": id.subject, "bucket": id.bucket, "counter": id.counter } },

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use ids::UserId;
 use jiff::Timestamp;
 use mongo::{ConvertError, from_bson_time, from_bson_uuid, to_bson_time, to_bson_uuid, to_i64, to_u64};
 use mongodb::bson::{DateTime, Uuid};
+use primitives::UserId;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{Assessment, Counter, Decision, Entry, Rule, Rules, VersionedRules, When};
@@ -82,9 +82,7 @@ impl TryFrom<RuleDocument> for Rule {
         let when = match document.kind.as_str() {
             "amount_above" => When::AmountAbove { amount: document.limit },
             "account_younger_than" => When::AccountYoungerThan { seconds: small(document.limit)? },
-            "orders_of_user" => {
-                When::OrdersOfUser { most: small(document.limit)?, within_seconds: within_seconds()? }
-            }
+            "orders_of_user" => When::OrdersOfUser { most: small(document.limit)?, within_seconds: within_seconds()? },
             "orders_of_address" => {
                 When::OrdersOfAddress { most: small(document.limit)?, within_seconds: within_seconds()? }
             }
@@ -197,7 +195,7 @@ mod tests {
         ];
         let list = list.map(|when| Rule { points: 7, when }).to_vec();
         let rules = VersionedRules { version: 3, rules: Rules::new(100, list).unwrap() };
-        let document = RulesDocument::new(&rules, UserId::new(), ids::now()).unwrap();
+        let document = RulesDocument::new(&rules, UserId::new(), primitives::now()).unwrap();
         assert_eq!(VersionedRules::try_from(document).unwrap(), rules);
     }
 }

@@ -2,10 +2,10 @@
 
 use std::future::IntoFuture as _;
 
-use ids::UserId;
 use jiff::Timestamp;
 use mongo::{bounded, duplicate_key_index};
 use mongodb::bson::doc;
+use primitives::UserId;
 use service::Deadline;
 
 use super::Store;
@@ -14,10 +14,7 @@ use crate::domain::VersionedRules;
 
 impl Store {
     /// Those of the highest version.
-    pub(crate) async fn newest_rules(
-        &self,
-        deadline: Deadline,
-    ) -> Result<Option<VersionedRules>, mongo::Error> {
+    pub(crate) async fn newest_rules(&self, deadline: Deadline) -> Result<Option<VersionedRules>, mongo::Error> {
         let find = |left| self.rules.find_one(doc! {}).sort(doc! { "_id": -1 }).max_time(left);
         let found = bounded(deadline, find).await?;
         Ok(found.map(VersionedRules::try_from).transpose()?)

@@ -1,7 +1,7 @@
 //! Orders that were accepted without the service are looked at when their event arrives, once.
 
-use ids::{OrderId, UserId};
 use mongodb::bson::doc;
+use primitives::{OrderId, UserId};
 use proto::risk::v1::{Assessment, Decision};
 use risk::When;
 

@@ -1,8 +1,8 @@
 //! Rules are served with their version and replaced by administrators.
 
 use envelope::{Error, Reason};
-use ids::UserId;
 use mongodb::bson::doc;
+use primitives::UserId;
 use proto::risk::v1::{AmountAbove, Decision, ReplaceRulesRequest, Rule, Rules, rule};
 use service::Role;
 
@@ -13,12 +13,7 @@ fn amount_above(amount: i64) -> Rules {
     Rules { reject_at: 1, rules: vec![Rule { points: 1, when }] }
 }
 
-async fn replace(
-    replica: &Replica,
-    role: Option<Role>,
-    expected_version: u64,
-    rules: Rules,
-) -> Result<u64, Error> {
+async fn replace(replica: &Replica, role: Option<Role>, expected_version: u64, rules: Rules) -> Result<u64, Error> {
     let request = calling(role, ReplaceRulesRequest { expected_version, rules: Some(rules) });
     let answered = replica.client.clone().replace_rules(request).await;
     Ok(answered.map_err(Error::from_status)?.into_inner().version)
@@ -54,8 +49,7 @@ async fn rules_are_replaced_once_a_version_and_hold_everywhere() {
 async fn only_an_administrator_replaces_rules_and_only_by_valid_ones() {
     let world = World::start("refused", risk::Rules::default()).await;
     let replica = world.replica().await;
-    let refused =
-        async |role, version, rules| replace(&replica, role, version, rules).await.unwrap_err().reason();
+    let refused = async |role, version, rules| replace(&replica, role, version, rules).await.unwrap_err().reason();
     assert_eq!(refused(None, 1, amount_above(5)).await, Reason::Unauthenticated);
     assert_eq!(refused(Some(Role::Customer), 1, amount_above(5)).await, Reason::Forbidden);
     assert_eq!(refused(Some(Role::Admin), 1, amount_above(0)).await, Reason::ValidationFailed);

@@ -1,7 +1,7 @@
 //! Orders are counted once, over all replicas and across restarts.
 
-use ids::UserId;
 use mongodb::bson::doc;
+use primitives::UserId;
 use proto::risk::v1::Decision::{Accept, Reject};
 use proto::risk::v1::{AssessRequest, Decision};
 use risk::When;
@@ -27,7 +27,7 @@ async fn a_user_and_an_address_are_counted_and_an_attempt_once() {
     for _ in 0..3 {
         let order = order(ann, 5);
         // Sent again as when an answer was lost, for an order with another id.
-        let again = AssessRequest { order_id: ids::OrderId::new().to_string(), ..order.clone() };
+        let again = AssessRequest { order_id: primitives::OrderId::new().to_string(), ..order.clone() };
         for attempt in [&order, &again, &order] {
             assert_eq!(decide(&replica, attempt).await, Accept);
         }

@@ -1,8 +1,8 @@
 //! What is answered about an order, and what is kept of it.
 
 use envelope::Reason;
-use ids::UserId;
 use mongodb::bson::doc;
+use primitives::UserId;
 use proto::risk::v1::Decision;
 use risk::{Rules, When};
 
@@ -17,10 +17,7 @@ async fn an_order_is_judged_and_only_its_refusal_is_kept() {
     let expensive = order(UserId::new(), 1_001);
     let refused = replica.assess(&expensive).await.unwrap();
     assert_eq!((refused.decision(), refused.score), (Decision::Reject, 100));
-    assert_eq!(
-        (&refused.order_id, &refused.reasons[..]),
-        (&expensive.order_id, &["amount_above".into()][..])
-    );
+    assert_eq!((&refused.order_id, &refused.reasons[..]), (&expensive.order_id, &["amount_above".into()][..]));
     let id = expensive.order_id.parse().unwrap();
     eventually("the refusal is kept", async || replica.reviews(&[id]).await == [refused.clone()]).await;
     assert_eq!(world.count("risk_assessments", doc! {}).await, 1);

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use envelope::Error;
 use futures::{FutureExt as _, TryStreamExt as _};
-use ids::{OrderId, SessionId, UserId};
 use messaging::{ConsumerConfig, Event, KafkaConfig, Outbox, OutboxConfig, Payload};
 use mongo::{Abort, Db, MongoConfig, Policy};
 use mongodb::bson::{Document, doc};
+use primitives::{OrderId, SessionId, UserId};
 use proto::common::v1::Money;
 use proto::events::v1::order_event::Change;
 use proto::events::v1::{OrderEvent, OrderPlaced, RiskReview};
@@ -77,11 +77,9 @@ impl World {
 
     /// Publishes an order that was placed, as the order service does.
     pub(crate) async fn publish(&self, order: &AssessRequest, review: bool) -> OrderId {
-        let at = ids::now();
-        let risk_review = review.then(|| RiskReview {
-            attempt: order.attempt.clone(),
-            client_address: order.client_address.clone(),
-        });
+        let at = primitives::now();
+        let risk_review =
+            review.then(|| RiskReview { attempt: order.attempt.clone(), client_address: order.client_address.clone() });
         let event = OrderEvent {
             order_id: order.order_id.clone(),
             user_id: order.user_id.clone(),
@@ -129,11 +127,7 @@ impl Replica {
         let listener = shell.bind("grpc", config.server.listen).await.unwrap();
         let endpoint = Endpoint::from_shared(format!("http://{}", listener.local_addr().unwrap())).unwrap();
         let (serving, config) = (shell.clone(), config.clone());
-        shell.tasks.spawn(
-            "risk",
-            OnFailure::Log,
-            async move { risk::serve(&serving, &config, listener).await },
-        );
+        shell.tasks.spawn("risk", OnFailure::Log, async move { risk::serve(&serving, &config, listener).await });
         Self { client: RiskServiceClient::new(endpoint.connect_lazy()), shell }
     }
 

@@ -1,6 +1,6 @@
 //! Logs a user in. Nothing in the answer or the time it takes tells whether the account exists.
 
-use ids::{SessionId, UserId};
+use primitives::{SessionId, UserId};
 use service::RequestContext;
 
 use super::App;
@@ -19,7 +19,7 @@ impl App {
         let checked = self.check(context, &account, credentials).await;
         self.audit_login(context, account, &checked);
         let user = checked?;
-        let (pair, first) = self.new_tokens(&user, SessionId::new(), ids::now())?;
+        let (pair, first) = self.new_tokens(&user, SessionId::new(), primitives::now())?;
         self.sessions.begin(&first, context.deadline).await?;
         Ok(pair)
     }
@@ -59,7 +59,7 @@ impl App {
         };
         metrics::counter!("logins_total", "outcome" => outcome.name()).increment(1);
         self.audit.record(LoginRecord {
-            at: ids::now(),
+            at: primitives::now(),
             outcome,
             account,
             address: context.client_address,

@@ -1,6 +1,6 @@
 //! Lists all users page by page, oldest first.
 
-use ids::UserId;
+use primitives::UserId;
 use service::{Deadline, page};
 
 use super::App;

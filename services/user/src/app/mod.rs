@@ -11,8 +11,8 @@ mod update_user;
 
 use std::time::Duration;
 
-use ids::SessionId;
 use jiff::Timestamp;
+use primitives::SessionId;
 use service::page::PageTokens;
 
 pub(crate) use bootstrap::Bootstrap;

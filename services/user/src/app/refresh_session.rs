@@ -22,7 +22,7 @@ impl App {
         let (user_id, session_id) = found.ok_or(UserError::RefreshRefused)?;
         // The role is read anew. All that can fail comes before the rotation, which can't be taken back.
         let user = self.users.find(user_id, deadline).await?.ok_or(UserError::RefreshRefused)?;
-        let (pair, next) = self.new_tokens(&user, session_id, ids::now())?;
+        let (pair, next) = self.new_tokens(&user, session_id, primitives::now())?;
         match self.sessions.rotate(hash, &next, deadline).await? {
             Rotation::Done => Ok(pair),
             Rotation::NotGood => Err(UserError::RefreshRefused),

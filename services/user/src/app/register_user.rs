@@ -22,7 +22,7 @@ impl App {
         deadline: Deadline,
     ) -> Result<User, UserError> {
         let password = self.passwords.hash(registration.password, deadline).await?;
-        let user = User::new(registration.name, registration.email, role, ids::now());
+        let user = User::new(registration.name, registration.email, role, primitives::now());
         self.users.insert(&user, &password, deadline).await?;
         Ok(user)
     }

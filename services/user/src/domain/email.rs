@@ -3,7 +3,7 @@
 use std::fmt;
 
 use garde::rules::email::Email as _;
-use ids::ParseError;
+use primitives::ParseError;
 
 /// The longest path that SMTP takes, in bytes (RFC 5321, 4.5.3.1.3, without the angle brackets).
 const MAX_BYTES: usize = 254;

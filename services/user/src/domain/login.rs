@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv6Addr};
 
-use ids::UserId;
 use jiff::Timestamp;
+use primitives::UserId;
 use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
 

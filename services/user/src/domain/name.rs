@@ -1,6 +1,6 @@
 //! The name that a user goes by.
 
-use ids::ParseError;
+use primitives::ParseError;
 
 const MIN_CHARS: usize = 2;
 const MAX_CHARS: usize = 100;

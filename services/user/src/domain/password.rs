@@ -1,6 +1,6 @@
 //! Passwords and their hashes. Neither can be printed.
 
-use ids::ParseError;
+use primitives::ParseError;
 use secrecy::{ExposeSecret as _, SecretString};
 
 const MIN_CHARS: usize = 8;
@@ -44,12 +44,9 @@ mod tests {
 
     #[test]
     fn length_is_counted_in_characters() {
-        for (text, fits) in [
-            ("1234567".into(), false),
-            ("äöüßäöüß".into(), true),
-            ("x".repeat(128), true),
-            ("x".repeat(129), false),
-        ] {
+        for (text, fits) in
+            [("1234567".into(), false), ("äöüßäöüß".into(), true), ("x".repeat(128), true), ("x".repeat(129), false)]
+        {
             assert_eq!(Password::parse(text.clone().into()).is_ok(), fits, "{text}");
         }
     }

@@ -1,6 +1,6 @@
 //! What a person fills in, checked as a whole: all violations are reported together.
 
-use ids::ParseError;
+use primitives::ParseError;
 use secrecy::SecretString;
 
 use super::{DisplayName, Email, Password, ProfileChange};

@@ -1,7 +1,7 @@
 //! A registered user.
 
-use ids::UserId;
 use jiff::Timestamp;
+use primitives::UserId;
 use service::Role;
 
 use super::{DisplayName, Email};
@@ -47,7 +47,7 @@ mod tests {
     fn only_a_real_change_makes_a_version() {
         let name = |text| DisplayName::parse(text).unwrap();
         let email = Email::parse("ada@example.com").unwrap();
-        let user = User::new(name("Ada"), email.clone(), Role::Customer, ids::now());
+        let user = User::new(name("Ada"), email.clone(), Role::Customer, primitives::now());
         assert_eq!(user.changed(ProfileChange { name: None, email: Some(email) }), None);
         let changed = user.changed(ProfileChange { name: Some(name("Grace")), email: None }).unwrap();
         assert_eq!((changed.version, changed.name.as_str()), (2, "Grace"));

@@ -35,10 +35,7 @@ impl SessionService for UserGrpc {
         Ok(Response::new(RefreshSessionResponse { tokens: Some(to_proto(&pair)) }))
     }
 
-    async fn end_session(
-        &self,
-        request: Request<EndSessionRequest>,
-    ) -> Result<Response<EndSessionResponse>, Status> {
+    async fn end_session(&self, request: Request<EndSessionRequest>) -> Result<Response<EndSessionResponse>, Status> {
         let context = RequestContext::from_request(&request);
         let caller = context.require_caller().map_err(reject)?;
         self.app.end_session(caller, context.deadline).await.map_err(reject)?;

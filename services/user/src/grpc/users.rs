@@ -1,11 +1,11 @@
 //! The calls of registration and profiles.
 
 use envelope::Error;
-use ids::{ParseError, UserId};
+use primitives::{ParseError, UserId};
 use proto::user::v1::user_service_server::UserService;
 use proto::user::v1::{
-    GetUserRequest, GetUserResponse, ListUsersRequest, ListUsersResponse, RegisterUserRequest,
-    RegisterUserResponse, Role as RoleMessage, UpdateUserRequest, UpdateUserResponse, User as UserMessage,
+    GetUserRequest, GetUserResponse, ListUsersRequest, ListUsersResponse, RegisterUserRequest, RegisterUserResponse,
+    Role as RoleMessage, UpdateUserRequest, UpdateUserResponse, User as UserMessage,
 };
 use service::{RequestContext, Role};
 use tonic::{Request, Response, Status};
@@ -40,10 +40,7 @@ impl UserService for UserGrpc {
         Ok(Response::new(GetUserResponse { user: Some(to_proto(user)) }))
     }
 
-    async fn update_user(
-        &self,
-        request: Request<UpdateUserRequest>,
-    ) -> Result<Response<UpdateUserResponse>, Status> {
+    async fn update_user(&self, request: Request<UpdateUserRequest>) -> Result<Response<UpdateUserResponse>, Status> {
         let context = RequestContext::from_request(&request);
         let caller = context.require_caller().map_err(reject)?;
         let request = request.into_inner();
@@ -54,19 +51,13 @@ impl UserService for UserGrpc {
         Ok(Response::new(UpdateUserResponse { user: Some(to_proto(updated.map_err(reject)?)) }))
     }
 
-    async fn list_users(
-        &self,
-        request: Request<ListUsersRequest>,
-    ) -> Result<Response<ListUsersResponse>, Status> {
+    async fn list_users(&self, request: Request<ListUsersRequest>) -> Result<Response<ListUsersResponse>, Status> {
         let context = RequestContext::from_request(&request);
         context.require_admin().map_err(reject)?;
         let page = request.into_inner().page.unwrap_or_default();
         let listed = self.app.list_users(page.page_size, &page.page_token, context.deadline).await;
         let (users, next_page_token) = listed.map_err(reject)?;
-        Ok(Response::new(ListUsersResponse {
-            users: users.into_iter().map(to_proto).collect(),
-            next_page_token,
-        }))
+        Ok(Response::new(ListUsersResponse { users: users.into_iter().map(to_proto).collect(), next_page_token }))
     }
 }
 

@@ -80,8 +80,7 @@ impl LoginCounters {
 
     /// Takes a try back, unless its window is over.
     pub(crate) async fn take_back(&self, attempt: &Attempt, deadline: Deadline) -> Result<(), mongo::Error> {
-        let same_window =
-            doc! { "_id": &attempt.key, "expiresAt": attempt.window_end, "attempts": { "$gt": 0_i64 } };
+        let same_window = doc! { "_id": &attempt.key, "expiresAt": attempt.window_end, "attempts": { "$gt": 0_i64 } };
         let take_back = doc! { "$inc": { "attempts": -1_i64 } };
         bounded(deadline, |_| self.counters.update_one(same_window, take_back)).await?;
         Ok(())

@@ -3,10 +3,10 @@
 //! are put in order by the database.
 
 use futures::FutureExt as _;
-use ids::{SessionId, UserId};
 use mongo::{Abort, Db, Policy, bounded, from_bson_uuid, to_bson_time, to_bson_uuid};
 use mongodb::bson::{Binary, DateTime, Uuid, doc};
 use mongodb::{ClientSession, Collection};
+use primitives::{SessionId, UserId};
 use serde::{Deserialize, Serialize};
 use service::Deadline;
 
@@ -68,11 +68,7 @@ impl Sessions {
 
     /// Begins a session with its first token. Two plain writes: a session that is left without a token opens nothing
     /// and expires.
-    pub(crate) async fn begin(
-        &self,
-        first: &RefreshTokenRecord,
-        deadline: Deadline,
-    ) -> Result<(), mongo::Error> {
+    pub(crate) async fn begin(&self, first: &RefreshTokenRecord, deadline: Deadline) -> Result<(), mongo::Error> {
         let session = SessionDocument::from(first);
         bounded(deadline, |_| self.sessions.insert_one(session)).await?;
         let token = RefreshTokenDocument::from(first);
@@ -134,12 +130,7 @@ impl Sessions {
     }
 
     /// Ends a session because its user asks for it; one that has ended or is not the user's stays as it is.
-    pub(crate) async fn end(
-        &self,
-        id: SessionId,
-        user_id: UserId,
-        deadline: Deadline,
-    ) -> Result<(), mongo::Error> {
+    pub(crate) async fn end(&self, id: SessionId, user_id: UserId, deadline: Deadline) -> Result<(), mongo::Error> {
         self.end_for("logout", id, user_id, deadline).await
     }
 
@@ -165,7 +156,7 @@ impl Sessions {
             "userId": to_bson_uuid(user_id.as_uuid()),
             "endedAt": { "$exists": false },
         };
-        let end = doc! { "$set": { "endedAt": to_bson_time(ids::now()), "endReason": reason } };
+        let end = doc! { "$set": { "endedAt": to_bson_time(primitives::now()), "endReason": reason } };
         bounded(deadline, |_| self.sessions.update_one(live, end)).await?;
         Ok(())
     }

@@ -1,13 +1,13 @@
 //! The `users` collection.
 
 use futures::TryStreamExt as _;
-use ids::UserId;
 use mongo::{
-    ConvertError, Db, Policy, bounded, duplicate_key_index, from_bson_time, from_bson_uuid, to_bson_time,
-    to_bson_uuid, to_i64, to_u64,
+    ConvertError, Db, Policy, bounded, duplicate_key_index, from_bson_time, from_bson_uuid, to_bson_time, to_bson_uuid,
+    to_i64, to_u64,
 };
 use mongodb::Collection;
 use mongodb::bson::{DateTime, Document, Uuid, doc};
+use primitives::UserId;
 use serde::{Deserialize, Serialize};
 use service::{Deadline, Role};
 
@@ -92,8 +92,7 @@ impl Users {
         if let Some(after) = after {
             filter.insert("_id", doc! { "$gt": to_bson_uuid(after.as_uuid()) });
         }
-        let find =
-            |left| self.shown.find(filter).sort(doc! { "_id": 1 }).limit(i64::from(limit)).max_time(left);
+        let find = |left| self.shown.find(filter).sort(doc! { "_id": 1 }).limit(i64::from(limit)).max_time(left);
         let cursor = bounded(deadline, find).await?;
         let documents: Vec<_> = bounded(deadline, |_| cursor.try_collect()).await?;
         Ok(documents.into_iter().map(User::try_from).collect::<Result<_, _>>()?)
@@ -112,8 +111,7 @@ impl Users {
             "emailKey": user.email.key(),
             "version": version,
         } };
-        let updated =
-            bounded(deadline, |_| self.users.update_one(expected, change)).await.map_err(email_taken_or)?;
+        let updated = bounded(deadline, |_| self.users.update_one(expected, change)).await.map_err(email_taken_or)?;
         if updated.matched_count == 0 { Err(UserError::VersionMismatch) } else { Ok(()) }
     }
 }

@@ -14,8 +14,7 @@ async fn every_login_leaves_a_record_without_email_or_password() {
         service.log_in("ada@example.com", "wrong password").await.unwrap_err();
     }
     let audit = service.collection("login_audit");
-    eventually("four records are written", || async { audit.count_documents(doc! {}).await.unwrap() == 4 })
-        .await;
+    eventually("four records are written", || async { audit.count_documents(doc! {}).await.unwrap() == 4 }).await;
     let records: Vec<Document> = audit.find(doc! {}).await.unwrap().try_collect().await.unwrap();
     let mut outcomes: Vec<_> = records.iter().map(|record| record.get_str("outcome").unwrap()).collect();
     outcomes.sort_unstable();

@@ -1,10 +1,6 @@
 //! The user service over gRPC, on a real replica set.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test that can't go on fails, in its helpers too"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on fails, in its helpers too")]
 
 mod audit;
 mod bootstrap;

@@ -2,7 +2,7 @@
 
 use envelope::{Error, Reason};
 use futures::future::join_all;
-use ids::UserId;
+use primitives::UserId;
 use proto::common::v1::PageRequest;
 use proto::user::v1::{GetUserRequest, ListUsersRequest, ListUsersResponse, UpdateUserRequest, User};
 use service::Role;
@@ -85,10 +85,7 @@ async fn of_changes_at_once_one_wins() {
     });
     let answered = join_all(changes).await;
     assert_eq!(answered.iter().filter(|answered| answered.is_ok()).count(), 1, "{answered:?}");
-    assert!(
-        answered.iter().filter_map(reason).all(|reason| reason == Reason::VersionMismatch),
-        "{answered:?}"
-    );
+    assert!(answered.iter().filter_map(reason).all(|reason| reason == Reason::VersionMismatch), "{answered:?}");
 }
 
 #[tokio::test]

@@ -41,8 +41,7 @@ async fn call_everything(service: &Service) {
     let mut page_token = String::new();
     for _ in 0..2 {
         let page = Some(PageRequest { page_size: 5, page_token });
-        let listed =
-            answer(service.users.clone().list_users(by_admin(ListUsersRequest { page })).await).unwrap();
+        let listed = answer(service.users.clone().list_users(by_admin(ListUsersRequest { page })).await).unwrap();
         page_token = listed.next_page_token;
     }
 }
@@ -55,8 +54,7 @@ async fn no_operation_looks_at_more_than_it_needs() {
     let by_the_service = doc! { "appName": "fournines", "planSummary": { "$exists": true } };
     let by_collection = doc! { "$not": { "$regex": r"\.(system\.profile|migrations|leases)$" } };
     let filter = doc! { "$and": [by_the_service, { "ns": by_collection }] };
-    let operations: Vec<Document> =
-        service.profiled().find(filter).await.unwrap().try_collect().await.unwrap();
+    let operations: Vec<Document> = service.profiled().find(filter).await.unwrap().try_collect().await.unwrap();
     for collection in ["users", "sessions", "refresh_tokens", "login_throttle"] {
         assert!(operations.iter().any(|operation| operation.get_str("ns").unwrap().ends_with(collection)));
     }

@@ -2,8 +2,8 @@
 
 use envelope::{Error, Reason};
 use futures::future::join_all;
-use ids::SessionId;
 use mongodb::bson::{DateTime, doc};
+use primitives::SessionId;
 use proto::user::v1::{EndSessionRequest, TokenPair};
 use service::{Caller, Role};
 
@@ -35,8 +35,7 @@ async fn wrong_password_and_unknown_account_answer_alike() {
     let wrong = service.log_in(EMAIL, "wrong password").await.unwrap_err();
     assert_eq!(wrong.reason(), Reason::BadCredentials);
     let long = "x".repeat(10_000);
-    for (email, password) in [("eve@example.com", PASSWORD), ("", ""), ("no email", PASSWORD), (EMAIL, &long)]
-    {
+    for (email, password) in [("eve@example.com", PASSWORD), ("", ""), ("no email", PASSWORD), (EMAIL, &long)] {
         let refused = service.log_in(email, password).await.unwrap_err();
         assert_eq!(refused.to_string(), wrong.to_string());
         assert_eq!(refused.details(), wrong.details());
@@ -49,8 +48,7 @@ async fn a_refresh_gives_new_tokens_of_the_same_session() {
     let (service, first) = logged_in("refresh").await;
     let second = service.refresh(&first.refresh_token).await.unwrap();
     assert_ne!(first.refresh_token, second.refresh_token);
-    let (before, after) =
-        (claims(&service, &first.access_token).await, claims(&service, &second.access_token).await);
+    let (before, after) = (claims(&service, &first.access_token).await, claims(&service, &second.access_token).await);
     assert_eq!(before["sid"], after["sid"]);
     assert_ne!(before["jti"], after["jti"]);
     assert!(service.refresh(&second.refresh_token).await.is_ok());
@@ -85,10 +83,7 @@ async fn of_refreshes_at_once_one_wins_and_the_family_ends() {
     let answered = join_all((0..8).map(|at| services[at % 2].refresh(&first.refresh_token))).await;
     let won: Vec<_> = answered.iter().filter_map(|answered| answered.as_ref().ok()).collect();
     assert_eq!(won.len(), 1, "{answered:?}");
-    assert!(
-        answered.iter().filter_map(reason).all(|reason| reason == Reason::Unauthenticated),
-        "{answered:?}"
-    );
+    assert!(answered.iter().filter_map(reason).all(|reason| reason == Reason::Unauthenticated), "{answered:?}");
     assert_eq!(reason(&service.refresh(&won[0].refresh_token).await), Some(Reason::Unauthenticated));
 }
 
@@ -118,7 +113,7 @@ async fn somebody_elses_session_cant_be_ended() {
 #[tokio::test]
 async fn whatever_is_wrong_with_a_refresh_token_the_answer_is_the_same() {
     let (service, expired) = logged_in("refused_alike").await;
-    let past = DateTime::from_millis(ids::now().as_millisecond() - 1_000);
+    let past = DateTime::from_millis(primitives::now().as_millisecond() - 1_000);
     let expire = doc! { "$set": { "expiresAt": past } };
     service.collection("refresh_tokens").update_many(doc! {}, expire).await.unwrap();
     let used = service.log_in(EMAIL, PASSWORD).await.unwrap();

@@ -8,10 +8,10 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use envelope::{Error, Reason};
-use ids::{SessionId, UserId};
 use mongo::{Db, Policy};
 use mongodb::Collection;
 use mongodb::bson::{Document, doc};
+use primitives::{SessionId, UserId};
 use proto::user::v1::session_service_client::SessionServiceClient;
 use proto::user::v1::user_service_client::UserServiceClient;
 use proto::user::v1::{CreateSessionRequest, RefreshSessionRequest, RegisterUserRequest, TokenPair, User};
@@ -67,9 +67,11 @@ impl Service {
         let listener = TcpListener::bind(config.server.listen).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (serving, served_config) = (shell.clone(), config.clone());
-        shell.tasks.spawn("server", OnFailure::Stop, async move {
-            user::serve(&serving, &served_config, listener).await
-        });
+        shell.tasks.spawn(
+            "server",
+            OnFailure::Stop,
+            async move { user::serve(&serving, &served_config, listener).await },
+        );
         let db = Db::connect(&config.mongo, &shell.tasks).await.unwrap();
         let channel = channel(address).await;
         let (users, sessions) = (UserServiceClient::new(channel.clone()), SessionServiceClient::new(channel));
@@ -99,8 +101,7 @@ impl Service {
     }
 
     pub(crate) async fn register_with(&self, name: &str, email: &str, password: &str) -> Result<User, Error> {
-        let message =
-            RegisterUserRequest { name: name.into(), email: email.into(), password: password.into() };
+        let message = RegisterUserRequest { name: name.into(), email: email.into(), password: password.into() };
         Ok(answer(self.users.clone().register_user(anyone(message)).await)?.user.unwrap())
     }
 
@@ -108,12 +109,7 @@ impl Service {
         self.log_in_from("192.0.2.1".parse().unwrap(), email, password).await
     }
 
-    pub(crate) async fn log_in_from(
-        &self,
-        address: IpAddr,
-        email: &str,
-        password: &str,
-    ) -> Result<TokenPair, Error> {
+    pub(crate) async fn log_in_from(&self, address: IpAddr, email: &str, password: &str) -> Result<TokenPair, Error> {
         let message = CreateSessionRequest { email: email.into(), password: password.into() };
         let context = RequestContext { client_address: Some(address), ..context(None) };
         let answered = self.sessions.clone().create_session(context.request(message).unwrap()).await;
@@ -167,12 +163,7 @@ pub(crate) fn answer<T>(answered: Result<Response<T>, Status>) -> Result<T, Erro
 }
 
 pub(crate) fn context(caller: Option<Caller>) -> RequestContext {
-    RequestContext {
-        request_id: "test".into(),
-        deadline: Deadline::after(WITHIN),
-        caller,
-        client_address: None,
-    }
+    RequestContext { request_id: "test".into(), deadline: Deadline::after(WITHIN), caller, client_address: None }
 }
 
 /// A request without an identity.
@@ -202,9 +193,6 @@ pub(crate) fn reason<T>(answered: &Result<T, Error>) -> Option<Reason> {
 pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
     let deadline = Deadline::after(WITHIN);
     while !holds().await {
-        assert!(
-            deadline.bound(tokio::time::sleep(Duration::from_millis(20))).await.is_ok(),
-            "not in time: {what}"
-        );
+        assert!(deadline.bound(tokio::time::sleep(Duration::from_millis(20))).await.is_ok(), "not in time: {what}");
     }
 }

@@ -36,10 +36,7 @@ async fn the_limit_is_the_same_whether_the_account_exists_or_not() {
     }
     assert_eq!(answers[0], answers[1]);
     assert!(answers[0][..3].iter().all(|(text, _)| text.starts_with("BAD_CREDENTIALS")), "{answers:?}");
-    assert!(
-        answers[0][3..].iter().all(|(text, rest)| text.starts_with("RATE_LIMITED") && *rest),
-        "{answers:?}"
-    );
+    assert!(answers[0][3..].iter().all(|(text, rest)| text.starts_with("RATE_LIMITED") && *rest), "{answers:?}");
     let right = service.log_in("Ada@Example.com", PASSWORD).await;
     assert_eq!(reason(&right), Some(Reason::RateLimited), "not even the right password is tried");
 }

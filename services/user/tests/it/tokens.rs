@@ -43,7 +43,7 @@ async fn an_access_token_verifies_with_the_key_set() {
     assert_eq!(claims["sub"], user.id.as_str());
     assert_eq!(claims["role"], "customer");
     assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 900);
-    assert!((ids::now().as_second() - claims["iat"].as_i64().unwrap()).abs() <= 5);
+    assert!((primitives::now().as_second() - claims["iat"].as_i64().unwrap()).abs() <= 5);
     for claim in ["sid", "jti"] {
         assert!(claims[claim].is_string(), "{claim}");
     }
@@ -85,8 +85,7 @@ async fn after_a_rotation_tokens_of_the_old_key_still_verify() {
     let public = URL_SAFE_NO_PAD.decode(jwks(&before).await["keys"][0]["x"].as_str().unwrap()).unwrap();
     let old_key = files.path().join("old.pem");
     let der = STANDARD.encode([SPKI_PREFIX.as_slice(), &public].concat());
-    std::fs::write(&old_key, format!("-----BEGIN PUBLIC KEY-----\n{der}\n-----END PUBLIC KEY-----\n"))
-        .unwrap();
+    std::fs::write(&old_key, format!("-----BEGIN PUBLIC KEY-----\n{der}\n-----END PUBLIC KEY-----\n")).unwrap();
     let new_key = files.path().join("new.pem");
     std::fs::write(&new_key, private_key_pem(rand::random())).unwrap();
 

@@ -108,8 +108,7 @@ fn property(path: &Path) -> Result<String> {
 }
 
 async fn format(kafka: &Kafka, layout: &Layout) -> Result<()> {
-    let mut args: Vec<OsString> =
-        ["format", "--cluster-id", CLUSTER_ID, "--ignore-formatted"].map(Into::into).into();
+    let mut args: Vec<OsString> = ["format", "--cluster-id", CLUSTER_ID, "--ignore-formatted"].map(Into::into).into();
     args.extend(["--config".into(), layout.settings.clone().into()]);
     let spec = java(kafka, layout, "broker format", "kafka.tools.StorageTool", args);
     let process = Process::start(spec)?;
@@ -157,10 +156,8 @@ mod tests {
     #[test]
     fn the_settings_name_ports_and_data_once() {
         let text = settings(20_001, 20_002, Path::new("/stack/data/kafka")).unwrap();
-        let lines: Vec<&str> =
-            text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).collect();
-        let keys: std::collections::BTreeSet<&str> =
-            lines.iter().map(|line| line.split_once('=').unwrap().0).collect();
+        let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).collect();
+        let keys: std::collections::BTreeSet<&str> = lines.iter().map(|line| line.split_once('=').unwrap().0).collect();
         assert_eq!(keys.len(), lines.len(), "a setting stands there twice");
         assert!(lines.contains(&"log.dirs=/stack/data/kafka"));
         assert!(lines.contains(&"controller.quorum.voters=1@127.0.0.1:20002"));

@@ -78,8 +78,7 @@ mod tests {
     use super::*;
 
     /// What Apache Kafka 4.4 answered on port 29092.
-    const ANSWER: &[u8] =
-        b"\0\0\0\x07\0\0\0\x01\0\0\0\x01\0\x09127.0.0.1\0\0\x71\xa4\xff\xff\0\0\0\x01\0\0\0\0";
+    const ANSWER: &[u8] = b"\0\0\0\x07\0\0\0\x01\0\0\0\x01\0\x09127.0.0.1\0\0\x71\xa4\xff\xff\0\0\0\x01\0\0\0\0";
 
     #[test]
     fn the_brokers_of_an_answer_are_read() {

@@ -149,12 +149,7 @@ fn ask(kafka: &KafkaConfig, topic: Topic, part: Part, until: Instant) -> Result<
     Ok(Letters { topic, consumer: Some(consumer), ends, earlier })
 }
 
-fn spans(
-    consumer: &StreamConsumer,
-    topic: &str,
-    part: Part,
-    until: Instant,
-) -> Result<Vec<Span>, DeadLetterError> {
+fn spans(consumer: &StreamConsumer, topic: &str, part: Part, until: Instant) -> Result<Vec<Span>, DeadLetterError> {
     let left = || until.saturating_duration_since(Instant::now());
     let metadata = consumer.fetch_metadata(Some(topic), left())?;
     let found = metadata.topics().iter().find(|found| found.name() == topic);

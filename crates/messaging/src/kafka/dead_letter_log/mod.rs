@@ -60,8 +60,8 @@ pub struct Republished {
     pub offset: i64,
 }
 
-/// The topics of dead letters. Reading changes nothing there: no group is joined and nothing is marked as read. What was
-/// published again stays too, as topics only grow, until its retention ends.
+/// The topics of dead letters. Reading changes nothing there: no group is joined and nothing is marked as read. What
+/// was published again stays too, as topics only grow, until its retention ends.
 pub struct DeadLetterLog {
     kafka: KafkaConfig,
     producer: OnceCell<FutureProducer>,
@@ -96,13 +96,12 @@ impl DeadLetterLog {
     pub async fn get(&self, place: LetterPlace) -> Result<Letter, DeadLetterError> {
         let LetterPlace { topic, partition, offset } = place;
         let mut letters = Letters::open(&self.kafka, topic, Part::One { partition, offset }).await?;
-        let nothing =
-            || DeadLetterError::NoLetter { topic: topic.dead_letters(&self.kafka.prefix), partition, offset };
+        let nothing = || DeadLetterError::NoLetter { topic: topic.dead_letters(&self.kafka.prefix), partition, offset };
         letters.next().await?.ok_or_else(nothing)
     }
 
-    /// Publishes a letter to the topic that it came from, as it was: its key, its payload, and its headers without those
-    /// that tell of its death. Returns when all replicas of the broker that are in sync have it. It comes behind
+    /// Publishes a letter to the topic that it came from, as it was: its key, its payload, and its headers without
+    /// those that tell of its death. Returns when all replicas of the broker that are in sync have it. It comes behind
     /// everything that was published since; consumers that have applied it drop it.
     ///
     /// # Errors
@@ -118,9 +117,7 @@ impl DeadLetterLog {
         record.headers = letter.raw_headers().map(own_headers);
         let producer = self.producer.get_or_try_init(async || self.make_producer()).await?;
         match producer.send(record, REQUEST_TIMEOUT).await {
-            Ok(sent) => {
-                Ok(Republished { topic: topic.to_owned(), partition: sent.partition, offset: sent.offset })
-            }
+            Ok(sent) => Ok(Republished { topic: topic.to_owned(), partition: sent.partition, offset: sent.offset }),
             Err((error, _)) => Err(DeadLetterError::NotAcknowledged(error)),
         }
     }

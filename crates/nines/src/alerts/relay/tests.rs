@@ -88,7 +88,7 @@ async fn a_notification_arrives_signed() {
     assert_eq!(message["markdown"]["title"], "[FIRING 1] OrdersFail");
     let timestamp = query.split('&').find_map(|part| part.strip_prefix("timestamp=")).unwrap();
     let timestamp: i64 = timestamp.parse().unwrap();
-    assert!((ids::now().as_millisecond() - timestamp).abs() < 60_000, "{timestamp}");
+    assert!((primitives::now().as_millisecond() - timestamp).abs() < 60_000, "{timestamp}");
     let expected = dingtalk::signed(&robot.into(), Some(&SECRET.into()), timestamp).unwrap();
     assert_eq!(Some(query.as_str()), expected.query());
 }
@@ -127,9 +127,7 @@ async fn what_the_robot_does_not_take_is_to_be_tried_again() {
 
 #[test]
 fn an_address_that_is_none_is_refused_and_not_shown() {
-    for address in
-        ["robot.example/send?access_token=hidden", "ftp://robot.example/?access_token=hidden", "h t"]
-    {
+    for address in ["robot.example/send?access_token=hidden", "ftp://robot.example/?access_token=hidden", "h t"] {
         let command = RelayAlerts {
             listen: "127.0.0.1:0".parse().unwrap(),
             to_file: None,

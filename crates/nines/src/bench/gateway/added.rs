@@ -1,4 +1,5 @@
-//! The latency and the CPU that the gateway adds to a call: the same read over REST and straight over gRPC, in an open loop.
+//! The latency and the CPU that the gateway adds to a call: the same read over REST and straight over gRPC, in an open
+//! loop.
 
 use std::sync::Arc;
 use std::time::Duration;

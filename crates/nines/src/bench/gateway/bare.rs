@@ -1,5 +1,5 @@
-//! A bare actix-web handler that returns given bytes, in a process of its own as the gateway is: what the framework alone
-//! can do on this machine.
+//! A bare actix-web handler that returns given bytes, in a process of its own as the gateway is: what the framework
+//! alone can do on this machine.
 
 use std::io::Read as _;
 use std::process::Stdio;
@@ -32,9 +32,8 @@ impl Bare {
         let answer = move |body: web::Data<Bytes>| async move {
             HttpResponse::Ok().content_type("application/json").body(Bytes::clone(&body))
         };
-        let server = HttpServer::new(move || {
-            App::new().app_data(web::Data::new(body.clone())).default_service(web::to(answer))
-        });
+        let server =
+            HttpServer::new(move || App::new().app_data(web::Data::new(body.clone())).default_service(web::to(answer)));
         let server = server.tcp_nodelay(true).bind("127.0.0.1:0")?;
         let address = server.addrs().first().copied().context("no address was bound")?;
         terminal::print(&address.to_string(), false)?;

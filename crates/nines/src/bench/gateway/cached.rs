@@ -1,5 +1,5 @@
-//! Cached reads: how many products a second the gateway gives from its cache, beside a bare actix-web handler that returns
-//! the same bytes.
+//! Cached reads: how many products a second the gateway gives from its cache, beside a bare actix-web handler that
+//! returns the same bytes.
 
 use std::time::Duration;
 
@@ -45,8 +45,7 @@ pub(super) async fn measure(
     let (gateway, path) = (authority(&gateway)?, format!("/api/v1/products/{sku}"));
     let body = Connection::open(gateway).await?.get(&path).await?;
     let bare = Server::start(&body).await?;
-    let target =
-        |authority: &str| Target { authority: authority.to_owned(), path: path.clone(), connections };
+    let target = |authority: &str| Target { authority: authority.to_owned(), path: path.clone(), connections };
     let (bare_target, gateway_target) = (target(bare.authority()), target(gateway));
     bare_target.read(WARM_UP).await?;
     gateway_target.read(WARM_UP).await?;

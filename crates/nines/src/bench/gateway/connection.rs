@@ -24,8 +24,7 @@ impl Connection {
     /// # Errors
     /// When nobody listens there.
     pub(super) async fn open(authority: &str) -> anyhow::Result<Self> {
-        let stream =
-            TcpStream::connect(authority).await.with_context(|| format!("connecting to {authority}"))?;
+        let stream = TcpStream::connect(authority).await.with_context(|| format!("connecting to {authority}"))?;
         stream.set_nodelay(true)?;
         let (requests, connection) = http1::handshake(TokioIo::new(stream)).await?;
         let mut driving = JoinSet::new();
@@ -44,11 +43,7 @@ impl Connection {
         let response = self.requests.send_request(request).await?;
         let status = response.status();
         let body = response.into_body().collect().await?.to_bytes();
-        ensure!(
-            status == StatusCode::OK,
-            "{path} was answered with {status}: {}",
-            String::from_utf8_lossy(&body)
-        );
+        ensure!(status == StatusCode::OK, "{path} was answered with {status}: {}", String::from_utf8_lossy(&body));
         Ok(body)
     }
 }

@@ -1,5 +1,5 @@
-//! `nines bench gateway`: what the gateway costs: the latency that it adds to a call, its CPU, and cached reads beside a
-//! handler that does nothing.
+//! `nines bench gateway`: what the gateway costs: the latency that it adds to a call, its CPU, and cached reads beside
+//! a handler that does nothing.
 
 mod added;
 mod bare;
@@ -21,8 +21,9 @@ use added::Added;
 pub(super) use bare::Bare;
 use cached::Cached;
 
-/// Measures what the gateway costs, each time in alternation with the same without it: a read of a stock counter over REST
-/// and over gRPC at a fixed rate, and cached reads of a product against a bare actix-web handler that returns the same bytes.
+/// Measures what the gateway costs, each time in alternation with the same without it: a read of a stock counter over
+/// REST and over gRPC at a fixed rate, and cached reads of a product against a bare actix-web handler that returns the
+/// same bytes.
 #[derive(Debug, Args)]
 pub(super) struct GatewayCost {
     /// How many reads a second arrive where latency is measured.

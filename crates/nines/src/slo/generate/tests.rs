@@ -57,10 +57,7 @@ fn a_check_tells_each_difference_and_changes_nothing() {
     fs::write(&changed, &text).unwrap();
     fs::write(into.join("slo-of-the-past.yaml"), "groups: []\n").unwrap();
     let report = check().changes().unwrap();
-    assert_eq!(
-        report.changed.keys().collect::<Vec<_>>(),
-        ["slo-of-the-past.yaml", "slo-payment-success.yaml"]
-    );
+    assert_eq!(report.changed.keys().collect::<Vec<_>>(), ["slo-of-the-past.yaml", "slo-payment-success.yaml"]);
     assert_eq!(check().run().unwrap(), ExitCode::FAILURE);
     assert_eq!(fs::read_to_string(&changed).unwrap(), text);
 
@@ -73,8 +70,7 @@ fn a_check_tells_each_difference_and_changes_nothing() {
 fn runbooks_are_where_they_are_said_to_be_also_of_alerts_written_by_hand() {
     let folder = folder();
     let into = folder.path().to_owned();
-    fs::write(into.join("platform.yaml"), "# x\n- a:\n    runbook_url: docs/runbooks/ServiceDown.md\n")
-        .unwrap();
+    fs::write(into.join("platform.yaml"), "# x\n- a:\n    runbook_url: docs/runbooks/ServiceDown.md\n").unwrap();
     let elsewhere = Generate { runbooks: "https://wiki.example/x/".to_owned(), ..generate(into.clone()) };
     elsewhere.run().unwrap();
     let platform = fs::read_to_string(into.join("platform.yaml")).unwrap();
@@ -136,8 +132,7 @@ fn metrics(text: &str) -> Vec<&str> {
         &text[start..at]
     });
     // `up` is Prometheus' own; so are those of Alertmanager.
-    let ours =
-        words.filter(|word| word.contains('_') && !word.contains(':') && !word.starts_with("alertmanager_"));
+    let ours = words.filter(|word| word.contains('_') && !word.contains(':') && !word.starts_with("alertmanager_"));
     ours.collect()
 }
 

@@ -32,9 +32,8 @@ fn the_table_has_a_line_for_each_objective() {
     let mut all = series("payment-success", 0.9999, 0.5, 2.25);
     all.extend(series("books", 1.0, 0.0, f64::INFINITY));
     all.push(sample(&[("__name__", "slo:objective:ratio"), ("slo", "not-yet")], 0.9));
-    let fires = |severity| {
-        sample(&[("alertname", "PaymentsFail"), ("severity", severity), ("slo", "payment-success")], 1.0)
-    };
+    let fires =
+        |severity| sample(&[("alertname", "PaymentsFail"), ("severity", severity), ("slo", "payment-success")], 1.0);
     let report = Report::of(&all, &[fires("ticket"), fires("page"), fires("page")]);
     assert_eq!(
         report.to_string(),
@@ -56,9 +55,7 @@ async fn serve(status: StatusCode, body: Value, tasks: &mut JoinSet<()>) -> Sock
     });
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tasks.spawn(
-        async move { axum::serve(listener, Router::new().route("/api/v1/query", answer)).await.unwrap() },
-    );
+    tasks.spawn(async move { axum::serve(listener, Router::new().route("/api/v1/query", answer)).await.unwrap() });
     address
 }
 
@@ -88,11 +85,7 @@ async fn what_goes_wrong_is_said() {
         (StatusCode::BAD_REQUEST, refusal, "it refuses the query: no such thing"),
         (StatusCode::BAD_GATEWAY, json!("<html>"), "it answers with 502"),
         (StatusCode::OK, json!("hello"), "not that of a Prometheus"),
-        (
-            StatusCode::OK,
-            json!({"status": "success", "data": {"resultType": "scalar", "result": 1}}),
-            "no vector",
-        ),
+        (StatusCode::OK, json!({"status": "success", "data": {"resultType": "scalar", "result": 1}}), "no vector"),
     ] {
         let address = serve(status, body, &mut tasks).await;
         let error = format!("{:#}", run(format!("http://{address}")).await.unwrap_err());

@@ -57,18 +57,14 @@ impl Gateway {
             }
         }
         // How a service is called can be changed without telling where it is.
-        for table in
-            config["upstreams"].as_object_mut().unwrap().values_mut().filter_map(Value::as_object_mut)
-        {
+        for table in config["upstreams"].as_object_mut().unwrap().values_mut().filter_map(Value::as_object_mut) {
             table.entry("endpoints").or_insert_with(|| upstream.as_str().into());
         }
         let config: gateway::Config = serde_json::from_value(config).unwrap();
         let listener = TcpListener::bind(config.http.listen).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (own, config) = (shell.clone(), Arc::new(config));
-        shell
-            .tasks
-            .spawn("gateway", OnFailure::Stop, async move { gateway::serve(&own, &config, listener).await });
+        shell.tasks.spawn("gateway", OnFailure::Stop, async move { gateway::serve(&own, &config, listener).await });
         let client = Client::builder().timeout(PATIENCE).build().unwrap();
         Self { address, fake, shell, client }
     }

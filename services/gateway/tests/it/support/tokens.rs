@@ -2,8 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ids::{SessionId, UserId};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use primitives::{SessionId, UserId};
 use serde_json::{Value, json};
 
 /// The key of RFC 8037, appendix A.
@@ -22,8 +22,7 @@ pub(crate) fn jwks_with(key_id: &str) -> String {
 
 fn key(seed: &[u8]) -> EncodingKey {
     // PKCS #8 (RFC 8410) around the seed.
-    let mut der =
-        vec![0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
+    let mut der = vec![0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
     der.extend_from_slice(seed);
     EncodingKey::from_ed_der(&der)
 }
@@ -47,8 +46,8 @@ pub(crate) fn claims(role: &str) -> Value {
         "sub": UserId::new().to_string(),
         "sid": SessionId::new().to_string(),
         "role": role,
-        "iat": ids::now().as_second(),
-        "exp": ids::now().as_second() + 900,
+        "iat": primitives::now().as_second(),
+        "exp": primitives::now().as_second() + 900,
     })
 }
 

@@ -21,12 +21,7 @@ fn limits() -> LaneLimits {
 }
 
 fn demand(skus: &[&str], deadline: Instant) -> Demand {
-    Demand {
-        skus: skus.iter().map(|sku| sku.parse().unwrap()).collect(),
-        bytes: 100,
-        deadline,
-        reserved: false,
-    }
+    Demand { skus: skus.iter().map(|sku| sku.parse().unwrap()).collect(), bytes: 100, deadline, reserved: false }
 }
 
 /// What is promised, written down without regard to speed: walk the waiting work from the oldest; take what meets
@@ -108,9 +103,8 @@ impl Run {
     fn admit(&mut self) {
         let catalogue = self.random.random_range(1..12);
         let lines = self.random.random_range(1..5);
-        let skus: BTreeSet<Sku> = (0..lines)
-            .map(|_| format!("s{}", self.random.random_range(0..catalogue)).parse().unwrap())
-            .collect();
+        let skus: BTreeSet<Sku> =
+            (0..lines).map(|_| format!("s{}", self.random.random_range(0..catalogue)).parse().unwrap()).collect();
         let patience = Duration::from_millis(self.random.random_range(1..2_000));
         let bytes = self.random.random_range(1..400);
         let reserved = self.random.random_range(0..4) == 0;
@@ -131,13 +125,10 @@ impl Run {
             // Never when nothing is before it.
             Err((Refused::TooLate, _)) => {
                 let mut before = self.model.running.iter().flat_map(|(_, skus)| skus);
-                let behind =
-                    |(_, other): &(u32, Demand)| other.skus.iter().any(|sku| demand.skus.contains(sku));
+                let behind = |(_, other): &(u32, Demand)| other.skus.iter().any(|sku| demand.skus.contains(sku));
                 let all_busy = self.model.running.len() >= self.limits.lanes && waiting > 0;
                 assert!(
-                    all_busy
-                        || before.any(|sku| demand.skus.contains(sku))
-                        || self.model.waiting.iter().any(behind)
+                    all_busy || before.any(|sku| demand.skus.contains(sku)) || self.model.waiting.iter().any(behind)
                 );
             }
         }

@@ -1,9 +1,9 @@
 //! The books of other services against each other.
 
 use envelope::Error;
-use ids::{OrderId, PaymentId, Sku, UserId};
 use jiff::Timestamp;
 use mongo::Cut;
+use primitives::{OrderId, PaymentId, Sku, UserId};
 
 use super::Comparison;
 use super::sorted::{Sorted, lowest};
@@ -27,8 +27,7 @@ pub(crate) struct Of {
 impl Comparison {
     /// Orders against payments, and payments against account entries.
     pub(crate) async fn of_payments(books: &Books, cut: Cut, orders: &[OrderId]) -> Result<[Self; 2], Error> {
-        let [mut paid, mut entered] =
-            [Check::Payments, Check::Entries].map(|check| Self::new(check, cut.time()));
+        let [mut paid, mut entered] = [Check::Payments, Check::Entries].map(|check| Self::new(check, cut.time()));
         let mut entries = Sorted::new(books.order_entries(cut, orders));
         let mut payments = Sorted::new(books.payments(cut, orders));
         let mut orders = Sorted::new(books.orders(cut, orders));

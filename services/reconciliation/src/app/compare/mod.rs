@@ -31,8 +31,7 @@ impl Comparison {
 
     /// Adds what another part of the same check has come to.
     pub(super) fn add(&mut self, other: Self) {
-        let left_out =
-            other.result.differences.saturating_sub(u64::try_from(other.findings.len()).unwrap_or(u64::MAX));
+        let left_out = other.result.differences.saturating_sub(u64::try_from(other.findings.len()).unwrap_or(u64::MAX));
         self.result.compared = self.result.compared.saturating_add(other.result.compared);
         self.result.as_of = self.result.as_of.max(other.result.as_of);
         self.found(other.findings);

@@ -77,9 +77,8 @@ mod tests {
     use crate::domain::SkuPieces;
 
     fn sorted(pages: &[&[&str]]) -> Sorted<SkuPieces> {
-        let page = |skus: &&[&str]| {
-            Ok(skus.iter().map(|sku| SkuPieces { sku: sku.parse().unwrap(), pieces: 1 }).collect())
-        };
+        let page =
+            |skus: &&[&str]| Ok(skus.iter().map(|sku| SkuPieces { sku: sku.parse().unwrap(), pieces: 1 }).collect());
         Sorted::new(stream::iter(pages.iter().map(page).collect::<Vec<_>>()).boxed())
     }
 

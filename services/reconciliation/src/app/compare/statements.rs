@@ -16,8 +16,8 @@ const DAYS: usize = 31;
 const PAGE_TIMEOUT: Duration = Duration::from_secs(240);
 
 impl Comparison {
-    /// The merchant's and the customers' statements of the last days against their lines, each page of customers as of a moment of its own, since a statement
-    /// and its lines change together.
+    /// The merchant's and the customers' statements of the last days against their lines, each page of customers as of
+    /// a moment of its own, since a statement and its lines change together.
     pub(crate) async fn of_statements(statements: &Statements, cut: Cut) -> Result<Self, Error> {
         let mut comparison = Self::new(Check::Statements, cut.time());
         let days = statements.days(Deadline::after(PAGE_TIMEOUT)).await?;

@@ -1,6 +1,6 @@
 //! Payments against account entries, and the entries of an account against each other.
 
-use ids::{EntryId, PaymentId, UserId};
+use primitives::{EntryId, PaymentId, UserId};
 
 use super::{Difference, Finding, Payment, PaymentStatus};
 
@@ -54,8 +54,8 @@ pub fn account(owner: UserId, account: Option<&Account>, last: Option<&Entry>) -
     (said != follows).then(|| Finding::new(Difference::AccountDiffers, owner, say(follows), say(said)))
 }
 
-/// Compares a payment with the entries that name it, all settled; `payment` is `None` when nobody has it. A captured payment
-/// from an account has an entry that takes its amount, a refunded one also one that gives it back.
+/// Compares a payment with the entries that name it, all settled; `payment` is `None` when nobody has it. A captured
+/// payment from an account has an entry that takes its amount, a refunded one also one that gives it back.
 pub fn entries_of_payment(payment: Option<Payment>, entries: &[Entry]) -> Vec<Finding> {
     let payment = payment.filter(|payment| payment.from_account);
     let (mut takes, mut gives) = match payment.map(|payment| payment.status) {
@@ -106,7 +106,7 @@ pub fn chain(before: Option<&Entry>, entry: &Entry) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use ids::OrderId;
+    use primitives::OrderId;
 
     use super::*;
 

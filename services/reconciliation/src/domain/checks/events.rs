@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ids::EventId;
+use primitives::EventId;
 
 use super::{Difference, Finding};
 use crate::domain::{Publisher, Remedy};
@@ -31,17 +31,15 @@ pub struct Effect {
     pub what: String,
 }
 
-/// Compares the events of one time with what was applied of that time; old enough for all of them to have been. Each event
-/// has one effect, and each effect an event.
+/// Compares the events of one time with what was applied of that time; old enough for all of them to have been. Each
+/// event has one effect, and each effect an event.
 pub fn events_and_effects(kept: &[KeptEvent], effects: &[Effect]) -> Vec<Finding> {
-    let mut applied: BTreeMap<EventId, &Effect> =
-        effects.iter().map(|effect| (effect.event, effect)).collect();
+    let mut applied: BTreeMap<EventId, &Effect> = effects.iter().map(|effect| (effect.event, effect)).collect();
     let mut findings = Vec::new();
     for event in kept {
         if applied.remove(&event.id).is_none() {
             let found = if event.sent { "published, not applied" } else { "not published" };
-            let finding =
-                Finding::new(Difference::LostEvent, event.id, format!("{} applied", event.kind), found);
+            let finding = Finding::new(Difference::LostEvent, event.id, format!("{} applied", event.kind), found);
             findings.push(finding.with_remedy(Some(Remedy::PublishAgain(event.publisher, event.entry))));
         }
     }

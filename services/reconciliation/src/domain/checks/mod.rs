@@ -1,5 +1,5 @@
-//! What must be equal, and what it is called when it is not. Each check compares what belongs together as of a cut; whoever
-//! calls it hands over only what is settled.
+//! What must be equal, and what it is called when it is not. Each check compares what belongs together as of a cut;
+//! whoever calls it hands over only what is settled.
 
 mod accounts;
 mod events;
@@ -13,7 +13,7 @@ pub use orders::{Order, OrderStatus, Payment, PaymentStatus, payments_of_order};
 pub use statements::{merchant_day, statement};
 pub use stock::{Movement, counter, movement};
 
-use ids::EventId;
+use primitives::EventId;
 
 use super::Remedy;
 
@@ -98,12 +98,7 @@ pub struct Finding {
 }
 
 impl Finding {
-    fn new(
-        difference: Difference,
-        subject: impl ToString,
-        expected: impl ToString,
-        found: impl ToString,
-    ) -> Self {
+    fn new(difference: Difference, subject: impl ToString, expected: impl ToString, found: impl ToString) -> Self {
         Self {
             difference,
             subject: subject.to_string(),

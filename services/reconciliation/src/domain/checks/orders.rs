@@ -1,6 +1,6 @@
 //! Orders against payments.
 
-use ids::{OrderId, PaymentId};
+use primitives::{OrderId, PaymentId};
 
 use super::{Difference, Finding};
 use crate::domain::Remedy;
@@ -60,8 +60,8 @@ pub struct Payment {
 }
 
 /// Compares an order with its payments, both of one moment; `order` is `None` when nobody has it. A paid order has one
-/// captured payment of its total; any other has none, but for the steps between order and payment, which are written one
-/// after the other: while it is being paid nothing can be said, and a refund may be due or under way.
+/// captured payment of its total; any other has none, but for the steps between order and payment, which are written
+/// one after the other: while it is being paid nothing can be said, and a refund may be due or under way.
 pub fn payments_of_order(order: Option<Order>, payments: &[Payment]) -> Vec<Finding> {
     if order.is_some_and(|order| order.being_paid) {
         return Vec::new();
@@ -78,10 +78,7 @@ pub fn payments_of_order(order: Option<Order>, payments: &[Payment]) -> Vec<Find
                 Difference::OrderWithoutPayment,
                 order.id,
                 format!("one captured payment of {}", order.total),
-                other.map_or_else(
-                    || "none".to_owned(),
-                    |payment| format!("{} of {}", payment.id, payment.amount),
-                ),
+                other.map_or_else(|| "none".to_owned(), |payment| format!("{} of {}", payment.id, payment.amount)),
             )),
         }
     }
@@ -109,14 +106,7 @@ mod tests {
     }
 
     fn payment(order: Order, status: PaymentStatus, amount: i64) -> Payment {
-        Payment {
-            id: PaymentId::new(),
-            order: order.id,
-            status,
-            amount,
-            from_account: false,
-            refunding: false,
-        }
+        Payment { id: PaymentId::new(), order: order.id, status, amount, from_account: false, refunding: false }
     }
 
     fn kinds(order: Option<Order>, payments: &[Payment]) -> Vec<Difference> {
@@ -126,8 +116,7 @@ mod tests {
     #[test]
     fn an_order_paid_once_is_equal_whatever_failed_before() {
         let paid = order(OrderStatus::Paid);
-        let payments =
-            [payment(paid, PaymentStatus::NotTaken, 500), payment(paid, PaymentStatus::Captured, 500)];
+        let payments = [payment(paid, PaymentStatus::NotTaken, 500), payment(paid, PaymentStatus::Captured, 500)];
         assert_eq!(kinds(Some(paid), &payments), []);
     }
 
@@ -174,8 +163,7 @@ mod tests {
     #[test]
     fn the_second_payment_of_an_order_is_found() {
         let paid = order(OrderStatus::Paid);
-        let payments =
-            [payment(paid, PaymentStatus::Captured, 500), payment(paid, PaymentStatus::Captured, 500)];
+        let payments = [payment(paid, PaymentStatus::Captured, 500), payment(paid, PaymentStatus::Captured, 500)];
         let findings = payments_of_order(Some(paid), &payments);
         assert_eq!(findings.len(), 1);
         assert_eq!(findings[0].subject, payments[1].id.to_string());

@@ -30,7 +30,7 @@ pub fn merchant_day(day: Date, kept: &MerchantDay, lines: &MerchantDay) -> Optio
 mod tests {
     use std::collections::BTreeMap;
 
-    use ids::UserId;
+    use primitives::UserId;
 
     use super::*;
     use crate::domain::{Kind, Tally};

@@ -1,6 +1,6 @@
 //! Stock counters against movements, and movements against orders.
 
-use ids::{MovementId, Sku};
+use primitives::{MovementId, Sku};
 
 use super::{Difference, Finding};
 
@@ -15,8 +15,8 @@ pub struct Movement {
     pub delta: i64,
 }
 
-/// Compares a movement with the sum of the order lines that name it, both settled. Pieces that the lines took count as negative.
-/// `movement` is `None` when the ledger does not have it; `lines` is `None` when no order names it.
+/// Compares a movement with the sum of the order lines that name it, both settled. Pieces that the lines took count as
+/// negative. `movement` is `None` when the ledger does not have it; `lines` is `None` when no order names it.
 pub fn movement(id: MovementId, movement: Option<&Movement>, lines: Option<i64>) -> Option<Finding> {
     let moved = movement.map(|movement| movement.delta);
     if moved == lines {

@@ -1,6 +1,6 @@
 //! Tests of the counts.
 
-use ids::UserId;
+use primitives::UserId;
 use proptest::prelude::*;
 
 use super::*;

@@ -2,24 +2,23 @@
 
 use std::net::IpAddr;
 
-use ids::{OrderId, UserId};
+use primitives::{OrderId, UserId};
 
 use super::*;
 
 fn order(total: i64) -> Candidate {
     Candidate {
         order_id: OrderId::new(),
-        user_id: UserId::from(ids::lowest_at(ids::now() - Duration::from_secs(7_200))),
+        user_id: UserId::from(primitives::lowest_at(primitives::now() - Duration::from_secs(7_200))),
         attempt: [0; 16],
         total,
         from: Some(IpAddr::from([192, 0, 2, 1])),
-        at: ids::now(),
+        at: primitives::now(),
     }
 }
 
 fn rules(list: &[(u32, When)]) -> Rules {
-    Rules::new(100, list.iter().map(|(points, when)| Rule { points: *points, when: *when }).collect())
-        .unwrap()
+    Rules::new(100, list.iter().map(|(points, when)| Rule { points: *points, when: *when }).collect()).unwrap()
 }
 
 fn verdict(rules: &Rules, order: &Candidate, orders: u64) -> (u32, Decision, Vec<&'static str>) {
@@ -40,7 +39,7 @@ fn the_age_of_an_account_is_that_of_its_id() {
     let aged = |seconds| {
         let order = order(1);
         let registered = order.at - Duration::from_secs(seconds);
-        Candidate { user_id: UserId::from(ids::lowest_at(registered)), ..order }
+        Candidate { user_id: UserId::from(primitives::lowest_at(registered)), ..order }
     };
     assert_eq!(verdict(&young, &aged(3_599), 1).1, Decision::Reject);
     assert_eq!(verdict(&young, &aged(3_601), 1).1, Decision::Accept);

@@ -10,12 +10,7 @@ use super::{Fake, money, time};
 pub(crate) const RUN_ID: &str = "0190b5a0-0000-7000-8000-000000000003";
 
 fn a_run() -> Reconciliation {
-    let check = pb::CheckResult {
-        name: "orders_and_payments".into(),
-        compared: 1_000,
-        differences: 1,
-        as_of: time(),
-    };
+    let check = pb::CheckResult { name: "orders_and_payments".into(), compared: 1_000, differences: 1, as_of: time() };
     Reconciliation {
         id: RUN_ID.into(),
         kind: pb::ReconciliationKind::Daily.into(),

@@ -1,0 +1,65 @@
+//! The addresses of one host name, of both families.
+
+use std::net::IpAddr;
+
+use hickory_resolver::proto::rr::{Name, RecordType};
+use tokio::time::Instant;
+
+use super::dns::{Answer, Client, LookupError};
+
+/// The addresses of a host, by family: an answer about one says nothing about the other.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Host {
+    v4: Vec<IpAddr>,
+    v6: Vec<IpAddr>,
+}
+
+/// What became of asking for a host.
+#[derive(Debug)]
+pub(super) struct Resolved {
+    pub(super) host: Host,
+    /// For how long it holds, in seconds; nothing when no family has an address.
+    pub(super) ttl: Option<u32>,
+    /// Why some of the addresses are the last known ones, or why none is known.
+    pub(super) failure: Option<LookupError>,
+}
+
+impl Host {
+    pub(super) fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.v4.iter().chain(&self.v6).copied()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.v4.is_empty() && self.v6.is_empty()
+    }
+}
+
+/// Asks for both families. One that the servers fail to answer for keeps the addresses of `last`.
+///
+/// A failure counts only when it matters: many a name server fails on AAAA for names that have none, for ever.
+pub(super) async fn resolve(client: &Client, name: &Name, last: &Host, deadline: Instant) -> Resolved {
+    let v4 = client.ask(name.clone(), RecordType::A, deadline).await;
+    let v6 = match &v4 {
+        // Without the search list now: it must not find some other name that has AAAA records.
+        Ok(Some(found)) => client.ask(found.name(), RecordType::AAAA, deadline).await,
+        Err(LookupError::Late) => Err(LookupError::Late),
+        Ok(None) | Err(_) => client.ask(name.clone(), RecordType::AAAA, deadline).await,
+    };
+    let ttl = [&v4, &v6].into_iter().filter_map(|answer| answer.as_ref().ok()?.as_ref());
+    let ttl = ttl.map(Answer::ttl).min();
+    let (v4, v4_failure) = family(v4, &last.v4);
+    let (v6, v6_failure) = family(v6, &last.v6);
+    let host = Host { v4, v6 };
+    let nothing = host.is_empty();
+    let matters = |failure: Option<LookupError>, kept: &[IpAddr]| failure.filter(|_| nothing || !kept.is_empty());
+    let failure = matters(v4_failure, &last.v4).or(matters(v6_failure, &last.v6));
+    Resolved { host, ttl, failure }
+}
+
+fn family(answer: Result<Option<Answer>, LookupError>, last: &[IpAddr]) -> (Vec<IpAddr>, Option<LookupError>) {
+    match answer {
+        Ok(Some(answer)) => (answer.addresses().collect(), None),
+        Ok(None) => (Vec::new(), None),
+        Err(error) => (last.to_vec(), Some(error)),
+    }
+}

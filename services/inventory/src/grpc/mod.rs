@@ -1,0 +1,60 @@
+//! The catalogue and the ledger over gRPC: protobuf to domain and back, nothing else.
+
+mod audit;
+mod catalogue;
+mod stock;
+
+use envelope::{Detail, Error};
+use primitives::Sku;
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+
+use crate::app::App;
+use crate::domain::Product;
+use crate::error::InventoryError;
+
+pub(crate) use audit::AuditGrpc;
+
+/// Both services of this process.
+#[derive(Clone)]
+pub(crate) struct InventoryGrpc {
+    app: App,
+    /// When it fires, calls that would go on for ever end.
+    drain: CancellationToken,
+}
+
+impl InventoryGrpc {
+    pub(crate) fn new(app: App, drain: CancellationToken) -> Self {
+        Self { app, drain }
+    }
+}
+
+fn reject(error: impl Into<InventoryError>) -> Status {
+    service::grpc::reject(Error::from(error.into()))
+}
+
+fn invalid(details: Vec<Detail>) -> Status {
+    reject(InventoryError::Invalid(details))
+}
+
+fn parse_sku(text: &str) -> Result<Sku, Status> {
+    text.parse().map_err(|error: primitives::ParseError| reject(Error::invalid("sku", error.to_string())))
+}
+
+/// The optional page of a list: `(size, token)`.
+fn page(page: Option<proto::common::v1::PageRequest>) -> (u32, String) {
+    page.map_or_else(Default::default, |page| (page.page_size, page.page_token))
+}
+
+fn to_proto(product: Product) -> proto::inventory::v1::Product {
+    proto::inventory::v1::Product {
+        sku: product.sku.to_string(),
+        name: product.name,
+        description: product.description,
+        category: product.category,
+        price: Some(proto::from_money(product.price)),
+        version: product.version,
+        created_at: Some(proto::from_timestamp(product.created_at)),
+        updated_at: Some(proto::from_timestamp(product.updated_at)),
+    }
+}
