@@ -10,11 +10,12 @@ use serde::Deserialize;
 const LIBRARIES: &[(&str, &[&str])] = &[
     ("primitives", &[]),
     ("envelope", &["primitives"]),
+    ("idempotency", &["envelope", "primitives"]),
     ("proto", &["primitives"]),
     ("resilience", &["envelope"]),
     ("service", &["resilience", "envelope", "primitives"]),
     ("balancer", &["resilience", "service", "envelope", "primitives"]),
-    ("mongo", &["service", "envelope", "primitives"]),
+    ("mongo", &["service", "idempotency", "envelope", "primitives"]),
     ("messaging", &["mongo", "proto", "service", "envelope", "primitives"]),
     ("stock", &["messaging", "mongo", "proto", "service", "envelope", "primitives"]),
     ("devstack", &["primitives"]),
@@ -38,10 +39,24 @@ const LIBRARIES: &[(&str, &[&str])] = &[
 /// What each service may use of our own crates.
 const SERVICES: &[(&str, &[&str])] = &[
     ("gateway", &["primitives", "envelope", "proto", "resilience", "service", "balancer"]),
-    ("order", &["primitives", "envelope", "proto", "resilience", "service", "balancer", "mongo", "messaging", "stock"]),
-    ("inventory", &["primitives", "envelope", "proto", "service", "mongo", "messaging", "stock"]),
+    (
+        "order",
+        &[
+            "primitives",
+            "envelope",
+            "idempotency",
+            "proto",
+            "resilience",
+            "service",
+            "balancer",
+            "mongo",
+            "messaging",
+            "stock",
+        ],
+    ),
+    ("inventory", &["primitives", "envelope", "idempotency", "proto", "service", "mongo", "messaging", "stock"]),
     ("user", &["primitives", "envelope", "proto", "service", "mongo"]),
-    ("payment", &["primitives", "envelope", "proto", "service", "mongo", "messaging"]),
+    ("payment", &["primitives", "envelope", "idempotency", "proto", "service", "mongo", "messaging"]),
     ("risk", &["primitives", "envelope", "proto", "service", "mongo", "messaging"]),
     ("reconciliation", &["primitives", "envelope", "proto", "resilience", "service", "balancer", "mongo", "messaging"]),
 ];

@@ -5,13 +5,12 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use futures::FutureExt as _;
+use idempotency::{Answer, Conflict, Fingerprint, ScopedKey, key_reused};
 use mongodb::bson::{Binary, DateTime, doc, spec::BinarySubtype};
 use mongodb::{ClientSession, Collection};
-use primitives::{IdempotencyKey, UserId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use service::Deadline;
-use sha2::{Digest as _, Sha256};
 
 use crate::error::{duplicate_key_index, is_write_conflict};
 use crate::migration::Migration;
@@ -20,88 +19,6 @@ use crate::{Abort, Db, Policy, bounded, schema};
 const COLLECTION: &str = "idempotency_keys";
 /// How long a record is kept; the contract says at least 24 hours.
 const RETENTION: Duration = Duration::from_secs(48 * 60 * 60);
-
-/// A key in its scope (the caller and the call), with the fingerprint of what it was sent with.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct ScopedKey {
-    id: String,
-    fingerprint: Fingerprint,
-}
-
-/// SHA-256 of a request, so that the same key with another body is noticed.
-pub type Fingerprint = [u8; 32];
-
-/// The fingerprint of a request, by its JSON form: fields in order of declaration.
-pub fn fingerprint(request: &impl Serialize) -> Result<Fingerprint, envelope::Error> {
-    let bytes = serde_json::to_vec(request).map_err(envelope::Error::internal)?;
-    Ok(Sha256::digest(&bytes).into())
-}
-
-impl ScopedKey {
-    /// A caller's key for one call with this request.
-    pub fn new(
-        caller: UserId,
-        call: &str,
-        key: &IdempotencyKey,
-        request: &impl Serialize,
-    ) -> Result<Self, envelope::Error> {
-        // Neither a call's name nor a UUID holds a space, so no two scopes share an id.
-        let id = format!("{call} {caller} {}", key.as_str());
-        Ok(Self { id, fingerprint: fingerprint(request)? })
-    }
-
-    /// What it is kept under.
-    pub fn id(&self) -> &str {
-        &self.id
-    }
-
-    /// Of the request that it was sent with.
-    pub fn fingerprint(&self) -> &Fingerprint {
-        &self.fingerprint
-    }
-
-    /// The parts, for work that is written down to be finished later.
-    pub fn to_parts(&self) -> (String, Binary) {
-        (self.id.clone(), to_binary(self.fingerprint))
-    }
-
-    /// The key with these parts; `None` when the fingerprint is not one.
-    pub fn from_parts(id: String, fingerprint: &Binary) -> Option<Self> {
-        Some(Self { id, fingerprint: fingerprint.bytes.as_slice().try_into().ok()? })
-    }
-}
-
-/// Why a keyed request does not run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Conflict {
-    /// A twin is being worked on at this moment.
-    #[error("the same request is under way")]
-    InFlight,
-    /// A twin was finished in the meantime: look its answer up.
-    #[error("the same request has just been finished")]
-    Finished,
-}
-
-/// An answer together with where it comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer<A> {
-    /// What the caller is told.
-    pub value: A,
-    /// The request whose answer this is, when it is given again.
-    pub replay_of: Option<String>,
-}
-
-impl<A> Answer<A> {
-    /// An answer given for the first time.
-    pub fn first(value: A) -> Self {
-        Self { value, replay_of: None }
-    }
-
-    /// The same with its value converted.
-    pub fn map<B>(self, convert: impl FnOnce(A) -> B) -> Answer<B> {
-        Answer { value: convert(self.value), replay_of: self.replay_of }
-    }
-}
 
 /// The records whose answers have the form `A`, a document of the store that uses them.
 #[derive(Debug, Clone)]
@@ -137,10 +54,10 @@ impl<A: Serialize + DeserializeOwned + Clone + Send + Sync> Records<A> {
     /// # Errors
     /// `IDEMPOTENCY_KEY_REUSED` when it was for another request.
     pub async fn find(&self, key: &ScopedKey, deadline: Deadline) -> Result<Option<Answer<A>>, envelope::Error> {
-        let filter = doc! { "_id": &key.id };
+        let filter = doc! { "_id": key.id() };
         let found = bounded(deadline, |left| self.records.find_one(filter).max_time(left)).await?;
         match found {
-            Some(record) if record.fingerprint.bytes != key.fingerprint => Err(key_reused()),
+            Some(record) if record.fingerprint.bytes != key.fingerprint() => Err(key_reused()),
             Some(record) => Ok(Some(Answer { value: record.answer, replay_of: Some(record.request_id) })),
             None => Ok(None),
         }
@@ -152,7 +69,7 @@ impl<A: Serialize + DeserializeOwned + Clone + Send + Sync> Records<A> {
         session: &mut ClientSession,
         keys: impl IntoIterator<Item = &'a ScopedKey>,
     ) -> mongodb::error::Result<HashSet<ScopedKey>> {
-        let by_id: HashMap<_, _> = keys.into_iter().map(|key| (key.id.as_str(), key)).collect();
+        let by_id: HashMap<_, _> = keys.into_iter().map(|key| (key.id(), key)).collect();
         if by_id.is_empty() {
             return Ok(HashSet::new());
         }
@@ -213,8 +130,8 @@ pub struct KeyedAnswer<A> {
 impl<A> Record<A> {
     fn new(key: &ScopedKey, request_id: &str, answer: A) -> Self {
         Self {
-            id: key.id.clone(),
-            fingerprint: to_binary(key.fingerprint),
+            id: key.id().to_owned(),
+            fingerprint: to_binary(key.fingerprint()),
             request_id: request_id.to_owned(),
             answer,
             expires_at: DateTime::from_millis(DateTime::now().timestamp_millis() + retention_ms()),
@@ -233,19 +150,8 @@ fn conflict_or<R: From<Conflict>>(error: mongodb::error::Error) -> Abort<R> {
     }
 }
 
-/// `IDEMPOTENCY_IN_FLIGHT`, to be tried again after a second.
-pub fn in_flight() -> envelope::Error {
-    envelope::Error::new(envelope::Reason::IdempotencyInFlight, "the same request is being worked on")
-        .with_retry_after(Duration::from_secs(1))
-}
-
-/// `IDEMPOTENCY_KEY_REUSED`.
-pub fn key_reused() -> envelope::Error {
-    envelope::Error::new(envelope::Reason::IdempotencyKeyReused, "the key was used before with another request")
-}
-
 /// A fingerprint as BSON.
-pub fn to_binary(fingerprint: Fingerprint) -> Binary {
+pub fn to_binary(fingerprint: &Fingerprint) -> Binary {
     Binary { subtype: BinarySubtype::Generic, bytes: fingerprint.to_vec() }
 }
 

@@ -1,7 +1,7 @@
 //! What can go wrong in the inventory service, and what the caller learns of it.
 
 use envelope::{Detail, Error, Reason};
-use mongo::idempotency::{self, Conflict};
+use idempotency::Conflict;
 use primitives::Sku;
 use stock::StockRefusal;
 

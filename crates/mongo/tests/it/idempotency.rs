@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use envelope::Reason;
 use futures::FutureExt as _;
-use mongo::idempotency::{Answer, Conflict, Records, ScopedKey};
+use idempotency::{Answer, Conflict, ScopedKey};
+use mongo::idempotency::Records;
 use mongo::{Db, MongoConfig, Policy, TransactError};
 use mongodb::bson::{Bson, Document, doc};
 use primitives::UserId;

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroI64;
 
-use mongo::idempotency::{Answer, Conflict, ScopedKey};
+use idempotency::{Answer, Conflict, ScopedKey};
 use primitives::{IdempotencyKey, MovementId, Sku};
 use service::RequestContext;
 use stock::{Movement, Reason};

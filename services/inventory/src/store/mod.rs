@@ -7,9 +7,10 @@ mod schema;
 use std::collections::BTreeSet;
 
 use futures::{FutureExt as _, TryStreamExt as _};
+use idempotency::ScopedKey;
 use jiff::Timestamp;
 use messaging::Outbox;
-use mongo::idempotency::{Records, ScopedKey};
+use mongo::idempotency::Records;
 use mongo::{Abort, Db, Policy, bounded, duplicate_key_index};
 use mongodb::bson::{Document, doc};
 use mongodb::options::ReturnDocument;

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use futures::FutureExt as _;
 use mongo::migration::Migration;
-use mongo::{idempotency, schema};
+use mongo::schema;
 use mongodb::bson::doc;
 
 use super::PRODUCTS;
@@ -49,7 +49,8 @@ const CATALOGUE: &[Migration] = &[Migration {
 
 /// All that this service's schema needs; it owns the stock ledger's collections too.
 pub(crate) fn migrations() -> &'static [Migration] {
-    static ALL: LazyLock<Vec<Migration>> =
-        LazyLock::new(|| [CATALOGUE, stock::MIGRATIONS, idempotency::MIGRATIONS, messaging::MIGRATIONS].concat());
+    static ALL: LazyLock<Vec<Migration>> = LazyLock::new(|| {
+        [CATALOGUE, stock::MIGRATIONS, mongo::idempotency::MIGRATIONS, messaging::MIGRATIONS].concat()
+    });
     &ALL
 }

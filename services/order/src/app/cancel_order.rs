@@ -1,6 +1,6 @@
 //! Cancels an order: its stock comes back at once, and what was paid for it follows.
 
-use mongo::idempotency::{Answer, Conflict, ScopedKey};
+use idempotency::{Answer, Conflict, ScopedKey};
 use primitives::{IdempotencyKey, OrderId};
 use service::RequestContext;
 

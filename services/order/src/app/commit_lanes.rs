@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use envelope::{Error, Reason};
-use mongo::idempotency::{self, Answer, Conflict, Fingerprint};
+use idempotency::{Answer, Conflict, Fingerprint};
 use primitives::{IdempotencyKey, OrderId, Sku, UserId};
 use service::{Deadline, OnFailure, Tasks, telemetry};
 use stock::{Shortage, StockRefusal};

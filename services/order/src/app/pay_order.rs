@@ -2,7 +2,7 @@
 //! written down; an attempt that is cut off is finished by [`super::follow_up`].
 
 use envelope::{Error, Reason};
-use mongo::idempotency::{Answer, Conflict, ScopedKey};
+use idempotency::{Answer, Conflict, ScopedKey};
 use primitives::{IdempotencyKey, OrderId};
 use service::{OnFailure, RequestContext};
 

@@ -1,7 +1,7 @@
 //! Places an order: prices, risk, then the commit lanes.
 
 use futures::FutureExt as _;
-use mongo::idempotency::{Answer, fingerprint};
+use idempotency::{Answer, fingerprint};
 use primitives::{IdempotencyKey, OrderId};
 use service::{RequestContext, telemetry};
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::{FutureExt as _, StreamExt as _, stream};
-use mongo::idempotency::{Answer, ScopedKey};
+use idempotency::{Answer, ScopedKey};
 use mongo::{Abort, Error, TransactError, duplicate_key_index, to_bson_uuid};
 use mongodb::ClientSession;
 use mongodb::bson::doc;

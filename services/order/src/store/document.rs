@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use mongo::idempotency::{ScopedKey, to_binary};
+use idempotency::ScopedKey;
+use mongo::idempotency::to_binary;
 use mongo::{ConvertError, from_bson_time, from_bson_uuid, to_bson_time, to_bson_uuid, to_u64};
 use mongodb::bson::{Binary, DateTime, Uuid};
 use primitives::{Currency, Money, MovementId, Quantity};
@@ -115,12 +116,14 @@ fn method_name(method: MethodName) -> &'static str {
 
 impl AttemptDocument {
     pub(super) fn new(claim: &Claim) -> Self {
-        let (key, fingerprint) = claim.key.to_parts();
+        let key = claim.key.id().to_owned();
+        let fingerprint = to_binary(claim.key.fingerprint());
         Self { id: claim.id, key, fingerprint, request_id: claim.request_id.clone() }
     }
 
     pub(super) fn key(&self) -> Result<ScopedKey, ConvertError> {
-        ScopedKey::from_parts(self.key.clone(), &self.fingerprint).ok_or(ConvertError { what: "payment attempt" })
+        ScopedKey::from_stored(self.key.clone(), &self.fingerprint.bytes)
+            .ok_or(ConvertError { what: "payment attempt" })
     }
 }
 
@@ -146,7 +149,7 @@ impl OrderDocument {
             paid_at: None,
             cancelled_at: None,
             idempotency_key: placed_by.key.as_str().to_owned(),
-            fingerprint: to_binary(placed_by.fingerprint),
+            fingerprint: to_binary(&placed_by.fingerprint),
             request_id: placed_by.request_id.clone(),
             payment: None,
             refund_due: None,

@@ -2,7 +2,7 @@
 //! runs into, here or on another replica.
 
 use envelope::Error;
-use mongo::idempotency::{Answer, Fingerprint, fingerprint, key_reused};
+use idempotency::{Answer, Fingerprint, fingerprint, key_reused};
 use mongo::{bounded, to_bson_uuid};
 use mongodb::bson::{Document, doc};
 use primitives::{IdempotencyKey, UserId};

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use futures::FutureExt as _;
+use idempotency::{Answer, Conflict, ScopedKey};
 use jiff::Timestamp;
-use mongo::idempotency::{Answer, Conflict, KeyedAnswer, ScopedKey};
+use mongo::idempotency::{KeyedAnswer, to_binary};
 use mongo::{bounded, duplicate_key_index, to_bson_time, to_bson_uuid};
 use mongodb::bson::{DateTime, Document, Uuid, doc};
 use mongodb::options::ReturnDocument;
@@ -109,9 +110,7 @@ impl Store {
         let order = Order::try_from(document).map_err(mongo::Error::from)?;
         Ok(match attempt {
             Some(key) if key == claim.key => Conflict::InFlight.into(),
-            Some(key) if key.to_parts().0 == claim.key.to_parts().0 => {
-                OrderError::Envelope(mongo::idempotency::key_reused())
-            }
+            Some(key) if key.id() == claim.key.id() => OrderError::Envelope(idempotency::key_reused()),
             Some(_) => OrderError::BeingPaid,
             None if order.status == Status::PendingPayment => InvalidState(Status::Expired).into(),
             None => InvalidState(order.status).into(),
@@ -205,10 +204,9 @@ impl Store {
 
 /// Matches an attempt of the same request to pay with the same key.
 fn same_request(claim: &Claim) -> Document {
-    let (key, fingerprint) = claim.key.to_parts();
     doc! {
-        "payment.key": key,
-        "payment.fingerprint": fingerprint,
+        "payment.key": claim.key.id(),
+        "payment.fingerprint": to_binary(claim.key.fingerprint()),
         "payment.requestId": &claim.request_id,
     }
 }

@@ -3,9 +3,10 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use idempotency::{Answer, Conflict, ScopedKey};
 use jiff::Timestamp;
 use messaging::Event;
-use mongo::idempotency::{Answer, Conflict, KeyedAnswer, ScopedKey};
+use mongo::idempotency::KeyedAnswer;
 use mongo::to_bson_uuid;
 use mongodb::bson::{Document, Uuid, doc};
 use stock::{Levels, Posting, Reason};

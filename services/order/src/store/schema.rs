@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use futures::FutureExt as _;
 use mongo::migration::Migration;
-use mongo::{idempotency, schema};
+use mongo::schema;
 use mongodb::bson::{Document, doc};
 
 use super::ORDERS;
@@ -119,6 +119,6 @@ fn order_schema() -> Document {
 /// All that this service's schema needs. The stock ledger's collections are inventory's.
 pub(crate) fn migrations() -> &'static [Migration] {
     static ALL: LazyLock<Vec<Migration>> =
-        LazyLock::new(|| [ORDER, idempotency::MIGRATIONS, messaging::MIGRATIONS].concat());
+        LazyLock::new(|| [ORDER, mongo::idempotency::MIGRATIONS, messaging::MIGRATIONS].concat());
     &ALL
 }

@@ -1,6 +1,6 @@
 //! Steps of an order's state machine as conditional writes.
 
-use mongo::idempotency::{Answer, ScopedKey};
+use idempotency::{Answer, ScopedKey};
 use mongo::{Abort, to_bson_uuid};
 use mongodb::ClientSession;
 use mongodb::bson::{Document, doc};

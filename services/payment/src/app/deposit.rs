@@ -1,7 +1,7 @@
 //! Pay money into an account.
 
+use idempotency::{Answer, Conflict, ScopedKey};
 use mongo::TransactError;
-use mongo::idempotency::{Answer, Conflict, ScopedKey};
 use primitives::{IdempotencyKey, Money, UserId};
 use serde::Serialize;
 use service::Deadline;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use envelope::Reason;
-use mongo::{TransactError, idempotency};
+use mongo::TransactError;
 use primitives::{Currency, UserId};
 
 use crate::domain::PostingError;

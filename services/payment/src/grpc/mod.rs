@@ -7,7 +7,7 @@
 mod audit;
 
 use envelope::Error;
-use mongo::idempotency::Answer;
+use idempotency::Answer;
 use primitives::{IdempotencyKey, Money, ParseError};
 use proto::payment::v1 as pb;
 use proto::payment::v1::account_service_server::AccountService;

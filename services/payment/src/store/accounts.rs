@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use futures::FutureExt as _;
+use idempotency::{Answer, ScopedKey};
 use messaging::Event;
-use mongo::idempotency::{Answer, ScopedKey};
 use mongo::{Abort, ConvertError, Error, bounded, to_bson_time};
 use mongodb::ClientSession;
 use mongodb::bson::{Document, doc};

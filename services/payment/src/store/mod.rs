@@ -10,7 +10,7 @@ mod schema;
 use std::sync::LazyLock;
 
 use messaging::Outbox;
-use mongo::idempotency::{self, Records};
+use mongo::idempotency::Records;
 use mongo::migration::Migration;
 use mongo::{Abort, ConvertError, Db, Policy, TransactError};
 use mongodb::Collection;
@@ -29,7 +29,7 @@ const PAYMENTS: &str = "payments";
 /// The schema of the payment service, and of the idempotency records that it keeps.
 pub(crate) fn migrations() -> &'static [Migration] {
     static ALL: LazyLock<Vec<Migration>> =
-        LazyLock::new(|| [schema::MIGRATIONS, idempotency::MIGRATIONS, messaging::MIGRATIONS].concat());
+        LazyLock::new(|| [schema::MIGRATIONS, mongo::idempotency::MIGRATIONS, messaging::MIGRATIONS].concat());
     &ALL
 }
 
