@@ -3,15 +3,17 @@
 
 mod idempotency_key;
 mod money;
+mod order_lines;
 mod quantity;
 mod sku;
 mod uuids;
 
 pub use idempotency_key::IdempotencyKey;
 pub use money::{Currency, Money};
+pub use order_lines::{OrderLines, OrderLinesError};
 pub use quantity::Quantity;
 pub use sku::Sku;
-pub use uuids::{EntryId, EventId, MovementId, OrderId, PaymentId, RunId, SessionId, UserId, lowest_at};
+pub use uuids::{ClaimId, EntryId, EventId, MovementId, OrderId, PaymentId, RunId, SessionId, UserId, lowest_at};
 
 /// A text that is not of the form its type asks for. The message is fit for the caller of a public API.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

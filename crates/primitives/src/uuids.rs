@@ -66,6 +66,8 @@ typed_ids! {
     MovementId;
     /// One attempt to pay an order.
     PaymentId;
+    /// The claim of an attempt to pay an order.
+    ClaimId;
     /// One entry of an account's ledger.
     EntryId;
     /// A login; all refresh tokens that follow from it are its family.
