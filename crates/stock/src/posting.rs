@@ -41,7 +41,7 @@ impl Posting {
     }
 
     /// By how much each counter changes; 0 where as much comes back as goes.
-    pub(crate) fn changes(&self) -> BTreeMap<&Sku, i64> {
+    pub fn changes(&self) -> BTreeMap<&Sku, i64> {
         let mut changes = BTreeMap::new();
         for movement in self.movements.values() {
             *changes.entry(&movement.sku).or_default() += movement.delta.get();

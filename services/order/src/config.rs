@@ -15,8 +15,6 @@ use service::config::{AdminConfig, LogConfig, ServerConfig, TelemetryConfig};
 use service::page::PageTokensConfig;
 use service::tls::TlsConfig;
 
-use crate::domain::LaneLimits;
-
 /// Everything that can be configured.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -196,20 +194,6 @@ impl Default for LanesConfig {
             max_batch_orders: const { NonZeroUsize::new(256).unwrap() },
             max_batch_lines: 2_000,
             max_batch_bytes: 4 << 20,
-        }
-    }
-}
-
-impl LanesConfig {
-    pub(crate) fn limits(&self) -> LaneLimits {
-        LaneLimits {
-            lanes: self.count.get(),
-            waiting: self.max_waiting_orders,
-            reserved: self.max_waiting_releases,
-            waiting_bytes: self.max_waiting_bytes,
-            batch_orders: self.max_batch_orders.get(),
-            batch_lines: self.max_batch_lines,
-            batch_bytes: self.max_batch_bytes,
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The order service: takes orders together with their stock, has them paid, and gives the stock of those that end
-//! otherwise back.
+//! The order service: places orders together with their stock, has them paid, and returns the stock of orders that are
+//! cancelled or expire.
 
 mod app;
 mod config;
@@ -7,7 +7,9 @@ mod domain;
 mod error;
 mod events;
 mod grpc;
+mod lanes;
 mod store;
+mod upstreams;
 
 use std::time::Duration;
 
@@ -25,12 +27,14 @@ use tonic::service::RoutesBuilder;
 pub use config::{Config, LanesConfig, OrdersConfig, UpstreamsConfig};
 
 use crate::app::App;
-use crate::grpc::{AuditGrpc, Catalogue, OrderGrpc, Payments, RiskService};
+use crate::grpc::{AuditGrpc, OrderGrpc};
+use crate::lanes::CommitLanes;
 use crate::store::Store;
+use crate::upstreams::{Catalogue, Payments, RiskService};
 
-/// How long the replica that expires orders may be silent before another takes over.
+/// The lease of the replica that expires orders: another takes over when it was not renewed for this long.
 const EXPIRY_LEASE: Duration = Duration::from_secs(3);
-/// The same for the one that asks what the risk service has found.
+/// The lease of the replica that polls for verdicts of the risk service.
 const REVIEW_LEASE: Duration = Duration::from_secs(10);
 
 /// Serves until SIGTERM.
@@ -55,20 +59,21 @@ pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> any
     outbox.relay(&config.kafka, &shell.tasks);
     let store = Store::new(&db, outbox.clone());
     let audit = AuditGrpc::new(store.clone(), shell.drain_signal());
-    let app = App::new(
+    let lanes = CommitLanes::new(store.clone(), shell.tasks.clone(), &config.lanes);
+    let app = App {
         store,
-        config.orders.clone(),
-        config.lanes.limits(),
-        catalogue.clone(),
+        lanes: lanes.clone(),
+        catalogue: catalogue.clone(),
         payments,
-        risk.clone(),
+        risk: risk.clone(),
+        config: config.orders.clone(),
         tokens,
-        shell.tasks.clone(),
-    );
+        tasks: shell.tasks.clone(),
+    };
     let expiry = Lease::new(&db, "order-expiry", EXPIRY_LEASE);
     shell.tasks.spawn("expiry", OnFailure::Stop, app.clone().expire_orders(expiry));
     shell.tasks.spawn("prices", OnFailure::Stop, catalogue.follow(shell.tasks.stop_signal()));
-    shell.tasks.spawn("shortages", OnFailure::Stop, app.lanes().clone().watch_shortages());
+    shell.tasks.spawn("shortages", OnFailure::Stop, lanes.watch_shortages());
     shell.tasks.spawn("follow-up", OnFailure::Stop, app.clone().follow_up());
     shell.tasks.spawn("risk-rules", OnFailure::Stop, risk.follow_rules(shell.tasks.stop_signal()));
     let review = Lease::new(&db, "order-reviews", REVIEW_LEASE);

@@ -1,4 +1,4 @@
-//! Expires orders that were not paid in time and gives their stock back.
+//! Expires orders that were not paid in time and returns their stock.
 
 use std::time::Duration;
 
@@ -7,20 +7,19 @@ use mongo::Lease;
 use service::Deadline;
 
 use super::App;
-use crate::domain::Order;
+use crate::domain::{Cause, Order, Refusal, Release, Work};
 use crate::error::OrderError;
-use crate::store::{Cause, Release, Work};
 
-/// The most orders that are lined up at once.
+/// The most orders that wait in the lanes at once.
 const PAGE: u32 = 1_000;
-/// The most pages of one round, so that the stop signal is never far.
+/// The most pages of one round; the stop signal is checked between rounds.
 const PAGES: u32 = 10;
-/// How long a page may take.
+/// The time budget of a page.
 const BUDGET: Duration = Duration::from_secs(10);
 
 impl App {
-    /// Runs until the process stops. One replica does it at a time; that is for calm only, since an order is expired
-    /// by a conditional write.
+    /// Runs until the process stops. A lease lets one replica do it at a time: an optimisation; correctness does not
+    /// depend on it, since an order is expired by a conditional write.
     pub(crate) async fn expire_orders(self, mut lease: Lease) -> Result<(), OrderError> {
         let stop = self.tasks.stop_signal();
         let mut ticks = tokio::time::interval(self.config.expiry_period());
@@ -33,7 +32,7 @@ impl App {
         Ok(lease.release(Deadline::after(BUDGET)).await?)
     }
 
-    /// Expires what is due, page by page, through the commit lanes.
+    /// Expires the orders that are due, page by page, through the commit lanes.
     async fn expire_round(&self, lease: &mut Lease) -> Result<(), OrderError> {
         for _ in 0..PAGES {
             let deadline = Deadline::after(BUDGET);
@@ -49,7 +48,7 @@ impl App {
                 tracing::warn!(orders = failures.len(), first = ?first, "orders could not be expired");
             }
             let expired = outcomes.iter().any(|outcome| matches!(outcome, Ok(true)));
-            // Without any, the next page would be the same one.
+            // Without any, the next page would be the same.
             if all || !expired {
                 break;
             }
@@ -57,7 +56,7 @@ impl App {
         Ok(())
     }
 
-    /// Whether the order has expired by this.
+    /// Whether this has expired the order.
     async fn expire_one(&self, order: Order, deadline: Deadline) -> Result<bool, OrderError> {
         let work = Work::Release(Release { order, cause: Cause::Expired });
         match self.lanes.commit(work, deadline).await {
@@ -65,8 +64,8 @@ impl App {
                 metrics::counter!("orders_expired_total").increment(1);
                 Ok(true)
             }
-            // Paid or cancelled in the meantime, or about to be.
-            Err(OrderError::InvalidState(_) | OrderError::BeingPaid | OrderError::Conflict(_)) => Ok(false),
+            // Paid or cancelled since it was read, or about to be.
+            Err(OrderError::Refused(Refusal::InvalidState(_) | Refusal::BeingPaid | Refusal::Conflict(_))) => Ok(false),
             Err(error) => Err(error),
         }
     }

@@ -1,19 +1,18 @@
-//! Finishes what was left unfinished: payments whose outcome was not learned, and refunds that are due.
+//! Finishes work that was left unfinished: payments whose outcome was not learned, and refunds that are due.
 
 use std::time::Duration;
 
 use service::RequestContext;
 
 use super::{App, BACKGROUND_BUDGET};
-use crate::domain::PaymentStatus;
+use crate::domain::{NextStep, Order, PaymentClaim, Resolution};
 use crate::error::OrderError;
-use crate::store::{Claim, FollowUp};
 
-/// How long one replica has an unfinished order to itself; also the wait between two tries.
+/// How long one replica leases an unfinished order; also the wait between two attempts.
 const LEASE: Duration = Duration::from_secs(15);
-/// How often unfinished orders are looked for.
+/// How often the store is polled for unfinished orders.
 const PERIOD: Duration = Duration::from_secs(1);
-/// The most orders that one round takes, so that the stop signal is never far.
+/// The most orders of one round; the stop signal is checked between rounds.
 const ROUND: usize = 100;
 
 impl App {
@@ -36,37 +35,25 @@ impl App {
         Ok(())
     }
 
+    /// Finishes one order; `false` when none is due.
     async fn follow_up_one(&self) -> Result<bool, OrderError> {
         let context = RequestContext::internal(BACKGROUND_BUDGET);
-        let Some(FollowUp { order, attempt, refund_due }) = self.store.next_follow_up(LEASE, context.deadline).await?
-        else {
-            return Ok(false);
-        };
-        tracing::info!(order_id = %order.id, refund_due, attempt = attempt.is_some(), "finishing an order");
-        if refund_due {
-            self.refund(&context, order.id).await?;
-        } else if let Some(claim) = attempt {
-            self.resolve(&context, &order, &claim).await?;
+        let Some(unfinished) = self.store.next_follow_up(LEASE, context.deadline).await? else { return Ok(false) };
+        let (order, refund_due) = (&unfinished.order, unfinished.refund_due);
+        tracing::info!(order_id = %order.id, refund_due, attempt = unfinished.claim.is_some(), "finishing an order");
+        match unfinished.next_step() {
+            NextStep::Refund => self.refund(&context, order.id).await?,
+            NextStep::Resolve(claim) => self.resolve(&context, order, claim).await?,
+            NextStep::Nothing => {}
         }
         Ok(true)
     }
 
-    async fn resolve(
-        &self,
-        context: &RequestContext,
-        order: &crate::domain::Order,
-        claim: &Claim,
-    ) -> Result<(), OrderError> {
-        let Some(payment) = self.payments.resolve(context, order.id).await? else {
-            return self.store.release(order.id, claim, context.deadline).await;
-        };
-        match payment.status {
-            PaymentStatus::Captured => self.settle(order.id, claim, payment).await.map(drop),
-            // Asked again when the lease is over.
-            PaymentStatus::Pending => Ok(()),
-            PaymentStatus::Declined | PaymentStatus::Refunded => {
-                self.store.release(order.id, claim, context.deadline).await
-            }
+    async fn resolve(&self, context: &RequestContext, order: &Order, claim: &PaymentClaim) -> Result<(), OrderError> {
+        match Resolution::of(self.payments.resolve(context, order.id).await?) {
+            Resolution::Settle(payment) => self.settle(order.id, claim, payment).await.map(drop),
+            Resolution::Release => self.store.release(order.id, claim, context.deadline).await,
+            Resolution::Wait => Ok(()),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Decides about the risk of a new order: the risk service does or, when it does not answer in time, the rules at hand.
+//! Decides about the risk of a new order: by the verdict of the risk service or, without one in time, by the local rules.
 
 use std::convert::Infallible;
 
@@ -7,14 +7,14 @@ use primitives::{Money, OrderId, UserId};
 use service::{OnFailure, RequestContext};
 
 use super::App;
-use crate::domain::{ReviewRequest, Risk, RiskSource, Verdict};
+use crate::domain::{Refusal, ReviewRequest, Risk, RiskSource, Verdict};
 use crate::error::OrderError;
 
 impl App {
-    /// By whom the order is accepted.
+    /// Accepts an order, with the source of the decision.
     ///
     /// # Errors
-    /// `RiskRejected` when it is not.
+    /// `RiskRejected`.
     pub(super) async fn judge_risk(
         &self,
         context: &RequestContext,
@@ -24,12 +24,12 @@ impl App {
         review: ReviewRequest,
     ) -> Result<Risk, OrderError> {
         if self.config.max_order_amount.is_some_and(|most| total.amount() > most) {
-            return Err(OrderError::RiskRejected);
+            return Err(Refusal::RiskRejected.into());
         }
         let (source, verdict) = match self.verdict_in_time(context, id, user, total, review).await {
             Ok(verdict) => (RiskSource::Service, verdict),
             Err(error) => {
-                tracing::debug!(?error, "the rules at hand decide");
+                tracing::debug!(?error, "the local rules decide");
                 let verdict = self.risk.local_rules().judge(total, user, primitives::now());
                 (RiskSource::LocalRules, verdict)
             }
@@ -37,12 +37,12 @@ impl App {
         metrics::counter!("order_risk_decisions_total", "source" => source.name()).increment(1);
         match verdict {
             Verdict::Accept => Ok(Risk { source }),
-            Verdict::Reject => Err(OrderError::RiskRejected),
+            Verdict::Reject => Err(Refusal::RiskRejected.into()),
         }
     }
 
-    /// The service's verdict, unless it is known not to give any in time: then it is asked beside the order, so that
-    /// the breaker finds out when it is well again, and no customer waits for that.
+    /// The verdict of the risk service. While its breaker is open the service is only probed in the background, so that
+    /// the breaker closes when it has recovered and no customer waits for that.
     async fn verdict_in_time(
         &self,
         context: &RequestContext,
@@ -57,7 +57,7 @@ impl App {
         let (risk, context) = (self.risk.clone(), context.clone());
         self.tasks.spawn("risk-probe", OnFailure::Log, async move {
             if let Err(error) = risk.verdict(&context, id, user, total, review).await {
-                tracing::debug!(?error, "the risk service is not well yet");
+                tracing::debug!(?error, "the risk service has not recovered yet");
             }
             Ok::<_, Infallible>(())
         });

@@ -1,7 +1,6 @@
 //! The use cases, one a file.
 
 mod cancel_order;
-mod commit_lanes;
 mod expire_orders;
 mod follow_up;
 mod judge_risk;
@@ -16,49 +15,22 @@ use service::Tasks;
 use service::page::PageTokens;
 
 use crate::config::OrdersConfig;
-use crate::domain::LaneLimits;
-use crate::grpc::{Catalogue, Payments, RiskService};
+use crate::lanes::CommitLanes;
 use crate::store::Store;
+use crate::upstreams::{Catalogue, Payments, RiskService};
 
-pub(crate) use cancel_order::Cancellation;
-use commit_lanes::CommitLanes;
-pub(crate) use pay_order::PaymentRequest;
-pub(crate) use place_order::NewOrder;
-
-/// How long work that has outlived its request, or never had one, may take.
+/// The time budget of work that has outlived its request, or never had one.
 const BACKGROUND_BUDGET: Duration = Duration::from_secs(10);
 
-/// What every use case works with. Cheap to clone.
+/// What the use cases work with. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct App {
-    store: Store,
-    lanes: CommitLanes,
-    catalogue: Catalogue,
-    payments: Payments,
-    risk: RiskService,
-    config: OrdersConfig,
-    tokens: PageTokens,
-    tasks: Tasks,
-}
-
-impl App {
-    #[allow(clippy::too_many_arguments)] // one for each part that the use cases share
-    pub(crate) fn new(
-        store: Store,
-        config: OrdersConfig,
-        lane_limits: LaneLimits,
-        catalogue: Catalogue,
-        payments: Payments,
-        risk: RiskService,
-        tokens: PageTokens,
-        tasks: Tasks,
-    ) -> Self {
-        let lanes = CommitLanes::new(store.clone(), tasks.clone(), lane_limits);
-        Self { store, lanes, catalogue, payments, risk, config, tokens, tasks }
-    }
-
-    /// The commit lanes.
-    pub(crate) fn lanes(&self) -> &CommitLanes {
-        &self.lanes
-    }
+    pub(crate) store: Store,
+    pub(crate) lanes: CommitLanes,
+    pub(crate) catalogue: Catalogue,
+    pub(crate) payments: Payments,
+    pub(crate) risk: RiskService,
+    pub(crate) config: OrdersConfig,
+    pub(crate) tokens: PageTokens,
+    pub(crate) tasks: Tasks,
 }

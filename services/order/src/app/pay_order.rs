@@ -1,26 +1,20 @@
-//! Pays an order. One attempt has the order to itself from before the payment service is asked until its answer is
-//! written down; an attempt that is cut off is finished by [`super::follow_up`].
+//! Pays an order. The attempt claims the order before it asks the payment service, and holds the claim until the answer
+//! is recorded; [`super::follow_up`] finishes an attempt that was cut off.
 
-use envelope::{Error, Reason};
+use envelope::Error;
 use idempotency::{Answer, Conflict, ScopedKey};
-use primitives::{IdempotencyKey, OrderId};
+use primitives::OrderId;
 use service::{OnFailure, RequestContext};
 
 use super::{App, BACKGROUND_BUDGET};
-use crate::domain::{InvalidState, Method, Order, Payment, Status};
+use crate::domain::{
+    Claimed, InvalidState, KeyedRequest, Method, Order, Payment, PaymentClaim, PaymentRequest, Refusal, Status,
+};
 use crate::error::OrderError;
-use crate::grpc::Uncharged;
-use crate::store::{Claim, Claimed};
-
-/// What the owner wants.
-#[derive(Debug)]
-pub(crate) struct PaymentRequest {
-    pub(crate) id: OrderId,
-    pub(crate) method: Method,
-    pub(crate) key: IdempotencyKey,
-}
+use crate::upstreams::Uncharged;
 
 impl App {
+    /// Pays an order on behalf of its owner, or gives the answer again that the key was given before.
     pub(crate) async fn pay_order(
         &self,
         context: &RequestContext,
@@ -29,24 +23,24 @@ impl App {
         let caller = context.require_caller()?;
         let order = self.order(context, request.id).await?;
         if order.user_id != caller.user_id {
-            return Err(Error::new(Reason::Forbidden, "only the owner pays an order").into());
+            return Err(Refusal::NotOwner.into());
         }
-        let key = ScopedKey::new(caller.user_id, "pay-order", &request.key, &(order.id, &request.method))?;
+        let key = ScopedKey::new(caller.user_id, "pay-order", &request.key, &request)?;
         if let Some(answer) = self.store.paid_earlier(&key, context.deadline).await? {
             return Ok(answer);
         }
-        let claim = Claim::new(key, context.request_id.clone());
+        let claim = PaymentClaim::new(KeyedRequest { key, request_id: context.request_id.clone() });
         let lease = self.config.payment_lease();
         let claimed = match self.store.claim(order.id, &claim, lease, context.deadline).await {
             Ok(claimed) => claimed,
             // An earlier attempt with this key may have paid it since.
-            Err(error @ OrderError::InvalidState(_)) => {
-                let earlier = self.store.paid_earlier(&claim.key, context.deadline).await?;
-                return earlier.ok_or(error);
+            Err(OrderError::Refused(refusal @ Refusal::InvalidState(_))) => {
+                let earlier = self.store.paid_earlier(&claim.request.key, context.deadline).await?;
+                return earlier.ok_or(OrderError::Refused(refusal));
             }
             Err(error) => return Err(error),
         };
-        // From here on the request may be dropped: what was begun is brought to its end.
+        // From here on the attempt is finished even when the request is dropped.
         let (app, context) = (self.clone(), context.clone());
         let work = async move { app.charge(&context, &claimed, &claim, request.method).await };
         let panicked = || Error::internal("a payment panicked").into();
@@ -57,14 +51,13 @@ impl App {
         &self,
         context: &RequestContext,
         Claimed { order, overtakes }: &Claimed,
-        claim: &Claim,
+        claim: &PaymentClaim,
         method: Method,
     ) -> Result<Answer<Payment>, OrderError> {
         match self.payments.charge(context, order, method).await {
             Ok(payment) => self.settle(order.id, claim, payment).await,
             Err(Uncharged { error, is_certain }) => {
-                // What was overtaken may still be charging, whatever became of this attempt: the follow-up looks later.
-                if is_certain && !overtakes {
+                if PaymentClaim::ends_uncharged(is_certain, *overtakes) {
                     let context = RequestContext::internal(BACKGROUND_BUDGET);
                     self.store.release(order.id, claim, context.deadline).await?;
                 }
@@ -73,21 +66,23 @@ impl App {
         }
     }
 
-    /// Writes a captured payment down. The caller's deadline no longer counts: the money has moved.
+    /// Records a captured payment. The caller's deadline no longer counts: the money has moved.
     pub(super) async fn settle(
         &self,
         id: OrderId,
-        claim: &Claim,
+        claim: &PaymentClaim,
         payment: Payment,
     ) -> Result<Answer<Payment>, OrderError> {
         let context = RequestContext::internal(BACKGROUND_BUDGET);
         match self.store.settle(id, claim, &payment, primitives::now(), context.deadline).await {
             Ok(()) => Ok(Answer::first(payment)),
-            Err(OrderError::Conflict(Conflict::Finished)) => {
-                let earlier = self.store.paid_earlier(&claim.key, context.deadline).await?;
-                earlier.ok_or(OrderError::Conflict(Conflict::InFlight))
+            Err(OrderError::Refused(Refusal::Conflict(Conflict::Finished))) => {
+                let earlier = self.store.paid_earlier(&claim.request.key, context.deadline).await?;
+                earlier.ok_or_else(|| Conflict::InFlight.into())
             }
-            Err(OrderError::InvalidState(InvalidState(state @ (Status::Cancelled | Status::Expired)))) => {
+            Err(OrderError::Refused(Refusal::InvalidState(InvalidState(
+                state @ (Status::Cancelled | Status::Expired),
+            )))) => {
                 self.store.owe_refund(id, context.deadline).await?;
                 Err(InvalidState(state).into())
             }

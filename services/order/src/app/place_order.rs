@@ -2,22 +2,17 @@
 
 use futures::FutureExt as _;
 use idempotency::{Answer, fingerprint};
-use primitives::{IdempotencyKey, OrderId};
+use primitives::{OrderId, OrderLines};
 use service::{RequestContext, telemetry};
 
 use super::App;
-use crate::domain::{Line, Lines, Order, ReviewRequest, RiskSource};
+use crate::domain::{
+    NewOrder, Order, OrderLine, PlacedBy, Placement, Refusal, ReviewRequest, RiskSource, TooExpensive, Work,
+};
 use crate::error::OrderError;
-use crate::store::{PlacedBy, Placement, Work};
-
-/// What a customer wants.
-#[derive(Debug)]
-pub(crate) struct NewOrder {
-    pub(crate) lines: Lines,
-    pub(crate) key: IdempotencyKey,
-}
 
 impl App {
+    /// Places an order, or gives the answer again that its key was given before.
     pub(crate) async fn place_order(
         &self,
         context: &RequestContext,
@@ -26,15 +21,15 @@ impl App {
         let caller = context.require_caller()?;
         let placed_by = PlacedBy {
             user_id: caller.user_id,
+            fingerprint: fingerprint(&new)?,
             key: new.key,
-            fingerprint: fingerprint(&new.lines)?,
             request_id: context.request_id.clone(),
         };
         match self.place(context, new.lines, placed_by.clone()).await {
-            // A key that has placed an order is given that, whatever has become of stock and rules since.
-            Err(refusal) if refusal.is_refusal() => {
+            // A key that has placed an order is given that answer, though stock or rules have changed since.
+            Err(OrderError::Refused(refusal)) if refusal.is_of_new_order() => {
                 let earlier = self.store.placed_earlier(&placed_by, context.deadline).await?;
-                earlier.ok_or(refusal)
+                earlier.ok_or(OrderError::Refused(refusal))
             }
             placed => placed,
         }
@@ -43,14 +38,14 @@ impl App {
     async fn place(
         &self,
         context: &RequestContext,
-        lines: Lines,
+        lines: OrderLines,
         placed_by: PlacedBy,
     ) -> Result<Answer<Order>, OrderError> {
-        self.lanes.turn_away(&lines, context.deadline)?;
+        self.lanes.check_admission(&lines, context.deadline)?;
         let lines = self.priced(context, lines).boxed().await?;
         let (id, user, total) = (OrderId::new(), placed_by.user_id, Order::total_of(&lines)?);
         let review = ReviewRequest { attempt: placed_by.attempt()?, from: context.client_address };
-        // Boxed, as a call through the policy is too large for the stack of whoever calls this.
+        // Boxed, since a call through the policy is too large for the caller's stack.
         let risk = self.judge_risk(context, id, user, total, review).boxed().await?;
         let now = primitives::now();
         let expires_at = now + self.config.payment_window();
@@ -61,17 +56,17 @@ impl App {
         self.lanes.commit(work, context.deadline).await
     }
 
-    async fn priced(&self, context: &RequestContext, lines: Lines) -> Result<Vec<Line>, OrderError> {
-        let skus: Vec<_> = lines.keys().cloned().collect();
+    async fn priced(&self, context: &RequestContext, lines: OrderLines) -> Result<Vec<OrderLine>, OrderError> {
+        let skus: Vec<_> = lines.skus().cloned().collect();
         let prices = self.catalogue.prices(context, &skus).await?;
         let unknown: Vec<_> = skus.into_iter().filter(|sku| !prices.contains_key(sku)).collect();
         if !unknown.is_empty() {
-            return Err(OrderError::UnknownSkus(unknown));
+            return Err(Refusal::UnknownSkus(unknown).into());
         }
-        let priced = lines.into_iter().filter_map(|(sku, quantity)| {
-            let price = prices.get(&sku)?;
-            Some(Line::new(sku, quantity, *price))
+        let priced = lines.iter().filter_map(|(sku, quantity)| {
+            let price = prices.get(sku)?;
+            Some(OrderLine::new(sku.clone(), quantity, *price))
         });
-        Ok(priced.collect::<Result<_, _>>()?)
+        Ok(priced.collect::<Result<_, TooExpensive>>()?)
     }
 }

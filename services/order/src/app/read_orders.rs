@@ -1,25 +1,25 @@
-//! Shows orders to those who may see them.
+//! Reads orders for their owners and for administrators.
 
 use primitives::OrderId;
 use service::{RequestContext, page};
 
 use super::App;
-use crate::domain::{Order, Payment, Status};
+use crate::domain::{Order, Payment, Refusal, Status};
 use crate::error::OrderError;
 use crate::store::OrderFilter;
 
 impl App {
-    /// An order that the caller may see, to be shown; somebody else's looks like none.
+    /// An order to be shown. An order that the caller may not see is reported as not found.
     pub(crate) async fn show_order(&self, context: &RequestContext, id: OrderId) -> Result<Order, OrderError> {
         visible(self.store.show(id, context.deadline).await?, context)
     }
 
-    /// The same, to be changed.
+    /// The same, to be changed: read from a majority.
     pub(super) async fn order(&self, context: &RequestContext, id: OrderId) -> Result<Order, OrderError> {
         visible(self.store.find(id, context.deadline).await?, context)
     }
 
-    /// A page of the caller's orders, or of everybody's for an admin, and the token of the next page.
+    /// Lists the caller's orders, or all orders for an administrator, newest first, with the token of the next page.
     pub(crate) async fn list_orders(
         &self,
         context: &RequestContext,
@@ -37,7 +37,7 @@ impl App {
         Ok(self.tokens.cut(&list, orders, size, |order| order.id)?)
     }
 
-    /// The payments of an order that the caller may see.
+    /// Lists the payments of an order that the caller may see.
     pub(crate) async fn list_payments(
         &self,
         context: &RequestContext,
@@ -50,5 +50,5 @@ impl App {
 
 fn visible(order: Option<Order>, context: &RequestContext) -> Result<Order, OrderError> {
     let caller = context.require_caller()?;
-    order.filter(|order| caller.may_see(order.user_id)).ok_or(OrderError::NotFound)
+    order.filter(|order| caller.may_see(order.user_id)).ok_or(Refusal::NotFound.into())
 }

@@ -1,28 +1,28 @@
-//! Asks what the risk service has found about orders that were accepted without it, and cancels those that it refuses.
+//! Reviews orders that were accepted without the risk service: asks for its verdicts, and cancels the orders that it
+//! rejects.
 //!
-//! The order's event asks it to look; what it has found is asked for here, so that this service needs no consumer of
-//! events, and a verdict finds its order however long it takes. An order that is refused late is cancelled through the
-//! commit lanes like any other: once, with its stock, and a refund if it was paid.
+//! The order's event asks the risk service for an assessment. This service polls for the verdict, so it needs no consumer
+//! of events, and a verdict reaches its order however late it is. A rejected order is cancelled through the commit lanes
+//! like any other: once, with its stock, and with a refund if it was paid.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::future::join_all;
+use jiff::Timestamp;
 use mongo::Lease;
 use primitives::OrderId;
 use service::{Deadline, RequestContext};
 
 use super::{App, BACKGROUND_BUDGET};
-use crate::domain::{Order, Verdict};
+use crate::domain::{Cause, Order, Refusal, Release, Verdict, Work, next_review_at};
 use crate::error::OrderError;
-use crate::store::{Cause, Release, Work};
 
-/// How often it is asked.
+/// How often the risk service is polled.
 const PERIOD: Duration = Duration::from_secs(1);
-/// The most orders that are asked about at once, and the most pages of a round, so that the stop signal is never far.
+/// The most orders of one request, and the most pages of a round; the stop signal is checked between rounds.
 const PAGE: u32 = 500;
 const PAGES: u32 = 20;
-/// The age at which an order is no longer asked about: as long as the broker keeps its event by default.
-const LONGEST: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 impl App {
     /// Runs until the process stops. One replica does it at a time; that is for calm only, since an order is cancelled
@@ -33,7 +33,7 @@ impl App {
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
             if let Err(error) = self.review_round(&mut lease).await {
-                tracing::warn!(?error, "what risk has found could not be learned");
+                tracing::warn!(?error, "the verdicts of the risk service could not be read");
             }
         }
         Ok(lease.release(Deadline::after(BACKGROUND_BUDGET)).await?)
@@ -59,17 +59,17 @@ impl App {
 
     async fn review_page(&self, context: &RequestContext, orders: Vec<Order>) -> Result<(), OrderError> {
         let ids: Vec<_> = orders.iter().map(|order| order.id).collect();
-        let found = self.risk.reviews(&ids).await?;
-        let (mut accepted, mut refused, mut later) = (Vec::new(), Vec::new(), Vec::new());
+        let verdicts = self.risk.reviews(&ids).await?;
+        let (mut accepted, mut rejected, mut later) = (Vec::new(), Vec::new(), Vec::new());
         for order in orders {
-            match found.get(&order.id) {
+            match verdicts.get(&order.id) {
                 Some(Verdict::Accept) => accepted.push(order.id),
-                Some(Verdict::Reject) => refused.push(order),
+                Some(Verdict::Reject) => rejected.push(order),
                 None => later.push(order),
             }
         }
         self.store.reviewed(&accepted, Verdict::Accept, context.deadline).await?;
-        let ended = join_all(refused.into_iter().map(|order| self.cancel_refused(context, order))).await;
+        let ended = join_all(rejected.into_iter().map(|order| self.cancel_rejected(context, order))).await;
         let (mut done, mut failures) = (Vec::new(), 0_u32);
         for outcome in ended {
             match outcome {
@@ -78,40 +78,55 @@ impl App {
                 Ok(Cancelled::NotYet(order)) => later.push(*order),
                 Err(error) => {
                     failures += 1;
-                    tracing::warn!(?error, "an order that risk refuses could not be cancelled yet");
+                    tracing::warn!(?error, "an order that the risk service rejects could not be cancelled yet");
                 }
             }
         }
         self.store.reviewed(&done, Verdict::Reject, context.deadline).await?;
-        let given_up = self.store.review_later(&later, LONGEST, context.deadline).await?;
-        if given_up > 0 {
-            tracing::error!(orders = given_up, "risk has never looked at some orders");
-            metrics::counter!("order_risk_reviews_given_up_total")
-                .increment(u64::try_from(given_up).unwrap_or(u64::MAX));
-        }
-        tracing::debug!(accepted = accepted.len(), later = later.len(), failures, "reviews of risk");
+        self.review_later(&later, context.deadline).await?;
+        tracing::debug!(accepted = accepted.len(), later = later.len(), failures, "reviews by the risk service");
         Ok(())
     }
 
-    async fn cancel_refused(&self, context: &RequestContext, order: Order) -> Result<Cancelled, OrderError> {
+    /// Schedules the next review of orders without a verdict; those that are too old are not reviewed again.
+    async fn review_later(&self, orders: &[Order], deadline: Deadline) -> Result<(), OrderError> {
+        let now = primitives::now();
+        let mut by_time = BTreeMap::<Option<Timestamp>, Vec<OrderId>>::new();
+        for order in orders {
+            by_time.entry(next_review_at(order, now)).or_default().push(order.id);
+        }
+        for (at, ids) in by_time {
+            self.store.review_at(&ids, at, deadline).await?;
+            if at.is_none() {
+                tracing::error!(orders = ids.len(), "the risk service has never assessed some orders");
+                let given_up = u64::try_from(ids.len()).unwrap_or(u64::MAX);
+                metrics::counter!("order_risk_reviews_given_up_total").increment(given_up);
+            }
+        }
+        Ok(())
+    }
+
+    async fn cancel_rejected(&self, context: &RequestContext, order: Order) -> Result<Cancelled, OrderError> {
         let id = order.id;
         let work = Work::Release(Release { order: order.clone(), cause: Cause::RiskRejected });
         match self.lanes.commit(work, context.deadline).await {
             Ok(answer) => {
                 metrics::counter!("order_risk_rejected_late_total").increment(1);
-                tracing::info!(order_id = %id, was_paid = answer.value.paid_at.is_some(), "cancelled: risk refuses it");
+                tracing::info!(order_id = %id, was_paid = answer.value.paid_at.is_some(), "cancelled: the risk service rejects it");
                 self.refund_soon(context, &answer.value);
                 Ok(Cancelled::Now)
             }
-            // Cancelled or expired in the meantime.
-            Err(OrderError::InvalidState(_)) => Ok(Cancelled::NotAnyMore(id)),
-            Err(OrderError::BeingPaid | OrderError::Conflict(_)) => Ok(Cancelled::NotYet(Box::new(order))),
+            // Cancelled or expired since it was read.
+            Err(OrderError::Refused(Refusal::InvalidState(_))) => Ok(Cancelled::NotAnyMore(id)),
+            Err(OrderError::Refused(Refusal::BeingPaid | Refusal::Conflict(_))) => {
+                Ok(Cancelled::NotYet(Box::new(order)))
+            }
             Err(error) => Err(error),
         }
     }
 }
 
-/// Whether an order that was refused late was cancelled by this.
+/// Whether a rejected order was cancelled.
 enum Cancelled {
     Now,
     NotAnyMore(OrderId),

@@ -9,10 +9,10 @@ use primitives::{Money, OrderId, Quantity, Sku, UserId};
 
 use super::Risk;
 
-/// What an order asks for: each SKU once, in order of SKU.
-pub(crate) type Lines = BTreeMap<Sku, Quantity>;
+/// The quantity of each SKU, in order of SKU.
+pub(crate) type Quantities = BTreeMap<Sku, Quantity>;
 
-/// The least time between two changes of an order: what stored times can tell apart.
+/// The least time between two changes of an order: the precision of stored times.
 const TICK: Duration = Duration::from_millis(1);
 
 /// An order.
@@ -21,7 +21,7 @@ pub(crate) struct Order {
     pub(crate) id: OrderId,
     pub(crate) user_id: UserId,
     pub(crate) status: Status,
-    pub(crate) lines: Vec<Line>,
+    pub(crate) lines: Vec<OrderLine>,
     pub(crate) total: Money,
     pub(crate) risk: Risk,
     /// Counts the changes, from 1.
@@ -32,16 +32,16 @@ pub(crate) struct Order {
     pub(crate) cancelled_at: Option<Timestamp>,
 }
 
-/// Pieces of one SKU at the price of the moment.
+/// Pieces of one SKU at the price at which they are sold.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Line {
+pub(crate) struct OrderLine {
     pub(crate) sku: Sku,
     pub(crate) quantity: Quantity,
     pub(crate) unit_price: Money,
     pub(crate) line_total: Money,
 }
 
-/// Where an order stands.
+/// The state of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Status {
     PendingPayment,
@@ -90,7 +90,7 @@ pub(crate) struct InvalidState(pub(crate) Status);
 #[error("the total of the order is too large")]
 pub(crate) struct TooExpensive;
 
-impl Line {
+impl OrderLine {
     /// A line at a price.
     pub(crate) fn new(sku: Sku, quantity: Quantity, unit_price: Money) -> Result<Self, TooExpensive> {
         let line_total = unit_price.checked_mul(quantity).ok_or(TooExpensive)?;
@@ -103,7 +103,7 @@ impl Order {
     pub(crate) fn place(
         id: OrderId,
         user_id: UserId,
-        lines: Vec<Line>,
+        lines: Vec<OrderLine>,
         risk: Risk,
         created_at: Timestamp,
         expires_at: Timestamp,
@@ -125,14 +125,14 @@ impl Order {
     }
 
     /// The sum of the lines.
-    pub(crate) fn total_of(lines: &[Line]) -> Result<Money, TooExpensive> {
+    pub(crate) fn total_of(lines: &[OrderLine]) -> Result<Money, TooExpensive> {
         let mut totals = lines.iter().map(|line| line.line_total);
         let first = totals.next().ok_or(TooExpensive)?;
         totals.try_fold(first, Money::checked_add).ok_or(TooExpensive)
     }
 
-    /// What stock was taken.
-    pub(crate) fn quantities(&self) -> Lines {
+    /// The stock that it takes.
+    pub(crate) fn quantities(&self) -> Quantities {
         self.lines.iter().map(|line| (line.sku.clone(), line.quantity)).collect()
     }
 
@@ -145,14 +145,14 @@ impl Order {
         self
     }
 
-    /// The order as it is placed at `at`, with as much time to be paid.
+    /// The order placed at `at`, with the same time to pay.
     pub(crate) fn placed_at(self, at: Timestamp) -> Self {
         let expires_at = at + self.expires_at.duration_since(self.created_at);
         Self { created_at: at, expires_at, ..self }
     }
 
-    /// The time of a change that is made at `at`: always after the change before, however the clocks of replicas
-    /// differ, so that what happened to an order has an order.
+    /// The time of a change that is made at `at`: always later than the change before, though the clocks of replicas
+    /// differ, so that the changes of an order are ordered by time.
     pub(crate) fn changed_at(&self, at: Timestamp) -> Timestamp {
         let before = self.cancelled_at.or(self.paid_at).unwrap_or(self.created_at);
         at.max(before + TICK)
@@ -176,10 +176,11 @@ impl Order {
         }
     }
 
-    /// The order after its time to be paid has passed.
-    pub(crate) fn expire(self) -> Result<Self, InvalidState> {
+    /// The order after its time to pay has passed. This decides that an order expires: it is unpaid at `at`, and
+    /// `expires_at` is not later.
+    pub(crate) fn expire(self, at: Timestamp) -> Result<Self, InvalidState> {
         match self.status {
-            Status::PendingPayment => Ok(self.moved_to(Status::Expired)),
+            Status::PendingPayment if self.expires_at <= at => Ok(self.moved_to(Status::Expired)),
             other => Err(InvalidState(other)),
         }
     }
@@ -190,29 +191,30 @@ impl Order {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use primitives::Currency;
 
     use super::*;
-    use crate::domain::{Risk, RiskSource};
+    use crate::domain::RiskSource;
 
-    fn order() -> Order {
+    pub(crate) fn order() -> Order {
         let price = Money::new(250, Currency::USD);
         let lines = [("a", 2), ("b", 3)].map(|(sku, quantity)| {
-            Line::new(sku.parse().unwrap(), Quantity::try_from(quantity).unwrap(), price).unwrap()
+            OrderLine::new(sku.parse().unwrap(), Quantity::try_from(quantity).unwrap(), price).unwrap()
         });
         let risk = Risk { source: RiskSource::LocalRules };
-        Order::place(OrderId::new(), UserId::new(), lines.to_vec(), risk, primitives::now(), primitives::now()).unwrap()
+        let now = primitives::now();
+        Order::place(OrderId::new(), UserId::new(), lines.to_vec(), risk, now, now).unwrap()
     }
 
     #[test]
     fn totals_add_up_and_never_wrap() {
         assert_eq!(order().total, Money::new(1_250, Currency::USD));
         let most = Quantity::try_from(Quantity::MAX).unwrap();
-        assert!(Line::new("a".parse().unwrap(), most, Money::new(i64::MAX / 2, Currency::USD)).is_err());
+        assert!(OrderLine::new("a".parse().unwrap(), most, Money::new(i64::MAX / 2, Currency::USD)).is_err());
         let line = |sku: &str, currency: &str| {
             let price = Money::new(i64::MAX / 2 + 1, currency.parse().unwrap());
-            Line::new(sku.parse().unwrap(), Quantity::try_from(1).unwrap(), price).unwrap()
+            OrderLine::new(sku.parse().unwrap(), Quantity::try_from(1).unwrap(), price).unwrap()
         };
         assert!(Order::total_of(&[line("a", "USD"), line("b", "USD")]).is_err());
         assert!(Order::total_of(&[line("a", "USD"), line("b", "EUR")]).is_err());
@@ -225,16 +227,25 @@ mod tests {
         let paid = order().pay(now).unwrap();
         assert_eq!((paid.status, paid.version, paid.paid_at), (Status::Paid, 2, Some(now)));
         assert!(paid.clone().pay(now).is_err());
-        assert!(paid.clone().expire().is_err());
+        assert!(paid.clone().expire(now).is_err());
         let refunded = paid.cancel(now).unwrap();
         assert_eq!((refunded.status, refunded.version), (Status::Cancelled, 3));
-        let expired = order().expire().unwrap();
+        let expired = order().expire(now).unwrap();
         for done in [refunded, expired] {
             assert!(done.clone().pay(now).is_err());
             assert!(done.clone().cancel(now).is_err());
-            assert!(done.clone().expire().is_err());
+            assert!(done.clone().expire(now).is_err());
             assert_eq!(done.into_placed().status, Status::PendingPayment);
         }
+    }
+
+    #[test]
+    fn an_order_expires_when_its_time_to_pay_has_passed_and_not_before() {
+        let order = order();
+        let expiry = order.expires_at;
+        let early = order.clone().expire(expiry - TICK);
+        assert_eq!(early, Err(InvalidState(Status::PendingPayment)));
+        assert_eq!(order.expire(expiry).unwrap().status, Status::Expired);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A payment, as the payment service tells of it.
+//! A payment as the payment service reports it.
 
 use std::fmt;
 
@@ -17,14 +17,14 @@ pub(crate) struct Payment {
     pub(crate) created_at: Timestamp,
 }
 
-/// What an order was paid with, without its secrets.
+/// The name of a payment method, without its secrets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MethodName {
     Balance,
     Card,
 }
 
-/// Where a payment stands.
+/// The state of a payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PaymentStatus {
     Pending,
@@ -33,7 +33,7 @@ pub(crate) enum PaymentStatus {
     Refunded,
 }
 
-/// What an order is paid with. Serialized only to be fingerprinted: the token is a secret and is not kept.
+/// A payment method. Serialized only to be fingerprinted: the token is a secret and is not stored.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub(crate) enum Method {
     Balance,

@@ -1,4 +1,4 @@
-//! Who decided about the risk of an order, and the rules that the order service can apply by itself.
+//! The decision about the risk of an order, and the rules that the order service can apply by itself.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -6,22 +6,25 @@ use std::time::Duration;
 use jiff::Timestamp;
 use primitives::{Money, UserId};
 
-/// An order that exists was accepted; what is kept is by whom.
+/// The decision about an order's risk. Only accepted orders exist; the source of the decision is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Risk {
     pub(crate) source: RiskSource,
 }
 
-/// Who decided.
+/// The source of the decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RiskSource {
     /// The risk service.
     Service,
-    /// The rules below.
+    /// The local rules, since the risk service did not answer in time.
     LocalRules,
 }
 
 impl RiskSource {
+    /// Every source.
+    pub(crate) const ALL: [Self; 2] = [Self::Service, Self::LocalRules];
+
     /// The stored name.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -31,41 +34,46 @@ impl RiskSource {
     }
 
     pub(crate) fn from_name(name: &str) -> Option<Self> {
-        [Self::Service, Self::LocalRules].into_iter().find(|source| source.name() == name)
+        Self::ALL.into_iter().find(|source| source.name() == name)
     }
 }
 
-/// What becomes of an order.
+/// A decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Accept,
     Reject,
 }
 
-/// Names an attempt to place an order: the same for each try of one request.
+impl Verdict {
+    /// Every verdict.
+    pub(crate) const ALL: [Self; 2] = [Self::Accept, Self::Reject];
+}
+
+/// Identifies an attempt to place an order: the same for each retry of one request.
 pub(crate) type Attempt = [u8; 16];
 
-/// What the risk service needs to know in order to look at an order again.
+/// The facts that the risk service needs for a later review of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ReviewRequest {
     pub(crate) attempt: Attempt,
-    /// Where the order came from, when that is known.
+    /// The client's address, when it is known.
     pub(crate) from: Option<IpAddr>,
 }
 
-/// The rules of the risk service that need nothing but the order. Those that count orders are left to it: a replica
-/// sees only some of them.
+/// The rules of the risk service that need only the order. Rules that count orders are left out, since a replica sees
+/// only a part of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LocalRules {
-    /// The version that they are of; 0 before any were read.
+    /// The version of the rules; 0 before any were read.
     pub(crate) version: u64,
-    /// From how many points on an order is refused.
+    /// An order is rejected from this many points on.
     pub(crate) reject_at: u32,
-    /// Each with its points.
+    /// The rules with their points.
     pub(crate) list: Vec<(u32, LocalRule)>,
 }
 
-/// What an order has to be to meet a rule.
+/// The condition of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LocalRule {
     /// The total is above this, in minor units.
@@ -74,7 +82,7 @@ pub(crate) enum LocalRule {
     AccountYoungerThan(Duration),
 }
 
-/// Refuses nothing: what no rule has looked at is looked at again.
+/// Rejects nothing: the order is reviewed later.
 impl Default for LocalRules {
     fn default() -> Self {
         Self { version: 0, reject_at: u32::MAX, list: Vec::new() }

@@ -1,39 +1,35 @@
-//! Conversions between messages and the domain.
+//! Conversions between protobuf messages and the domain.
 
 use envelope::Error;
-use primitives::{Quantity, Sku};
+use primitives::{OrderLines, OrderLinesError, ParseError, Quantity, Sku};
 use proto::order::v1::{
     Order as OrderMessage, OrderLine, OrderStatus, RequestedLine, Risk as RiskMessage, RiskDecision,
     RiskSource as RiskSourceMessage, pay_order_request,
 };
 use proto::payment::v1::{Payment as PaymentMessage, PaymentMethod, PaymentStatus as PaymentStatusMessage};
 
-use crate::domain::{Line, Lines, Method, MethodName, Order, Payment, PaymentStatus, RiskSource, Status};
+use crate::domain::{Method, MethodName, Order, OrderLine as Line, Payment, PaymentStatus, RiskSource, Status};
 
-/// The most lines of an order.
-const MAX_LINES: usize = 100;
-
-/// The lines of a new order; two of one SKU are summed.
-pub(super) fn to_lines(messages: Vec<RequestedLine>) -> Result<Lines, Error> {
-    if !(1..=MAX_LINES).contains(&messages.len()) {
-        return Err(Error::invalid("lines", format!("must be 1 to {MAX_LINES}")));
-    }
-    let mut lines = Lines::new();
-    for (at, message) in messages.into_iter().enumerate() {
-        let wrong =
-            |field, error: primitives::ParseError| Error::invalid(format!("lines[{at}].{field}"), error.to_string());
-        let sku: Sku = message.sku.parse().map_err(|error| wrong("sku", error))?;
-        let quantity = Quantity::try_from(message.quantity).map_err(|error| wrong("quantity", error))?;
-        let sum = match lines.get(&sku) {
-            Some(earlier) => earlier.checked_add(quantity).ok_or_else(|| {
-                let rule = format!("all lines of a SKU together must be at most {}", Quantity::MAX);
-                Error::invalid(format!("lines[{at}].quantity"), rule)
-            })?,
-            None => quantity,
+/// The lines of a new order.
+pub(super) fn to_lines(messages: Vec<RequestedLine>) -> Result<OrderLines, Error> {
+    OrderLines::check_count(messages.len()).map_err(|error| Error::invalid("lines", error.to_string()))?;
+    let line = |(position, message): (usize, RequestedLine)| {
+        let invalid =
+            |field, error: ParseError| Error::invalid(format!("lines[{position}].{field}"), error.to_string());
+        let sku: Sku = message.sku.parse().map_err(|error| invalid("sku", error))?;
+        let quantity = Quantity::try_from(message.quantity).map_err(|error| invalid("quantity", error))?;
+        Ok((sku, quantity))
+    };
+    let lines: Vec<_> = messages.into_iter().enumerate().map(line).collect::<Result<_, Error>>()?;
+    OrderLines::new(lines).map_err(|error| {
+        let field = match &error {
+            OrderLinesError::Quantity { positions } => {
+                format!("lines[{}].quantity", positions.first().copied().unwrap_or_default())
+            }
+            OrderLinesError::Count => "lines".to_owned(),
         };
-        lines.insert(sku, sum);
-    }
-    Ok(lines)
+        Error::invalid(field, error.to_string())
+    })
 }
 
 pub(super) fn from_order(order: Order) -> OrderMessage {
@@ -114,34 +110,6 @@ pub(super) fn from_payment(payment: Payment) -> PaymentMessage {
     }
 }
 
-/// A payment that the payment service tells of; anything that is not one is a fault of ours.
-pub(super) fn to_payment(message: PaymentMessage) -> Result<Payment, Error> {
-    let method = match message.method() {
-        PaymentMethod::Balance => MethodName::Balance,
-        PaymentMethod::Card => MethodName::Card,
-        PaymentMethod::Unspecified => return Err(Error::internal("a payment without a method")),
-    };
-    let status = match message.status() {
-        PaymentStatusMessage::Pending => PaymentStatus::Pending,
-        PaymentStatusMessage::Captured => PaymentStatus::Captured,
-        PaymentStatusMessage::Declined => PaymentStatus::Declined,
-        PaymentStatusMessage::Refunded => PaymentStatus::Refunded,
-        PaymentStatusMessage::Unspecified => return Err(Error::internal("a payment without a status")),
-    };
-    Ok(Payment {
-        id: message.id.parse().map_err(invalid_id)?,
-        order_id: message.order_id.parse().map_err(invalid_id)?,
-        method,
-        status,
-        amount: proto::to_money("amount", message.amount).map_err(Error::internal)?,
-        created_at: proto::to_timestamp("created_at", message.created_at).map_err(Error::internal)?,
-    })
-}
-
-fn invalid_id(error: primitives::ParseError) -> Error {
-    Error::internal(error)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,7 +121,7 @@ mod tests {
     #[test]
     fn two_lines_of_one_sku_are_summed() {
         let lines = to_lines(vec![line("a", 1), line("b", 2), line("a", 3)]).unwrap();
-        let quantities: Vec<_> = lines.values().map(|quantity| quantity.get()).collect();
+        let quantities: Vec<_> = lines.iter().map(|(_, quantity)| quantity.get()).collect();
         assert_eq!(quantities, [4, 2]);
     }
 

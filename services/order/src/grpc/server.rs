@@ -15,7 +15,8 @@ use service::grpc::replay;
 use tonic::{Request, Response, Status};
 
 use super::convert::{from_order, from_payment, to_lines, to_method, to_status};
-use crate::app::{App, Cancellation, NewOrder, PaymentRequest};
+use crate::app::App;
+use crate::domain::{Cancellation, NewOrder, PaymentRequest};
 use crate::error::OrderError;
 
 /// The order service of this process.

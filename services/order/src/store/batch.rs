@@ -1,68 +1,35 @@
-//! Commits a batch of work in one transaction: the orders that are placed, those that give their stock back, the
-//! counters and the movements.
+//! Commits a batch in one transaction: reads what the decision needs, and writes what it says.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use futures::{FutureExt as _, StreamExt as _, stream};
-use idempotency::{Answer, ScopedKey};
-use mongo::{Abort, Error, TransactError, duplicate_key_index, to_bson_uuid};
+use futures::{FutureExt as _, StreamExt as _};
+use idempotency::Answer;
+use mongo::idempotency::KeyedAnswer;
+use mongo::{Abort, ConvertError, Error, TransactError, duplicate_key_index, to_bson_uuid};
 use mongodb::ClientSession;
-use mongodb::bson::doc;
+use mongodb::bson::{Document, doc};
 use mongodb::error::Error as DriverError;
+use primitives::OrderId;
 use service::Deadline;
 use stock::Levels;
 
 use super::document::OrderDocument;
-use super::plan::{Facts, Known, Plan};
-use super::{ORDERS, PlacedBy, Store};
-use crate::domain::{Order, ReviewRequest};
+use super::{ORDERS, Store, placed_orders, transitions};
+use crate::domain::{Decision, Observed, ObservedOrder, Obstacles, Order, Placement, Release, Work, decide};
 use crate::error::OrderError;
+use crate::events;
 
-/// How long finding out about a commit whose outcome is unknown may take; the callers' deadlines have passed by then.
-const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
-/// How many orders of such a batch are looked up at once.
-const LOOKUPS: usize = 16;
-
-/// Something that changes the stock.
-#[derive(Debug)]
-pub(crate) enum Work {
-    Place(Placement),
-    Release(Release),
-}
-
-/// A new order.
-#[derive(Debug)]
-pub(crate) struct Placement {
-    pub(crate) order: Order,
-    pub(crate) placed_by: PlacedBy,
-    /// When the risk service has not judged it, what it needs to know to do so later.
-    pub(crate) review: Option<ReviewRequest>,
-    /// The trace that its event continues, as its batch is in that of another order.
-    pub(crate) traceparent: Option<String>,
-}
-
-/// An order that is to give its stock back.
-#[derive(Debug)]
-pub(crate) struct Release {
-    /// As it was last seen; the transaction decides by what it is then.
-    pub(crate) order: Order,
-    pub(crate) cause: Cause,
-}
-
-/// Why an order gives its stock back.
-#[derive(Debug)]
-pub(crate) enum Cause {
-    Expired,
-    /// The risk service has looked at it and refuses it.
-    RiskRejected,
-    Cancelled {
-        key: ScopedKey,
-        request_id: String,
-    },
+/// Whether a batch's transaction reads counters and keys before it writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CommitMode {
+    /// Writes at once: most of the time counters cover their orders and keys are new. Where one is not, the conditions
+    /// of the writes find out, and the transaction starts again in the other mode.
+    WriteFirst,
+    /// Reads counters and keys first, and decides by them.
+    ReadFirst,
 }
 
 /// What has become of a batch.
@@ -74,18 +41,18 @@ pub(crate) struct Committed {
     pub(crate) levels: Levels,
 }
 
-type Batch = Arc<[Arc<Work>]>;
+pub(super) type Batch = Arc<[Arc<Work>]>;
+
+/// The orders that a transaction has read to release them.
+type Documents = HashMap<OrderId, OrderDocument>;
 
 impl Store {
-    /// Commits the batch: what the rules refuse is refused alone, and the rest is committed together.
-    ///
-    /// Nothing is read before writing, unless `careful`: counters cover their orders and keys are new, most of the
-    /// time. When one is not, the transaction starts over carefully: it reads first and decides by that.
-    pub(crate) async fn commit(&self, batch: Batch, careful: bool, deadline: Deadline) -> Committed {
-        match self.commit_together(&batch, careful, deadline).await {
+    /// Commits the batch: orders that the rules refuse are refused alone, and the rest is committed together.
+    pub(crate) async fn commit(&self, batch: Batch, mode: CommitMode, deadline: Deadline) -> Committed {
+        match self.commit_together(&batch, mode, deadline).await {
             Ok(committed) => committed,
             Err(Error::OutcomeUnknown(error)) => self.find_out(&batch, &Error::OutcomeUnknown(error)).await,
-            // What the server does not take is nobody's fault but its own: the others go on without it.
+            // The server rejects something about one order; the others don't depend on it.
             Err(Error::Failed(error)) if batch.len() > 1 => {
                 tracing::error!(%error, orders = batch.len(), "a batch failed and is committed one by one");
                 self.commit_one_by_one(&batch, deadline).await
@@ -94,20 +61,22 @@ impl Store {
         }
     }
 
-    async fn commit_together(&self, batch: &Batch, careful: bool, deadline: Deadline) -> Result<Committed, Error> {
+    async fn commit_together(&self, batch: &Batch, mode: CommitMode, deadline: Deadline) -> Result<Committed, Error> {
         let (store, batch) = (self.clone(), Arc::clone(batch));
-        let careful = Arc::new(AtomicBool::new(careful));
+        let reads_first = Arc::new(AtomicBool::new(mode == CommitMode::ReadFirst));
         let transaction = self.db.transact::<_, Infallible, _>(deadline, move |session| {
-            let (store, batch, careful) = (store.clone(), Arc::clone(&batch), Arc::clone(&careful));
+            let (store, batch, reads_first) = (store.clone(), Arc::clone(&batch), Arc::clone(&reads_first));
             async move {
-                let carefully = careful.load(Ordering::Relaxed);
-                let facts = store.facts(session, &batch, carefully).await?;
-                let plan = Plan::new(&batch, facts, primitives::now());
-                if store.write(session, &plan).await? {
-                    return Ok(plan.committed());
+                let read_first = reads_first.load(Ordering::Relaxed);
+                let (observed, documents) = store.observe(session, &batch, read_first).await?;
+                let decision = decide(&batch, observed, primitives::now());
+                if store.write(session, &decision, documents).await? {
+                    let (outcomes, levels) = decision.into_outcomes();
+                    let outcomes = outcomes.into_iter().map(|outcome| outcome.map_err(OrderError::from)).collect();
+                    return Ok(Committed { outcomes, levels });
                 }
-                careful.store(true, Ordering::Relaxed);
-                if carefully { Err(contradiction()) } else { Err(Abort::Again) }
+                reads_first.store(true, Ordering::Relaxed);
+                if read_first { Err(contradiction()) } else { Err(Abort::Again) }
             }
             .boxed()
         });
@@ -121,100 +90,93 @@ impl Store {
         let mut outcomes = Vec::with_capacity(batch.len());
         for work in batch.iter() {
             let alone: Batch = [Arc::clone(work)].into();
-            let committed = self.commit_together(&alone, true, deadline).await;
+            let committed = self.commit_together(&alone, CommitMode::ReadFirst, deadline).await;
             outcomes.extend(committed.unwrap_or_else(|error| failed(&alone, &error)).outcomes);
         }
         Committed { outcomes, levels: Levels::default() }
     }
 
-    /// Reads what the plan needs: orders that are to be released always, everything else when careful.
-    async fn facts(&self, session: &mut ClientSession, batch: &Batch, careful: bool) -> Result<Facts, DriverError> {
-        let released: Vec<_> = releases(batch).map(|release| to_bson_uuid(release.order.id.as_uuid())).collect();
-        let released = if released.is_empty() {
-            HashMap::new()
-        } else {
-            let found = self.read(session, doc! { "_id": { "$in": released } }).await?;
-            found.into_iter().map(|document| (document.id, document)).collect()
-        };
-        let known = if careful { Some(self.known(session, batch).await?) } else { None };
-        Ok(Facts { released, known })
-    }
-
-    async fn known(&self, session: &mut ClientSession, batch: &Batch) -> Result<Known, DriverError> {
-        let keys: Vec<_> = placements(batch).map(|placement| placement.placed_by.filter()).collect();
-        let placed = if keys.is_empty() { Vec::new() } else { self.read(session, doc! { "$or": keys }).await? };
-        let answered = releases(batch).filter_map(|release| match &release.cause {
-            Cause::Cancelled { key, .. } => Some(key),
-            Cause::Expired | Cause::RiskRejected => None,
-        });
-        let answered = self.cancellations.existing(session, answered).await?;
-        let levels = self.ledger.levels(session, batch.iter().flat_map(|work| work.skus())).await?;
-        Ok(Known { placed, answered, levels })
-    }
-
-    async fn read(
+    /// Reads the orders that are to be released and, in a transaction that reads first, counters and keys.
+    async fn observe(
         &self,
         session: &mut ClientSession,
-        filter: mongodb::bson::Document,
-    ) -> Result<Vec<OrderDocument>, DriverError> {
+        batch: &Batch,
+        read_first: bool,
+    ) -> Result<(Observed, Documents), DriverError> {
+        let ids: Vec<_> = releases(batch).map(|release| to_bson_uuid(release.order.id.as_uuid())).collect();
+        let (mut released, mut documents) = (HashMap::new(), Documents::new());
+        if !ids.is_empty() {
+            for document in self.read(session, doc! { "_id": { "$in": ids } }).await? {
+                let is_claimed = document.payment.is_some();
+                let order = Order::try_from(document.clone()).map_err(unreadable)?;
+                documents.insert(order.id, document);
+                released.insert(order.id, ObservedOrder { order, is_claimed });
+            }
+        }
+        let obstacles = if read_first { Some(self.obstacles(session, batch).await?) } else { None };
+        Ok((Observed { released, obstacles }, documents))
+    }
+
+    async fn obstacles(&self, session: &mut ClientSession, batch: &Batch) -> Result<Obstacles, DriverError> {
+        let keys: Vec<_> = placements(batch).map(|placement| placed_orders::by_key(&placement.placed_by)).collect();
+        let placed = if keys.is_empty() { Vec::new() } else { self.read(session, doc! { "$or": keys }).await? };
+        let placed = placed.into_iter().map(TryInto::try_into).collect::<Result<_, _>>().map_err(unreadable)?;
+        let answered = releases(batch).filter_map(|release| release.cause.keyed()).map(|keyed| &keyed.key);
+        let answered = self.cancellations.existing(session, answered).await?;
+        let levels = self.ledger.levels(session, batch.iter().flat_map(|work| work.skus())).await?;
+        Ok(Obstacles { placed, answered, levels })
+    }
+
+    async fn read(&self, session: &mut ClientSession, filter: Document) -> Result<Vec<OrderDocument>, DriverError> {
         let mut cursor = self.orders.find(filter).session(&mut *session).await?;
         cursor.stream(session).collect::<Vec<_>>().await.into_iter().collect()
     }
 
-    /// Writes the plan, one command a collection, with the events of it. `false` when a counter does not cover it or a
-    /// key is not new, as a plan that was made without reading may find.
-    async fn write(&self, session: &mut ClientSession, plan: &Plan) -> Result<bool, DriverError> {
-        let Some(moved) = self.ledger.post(session, &plan.posting).await? else { return Ok(false) };
-        if !plan.orders.is_empty() {
-            let inserted = self.orders.insert_many(&plan.orders).session(&mut *session).await;
+    /// Writes the decision with its events, one command a collection. `false` when a counter does not cover it or a key
+    /// is not new, as a transaction that has not read them may find.
+    async fn write(
+        &self,
+        session: &mut ClientSession,
+        decision: &Decision<'_>,
+        documents: Documents,
+    ) -> Result<bool, DriverError> {
+        let Some(moved) = self.ledger.post(session, &decision.posting).await? else { return Ok(false) };
+        if !decision.placed.is_empty() {
+            let placed: Vec<_> = decision.placed.iter().map(OrderDocument::from).collect();
+            let inserted = self.orders.insert_many(&placed).session(&mut *session).await;
             if !is_new(inserted.map(drop))? {
                 return Ok(false);
             }
         }
-        if !plan.steps.is_empty() {
-            let command = doc! { "update": ORDERS, "updates": &plan.steps };
+        if !decision.released.is_empty() {
+            let updates = decision.released.iter().map(|released| transitions::update_statement(&released.transition));
+            let updates: Vec<_> = updates.collect::<Result<_, _>>().map_err(unreadable)?;
+            let expected = updates.len();
+            let command = doc! { "update": ORDERS, "updates": updates };
             let reply = self.db.database().run_command(command).session(&mut *session).await?;
-            let stepped = reply.get_i32("n").unwrap_or_default();
-            if usize::try_from(stepped).ok() != Some(plan.steps.len()) {
-                return Err(DriverError::custom("an order is not what its snapshot says"));
+            if usize::try_from(reply.get_i32("n").unwrap_or_default()).ok() != Some(expected) {
+                return Err(DriverError::custom("an order differs from its snapshot"));
             }
         }
-        self.outbox.write(session, plan.events.iter().cloned().chain(moved)).await?;
-        is_new(self.cancellations.record_all(session, &plan.answers).await)
+        self.outbox.write(session, events::of_batch(decision).chain(moved)).await?;
+        is_new(self.cancellations.record_all(session, &answers(decision, documents)).await)
     }
+}
 
-    /// Committed or not? All of it or nothing: the keys tell, at majority.
-    async fn find_out(&self, batch: &Batch, unknown: &Error) -> Committed {
-        let deadline = Deadline::after(LOOKUP_TIMEOUT);
-        let lookups =
-            stream::iter(batch.to_vec()).map(|work| async move { self.find_out_one(&work, unknown, deadline).await });
-        Committed { outcomes: lookups.buffered(LOOKUPS).collect().await, levels: Levels::default() }
-    }
+pub(super) fn failed(batch: &Batch, error: &Error) -> Committed {
+    let outcomes = batch.iter().map(|_| Err(OrderError::Store(error.clone()))).collect();
+    Committed { outcomes, levels: Levels::default() }
+}
 
-    async fn find_out_one(
-        &self,
-        work: &Work,
-        unknown: &Error,
-        deadline: Deadline,
-    ) -> Result<Answer<Order>, OrderError> {
-        match work {
-            Work::Place(Placement { order, placed_by, .. }) => {
-                let found = self.placed_earlier(placed_by, deadline).await?;
-                let answer = found.ok_or_else(|| OrderError::Store(unknown.clone()))?;
-                let ours = answer.value.id == order.id;
-                Ok(if ours { Answer::first(answer.value) } else { answer })
-            }
-            Work::Release(Release { cause: Cause::Cancelled { key, .. }, .. }) => {
-                let found = self.cancelled_earlier(key, deadline).await?;
-                let answer = found.ok_or_else(|| OrderError::Store(unknown.clone()))?;
-                Ok(Answer::first(answer.value))
-            }
-            // The next round sees what has become of it.
-            Work::Release(Release { cause: Cause::Expired | Cause::RiskRejected, .. }) => {
-                Err(OrderError::Store(unknown.clone()))
-            }
-        }
-    }
+/// The answers that the keys of cancellations are given from now on.
+fn answers(decision: &Decision<'_>, mut documents: Documents) -> Vec<KeyedAnswer<OrderDocument>> {
+    let answers = decision.released.iter().filter_map(|released| {
+        let keyed = released.keyed?;
+        let after = &released.transition.after;
+        let answer = documents.remove(&after.id)?.into_answer(after);
+        Some(KeyedAnswer { key: keyed.key.clone(), request_id: keyed.request_id.clone(), answer })
+    });
+    answers.collect()
 }
 
 fn placements(batch: &Batch) -> impl Iterator<Item = &Placement> {
@@ -240,35 +202,11 @@ fn is_new(written: Result<(), DriverError>) -> Result<bool, DriverError> {
     }
 }
 
-/// A plan was made by a snapshot, and the same snapshot does not allow it: a fault of ours.
+/// A decision was made by a snapshot, and the same snapshot does not allow it: an internal error.
 fn contradiction() -> Abort<Infallible> {
-    Abort::Driver(DriverError::custom("the stock or a key is not what its snapshot says"))
+    Abort::Driver(DriverError::custom("the stock or a key differs from its snapshot"))
 }
 
-fn failed(batch: &Batch, error: &Error) -> Committed {
-    let outcomes = batch.iter().map(|_| Err(OrderError::Store(error.clone()))).collect();
-    Committed { outcomes, levels: Levels::default() }
-}
-
-impl Work {
-    /// The order that it is about.
-    pub(crate) fn order(&self) -> &Order {
-        match self {
-            Self::Place(placement) => &placement.order,
-            Self::Release(release) => &release.order,
-        }
-    }
-
-    /// The order, if it is a new one.
-    pub(crate) fn placed(&self) -> Option<&Order> {
-        match self {
-            Self::Place(placement) => Some(&placement.order),
-            Self::Release(_) => None,
-        }
-    }
-
-    /// The SKUs whose counters it changes.
-    pub(crate) fn skus(&self) -> impl Iterator<Item = &primitives::Sku> {
-        self.order().lines.iter().map(|line| &line.sku)
-    }
+fn unreadable(error: ConvertError) -> DriverError {
+    DriverError::custom(error.to_string())
 }

@@ -1,7 +1,5 @@
 //! Orders and payments as they are stored.
 
-use std::time::Duration;
-
 use idempotency::ScopedKey;
 use mongo::idempotency::to_binary;
 use mongo::{ConvertError, from_bson_time, from_bson_uuid, to_bson_time, to_bson_uuid, to_u64};
@@ -9,11 +7,12 @@ use mongodb::bson::{Binary, DateTime, Uuid};
 use primitives::{Currency, Money, MovementId, Quantity};
 use serde::{Deserialize, Serialize};
 
-use super::keys::PlacedBy;
-use super::payments::Claim;
-use crate::domain::{Line, MethodName, Order, Payment, PaymentStatus, Risk, RiskSource, Status, Verdict};
+use crate::domain::{
+    KeyedRequest, MethodName, Order, OrderLine, Payment, PaymentClaim, PaymentStatus, Placed, Risk, RiskSource, Status,
+    Verdict, first_review_at,
+};
 
-/// An order, and what is known about the request that placed it.
+/// An order and the request that placed it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct OrderDocument {
@@ -36,16 +35,16 @@ pub(crate) struct OrderDocument {
     pub(super) idempotency_key: String,
     pub(super) fingerprint: Binary,
     pub(super) request_id: String,
-    /// The attempt to pay that has the order to itself.
+    /// The claim of an attempt to pay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) payment: Option<AttemptDocument>,
     /// A captured payment has to be given back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) refund_due: Option<bool>,
-    /// When somebody has to look after the attempt or the refund.
+    /// When the follow-up takes up the attempt or the refund.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     follow_up_at: Option<DateTime>,
-    /// When somebody has to ask what the risk service has found; gone once that is known.
+    /// When the risk service is asked for its verdict; gone once that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     review_at: Option<DateTime>,
 }
@@ -57,9 +56,9 @@ struct LineDocument {
     quantity: i32,
     unit_price: i64,
     line_total: i64,
-    /// The stock movement that took its pieces, for this order alone or for others too.
+    /// The stock movement that took its pieces; orders of a batch share it.
     taken_by: Uuid,
-    /// The stock movement that gave them back.
+    /// The stock movement that returned them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     returned_by: Option<Uuid>,
 }
@@ -68,12 +67,12 @@ struct LineDocument {
 struct RiskDocument {
     decision: String,
     source: String,
-    /// What the risk service found when it looked later.
+    /// The later verdict of the risk service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     review: Option<String>,
 }
 
-/// The request that is paying the order: enough to give its twin the answer, whoever finishes it.
+/// The request that is paying the order: with it, any replica can finish the attempt and answer a retry.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct AttemptDocument {
@@ -95,11 +94,9 @@ pub(crate) struct PaymentDocument {
     created_at: DateTime,
 }
 
-const ACCEPTED: &str = "accept";
-/// How long the risk service is given to look at an order before it is asked what it has found.
-const FIRST_REVIEW: Duration = Duration::from_secs(1);
+pub(super) const ACCEPTED: &str = "accept";
 
-/// The stored name of what was found in a review.
+/// The stored name of a review's verdict.
 pub(super) fn review_name(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Accept => ACCEPTED,
@@ -114,28 +111,38 @@ fn method_name(method: MethodName) -> &'static str {
     }
 }
 
-impl AttemptDocument {
-    pub(super) fn new(claim: &Claim) -> Self {
-        let key = claim.key.id().to_owned();
-        let fingerprint = to_binary(claim.key.fingerprint());
-        Self { id: claim.id, key, fingerprint, request_id: claim.request_id.clone() }
-    }
-
-    pub(super) fn key(&self) -> Result<ScopedKey, ConvertError> {
-        ScopedKey::from_stored(self.key.clone(), &self.fingerprint.bytes)
-            .ok_or(ConvertError { what: "payment attempt" })
+impl From<&PaymentClaim> for AttemptDocument {
+    fn from(claim: &PaymentClaim) -> Self {
+        let KeyedRequest { key, request_id } = &claim.request;
+        Self {
+            id: to_bson_uuid(claim.id.as_uuid()),
+            key: key.id().to_owned(),
+            fingerprint: to_binary(key.fingerprint()),
+            request_id: request_id.clone(),
+        }
     }
 }
 
-impl OrderDocument {
-    /// A new order with the request that places it; `taken_by` has the movement of each line.
-    pub(super) fn new(order: &Order, placed_by: &PlacedBy, taken_by: &[MovementId]) -> Self {
-        let line = |(line, movement): (&Line, &MovementId)| LineDocument::new(line, *movement);
+impl TryFrom<AttemptDocument> for PaymentClaim {
+    type Error = ConvertError;
+
+    fn try_from(document: AttemptDocument) -> Result<Self, ConvertError> {
+        let key = ScopedKey::from_stored(document.key, &document.fingerprint.bytes);
+        let key = key.ok_or(ConvertError { what: "payment attempt" })?;
+        let request = KeyedRequest { key, request_id: document.request_id };
+        Ok(Self { id: from_bson_uuid(document.id).into(), request })
+    }
+}
+
+impl From<&Placed<'_>> for OrderDocument {
+    fn from(placed: &Placed<'_>) -> Self {
+        let (order, placed_by) = (&placed.order, &placed.placement.placed_by);
+        let line = |(line, movement): (&OrderLine, &MovementId)| LineDocument::new(line, *movement);
         Self {
             id: to_bson_uuid(order.id.as_uuid()),
             user_id: to_bson_uuid(order.user_id.as_uuid()),
             status: order.status.name().to_owned(),
-            lines: order.lines.iter().zip(taken_by).map(line).collect(),
+            lines: order.lines.iter().zip(&placed.taken_by).map(line).collect(),
             total: order.total.amount(),
             currency: order.total.currency().code().to_owned(),
             risk: RiskDocument {
@@ -154,14 +161,13 @@ impl OrderDocument {
             payment: None,
             refund_due: None,
             follow_up_at: None,
-            review_at: match order.risk.source {
-                RiskSource::Service => None,
-                RiskSource::LocalRules => Some(to_bson_time(order.created_at + FIRST_REVIEW)),
-            },
+            review_at: first_review_at(order.risk, order.created_at).map(to_bson_time),
         }
     }
+}
 
-    /// The order as an answer that is kept: with what it has become, and nothing under way.
+impl OrderDocument {
+    /// The order as an answer that is kept: in its new state, without work in progress.
     pub(super) fn into_answer(self, order: &Order) -> Self {
         Self {
             status: order.status.name().to_owned(),
@@ -178,7 +184,7 @@ impl OrderDocument {
 }
 
 impl LineDocument {
-    fn new(line: &Line, taken_by: MovementId) -> Self {
+    fn new(line: &OrderLine, taken_by: MovementId) -> Self {
         Self {
             sku: line.sku.as_str().to_owned(),
             // At most 100,000.
@@ -215,10 +221,10 @@ impl TryFrom<OrderDocument> for Order {
 }
 
 impl LineDocument {
-    fn into_line(self, currency: Currency) -> Result<Line, ConvertError> {
+    fn into_line(self, currency: Currency) -> Result<OrderLine, ConvertError> {
         let invalid = || ConvertError { what: "order line" };
         let quantity = u32::try_from(self.quantity).map_err(|_| invalid())?;
-        Ok(Line {
+        Ok(OrderLine {
             sku: self.sku.parse().map_err(|_| invalid())?,
             quantity: Quantity::try_from(quantity).map_err(|_| invalid())?,
             unit_price: Money::new(self.unit_price, currency),

@@ -3,12 +3,12 @@
 mod audit;
 mod batch;
 mod document;
-mod keys;
 mod payments;
-mod plan;
+mod placed_orders;
 mod reviews;
 mod schema;
 mod transitions;
+mod unknown_commits;
 
 use futures::TryStreamExt as _;
 use messaging::Outbox;
@@ -21,18 +21,16 @@ use service::Deadline;
 use stock::{Ledger, Levels};
 
 use crate::domain::{Order, Status};
-pub(crate) use batch::{Cause, Committed, Placement, Release, Work};
+pub(crate) use batch::{CommitMode, Committed};
 use document::{OrderDocument, PaymentDocument};
-pub(crate) use keys::PlacedBy;
-pub(crate) use payments::{Claim, Claimed, FollowUp};
 pub(crate) use schema::migrations;
 
 const ORDERS: &str = "orders";
 
-/// Which orders a list shows.
+/// The filter of a list of orders.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct OrderFilter {
-    /// Everybody's without one.
+    /// Orders of all users without one.
     pub(crate) user_id: Option<UserId>,
     pub(crate) status: Option<Status>,
 }
@@ -42,7 +40,7 @@ pub(crate) struct OrderFilter {
 pub(crate) struct Store {
     db: Db,
     orders: Collection<OrderDocument>,
-    /// The same, as people look at them.
+    /// The same, to be shown: read from a secondary when there is no primary.
     shown: Collection<OrderDocument>,
     ledger: Ledger,
     outbox: Outbox,
@@ -63,17 +61,17 @@ impl Store {
         }
     }
 
-    /// An order, to be decided about.
+    /// An order as a majority has it, to be changed.
     pub(crate) async fn find(&self, id: OrderId, deadline: Deadline) -> Result<Option<Order>, mongo::Error> {
         find(&self.orders, id, deadline).await
     }
 
-    /// An order, to be looked at: without a primary it comes from a secondary.
+    /// An order to be shown: from a secondary when there is no primary.
     pub(crate) async fn show(&self, id: OrderId, deadline: Deadline) -> Result<Option<Order>, mongo::Error> {
         find(&self.shown, id, deadline).await
     }
 
-    /// To be looked at: up to `limit` orders, newest first, older than `before`.
+    /// Up to `limit` orders to be shown, newest first, older than `before`.
     pub(crate) async fn list(
         &self,
         filter: OrderFilter,
@@ -96,7 +94,8 @@ impl Store {
         collect(&self.shown, query, doc! { "_id": -1 }, limit, deadline).await
     }
 
-    /// Up to `limit` orders whose time to be paid has passed and which nobody is paying, longest ago first.
+    /// Up to `limit` unclaimed orders whose time to pay has passed, longest ago first: candidates, since
+    /// `Order::expire` decides.
     pub(crate) async fn expired(&self, limit: u32, deadline: Deadline) -> Result<Vec<Order>, mongo::Error> {
         let query = doc! {
             "status": Status::PendingPayment.name(),

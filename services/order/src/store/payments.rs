@@ -1,4 +1,4 @@
-//! The order's side of a payment: one attempt has the order to itself, and whoever finds it unfinished finishes it.
+//! The order's side of a payment: the claim of an attempt, and what the attempt comes to.
 
 use std::time::Duration;
 
@@ -7,49 +7,19 @@ use idempotency::{Answer, Conflict, ScopedKey};
 use jiff::Timestamp;
 use mongo::idempotency::{KeyedAnswer, to_binary};
 use mongo::{bounded, duplicate_key_index, to_bson_time, to_bson_uuid};
-use mongodb::bson::{DateTime, Document, Uuid, doc};
+use mongodb::bson::{DateTime, Document, doc};
 use mongodb::options::ReturnDocument;
 use primitives::OrderId;
 use service::Deadline;
 
 use super::Store;
-use super::document::{AttemptDocument, PaymentDocument};
+use super::document::{AttemptDocument, OrderDocument, PaymentDocument};
 use super::transitions::refused;
-use crate::domain::{InvalidState, Order, Payment, Status};
+use crate::domain::{
+    Claimed, FollowUp, KeyedRequest, Order, Payment, PaymentClaim, Refusal, Status, Transition, Unclaimed,
+};
 use crate::error::OrderError;
 use crate::events;
-
-/// Who pays: the attempt that has the order to itself.
-#[derive(Debug, Clone)]
-pub(crate) struct Claim {
-    pub(crate) id: Uuid,
-    pub(crate) key: ScopedKey,
-    pub(crate) request_id: String,
-}
-
-/// An order that was claimed.
-#[derive(Debug)]
-pub(crate) struct Claimed {
-    pub(crate) order: Order,
-    /// It was taken from an attempt of the same request, which may still be at work: nobody knows.
-    pub(crate) overtakes: bool,
-}
-
-impl Claim {
-    pub(crate) fn new(key: ScopedKey, request_id: String) -> Self {
-        Self { id: Uuid::new(), key, request_id }
-    }
-}
-
-/// Something about an order that has been left unfinished.
-#[derive(Debug)]
-pub(crate) struct FollowUp {
-    pub(crate) order: Order,
-    /// The attempt to pay whose outcome is not known.
-    pub(crate) attempt: Option<Claim>,
-    /// A captured payment has to be given back.
-    pub(crate) refund_due: bool,
-}
 
 impl Store {
     /// The answer that an earlier payment with this key was given.
@@ -70,12 +40,12 @@ impl Store {
     pub(crate) async fn claim(
         &self,
         id: OrderId,
-        claim: &Claim,
+        claim: &PaymentClaim,
         lease: Duration,
         deadline: Deadline,
     ) -> Result<Claimed, OrderError> {
         let now = primitives::now();
-        let attempt = AttemptDocument::new(claim);
+        let attempt = AttemptDocument::from(claim);
         let attempt = mongodb::bson::serialize_to_bson(&attempt)
             .map_err(|error| mongo::Error::from(mongodb::error::Error::from(error)))?;
         let filter = doc! {
@@ -95,55 +65,59 @@ impl Store {
         match claimed.await? {
             Some(document) => {
                 let before = document.payment.as_ref();
-                let overtakes = before.is_some_and(|before| before.request_id == claim.request_id);
+                let overtakes = before.is_some_and(|before| before.request_id == claim.request.request_id);
                 Ok(Claimed { order: Order::try_from(document).map_err(mongo::Error::from)?, overtakes })
             }
             None => Err(self.why_not_claimed(id, claim, deadline).await?),
         }
     }
 
-    async fn why_not_claimed(&self, id: OrderId, claim: &Claim, deadline: Deadline) -> Result<OrderError, OrderError> {
+    async fn why_not_claimed(
+        &self,
+        id: OrderId,
+        claim: &PaymentClaim,
+        deadline: Deadline,
+    ) -> Result<OrderError, OrderError> {
         let filter = doc! { "_id": to_bson_uuid(id.as_uuid()) };
         let found = bounded(deadline, |left| self.orders.find_one(filter).max_time(left)).await?;
-        let Some(document) = found else { return Ok(OrderError::NotFound) };
-        let attempt = document.payment.as_ref().map(AttemptDocument::key).transpose().map_err(mongo::Error::from)?;
-        let order = Order::try_from(document).map_err(mongo::Error::from)?;
-        Ok(match attempt {
-            Some(key) if key == claim.key => Conflict::InFlight.into(),
-            Some(key) if key.id() == claim.key.id() => OrderError::Envelope(idempotency::key_reused()),
-            Some(_) => OrderError::BeingPaid,
-            None if order.status == Status::PendingPayment => InvalidState(Status::Expired).into(),
-            None => InvalidState(order.status).into(),
-        })
+        let Some(document) = found else { return Ok(Refusal::NotFound.into()) };
+        let (order, holder) = parts(document)?;
+        Ok(claim.refusal(&Unclaimed { order, claim: holder }).into())
     }
 
     /// Ends an attempt that did not pay.
-    pub(crate) async fn release(&self, id: OrderId, claim: &Claim, deadline: Deadline) -> Result<(), OrderError> {
-        let filter = doc! { "_id": to_bson_uuid(id.as_uuid()), "payment.id": claim.id };
+    pub(crate) async fn release(
+        &self,
+        id: OrderId,
+        claim: &PaymentClaim,
+        deadline: Deadline,
+    ) -> Result<(), OrderError> {
+        let filter = doc! { "_id": to_bson_uuid(id.as_uuid()), "payment.id": to_bson_uuid(claim.id.as_uuid()) };
         let update = doc! { "$unset": { "payment": "", "followUpAt": "" } };
         bounded(deadline, |_| self.orders.update_one(filter, update)).await?;
         Ok(())
     }
 
-    /// Marks an order as paid, together with the answer for the key that paid it.
+    /// Marks an order as paid, and records the answer for the key that paid it, in one transaction.
     ///
     /// # Errors
     /// `InvalidState` when it can no longer be paid: the payment has to be given back.
     pub(crate) async fn settle(
         &self,
         id: OrderId,
-        claim: &Claim,
+        claim: &PaymentClaim,
         payment: &Payment,
         at: Timestamp,
         deadline: Deadline,
     ) -> Result<(), OrderError> {
         let store = self.clone();
-        let (claim, answer, paid_by) = (claim.clone(), PaymentDocument::from(payment), payment.id);
+        let (request, answer, paid_by) = (claim.request.clone(), PaymentDocument::from(payment), payment.id);
         let transaction = self.db.transact(deadline, move |session| {
-            let (store, claim, answer) = (store.clone(), claim.clone(), answer.clone());
+            let (store, request, answer) = (store.clone(), request.clone(), answer.clone());
             async move {
-                let answer = KeyedAnswer { key: claim.key, request_id: claim.request_id, answer };
-                // A twin that writes the same at this moment is waited for.
+                let KeyedRequest { key, request_id } = request;
+                let answer = KeyedAnswer { key, request_id, answer };
+                // A concurrent duplicate of the request makes this write wait until its transaction ends.
                 match store.payments.record_all(session, &[answer]).await {
                     Err(error) if duplicate_key_index(&error).is_some() => {
                         return Err(mongo::Abort::Refused(Conflict::Finished.into()));
@@ -151,24 +125,23 @@ impl Store {
                     written => written?,
                 }
                 let before = Order::try_from(store.in_session(session, id).await?).map_err(refused)?;
-                let paid = before.clone().pay(at).map_err(|error| mongo::Abort::Refused(error.into()))?;
-                let set = doc! { "paidAt": paid.paid_at.map(to_bson_time) };
-                store.step(session, &before, &paid, set, doc! { "payment": "", "followUpAt": "" }).await?;
-                let event = events::paid(&paid, paid.paid_at.unwrap_or(at), paid_by);
-                Ok(store.outbox.write(session, [event]).await?)
+                let paid = Transition::pay(&before, paid_by, at);
+                let paid = paid.map_err(|error| mongo::Abort::Refused(error.into()))?;
+                store.step(session, &paid).await?;
+                Ok(store.outbox.write(session, [events::of_transition(&paid)]).await?)
             }
             .boxed()
         });
         Ok(transaction.await?)
     }
 
-    /// Notes that a captured payment of an order that is no longer to be paid has to be given back.
+    /// Records that a refund is due: a payment was captured for an order that can no longer be paid.
     pub(crate) async fn owe_refund(&self, id: OrderId, deadline: Deadline) -> Result<(), OrderError> {
         let set = doc! { "refundDue": true, "followUpAt": to_bson_time(primitives::now()) };
         self.change(id, doc! { "$set": set, "$unset": { "payment": "" } }, deadline).await
     }
 
-    /// Notes that a payment has been given back.
+    /// Records that the payment was given back.
     pub(crate) async fn refunded(&self, id: OrderId, deadline: Deadline) -> Result<(), OrderError> {
         self.change(id, doc! { "$unset": { "refundDue": "", "followUpAt": "" } }, deadline).await
     }
@@ -179,7 +152,7 @@ impl Store {
         Ok(())
     }
 
-    /// The longest-waiting unfinished order, which nobody else gets for as long as `lease`.
+    /// Leases the order whose unfinished work has been due for longest; no other replica gets it until the lease ends.
     pub(crate) async fn next_follow_up(
         &self,
         lease: Duration,
@@ -193,21 +166,24 @@ impl Store {
         });
         let Some(document) = found.await? else { return Ok(None) };
         let refund_due = document.refund_due == Some(true);
-        let attempt = document.payment.as_ref().map(|attempt| {
-            Ok::<_, mongo::Error>(Claim { id: attempt.id, key: attempt.key()?, request_id: attempt.request_id.clone() })
-        });
-        let attempt = attempt.transpose()?;
-        let order = Order::try_from(document).map_err(mongo::Error::from)?;
-        Ok(Some(FollowUp { order, attempt, refund_due }))
+        let (order, claim) = parts(document)?;
+        Ok(Some(FollowUp { order, claim, refund_due }))
     }
 }
 
+/// An order and the claim that it has.
+fn parts(mut document: OrderDocument) -> Result<(Order, Option<PaymentClaim>), mongo::Error> {
+    let claim = document.payment.take().map(PaymentClaim::try_from).transpose()?;
+    Ok((Order::try_from(document)?, claim))
+}
+
 /// Matches an attempt of the same request to pay with the same key.
-fn same_request(claim: &Claim) -> Document {
+fn same_request(claim: &PaymentClaim) -> Document {
+    let KeyedRequest { key, request_id } = &claim.request;
     doc! {
-        "payment.key": claim.key.id(),
-        "payment.fingerprint": to_binary(claim.key.fingerprint()),
-        "payment.requestId": &claim.request_id,
+        "payment.key": key.id(),
+        "payment.fingerprint": to_binary(key.fingerprint()),
+        "payment.requestId": request_id,
     }
 }
 

@@ -6,15 +6,18 @@ use futures::FutureExt as _;
 use mongo::migration::Migration;
 use mongo::schema;
 use mongodb::bson::{Document, doc};
+use primitives::{OrderLines, Quantity};
 
 use super::ORDERS;
+use super::document::{ACCEPTED, review_name};
+use crate::domain::{RiskSource, Status, Verdict};
 
 /// The unique index that keeps a key from placing two orders.
 pub(super) const BY_KEY: &str = "by_idempotency_key";
 
 const ORDER: &[Migration] = &[ORDERS_AND_INDEXES, REVIEWS];
 
-/// For orders that the risk service has yet to look at.
+/// For orders under review by the risk service.
 const REVIEWS: Migration = Migration {
     component: "order",
     version: 2,
@@ -37,7 +40,7 @@ const ORDERS_AND_INDEXES: Migration = Migration {
     up: |database| {
         async move {
             schema::collection(database, ORDERS, order_schema()).await?;
-            let pending = doc! { "status": "pending_payment" };
+            let pending = doc! { "status": Status::PendingPayment.name() };
             let to_follow_up = doc! { "followUpAt": { "$exists": true } };
             let indexes = [
                 schema::unique(BY_KEY, doc! { "userId": 1, "idempotencyKey": 1 }),
@@ -59,7 +62,7 @@ fn order_schema() -> Document {
         "additionalProperties": false,
         "properties": {
             "sku": { "bsonType": "string", "minLength": 1, "maxLength": 64 },
-            "quantity": { "bsonType": "int", "minimum": 1, "maximum": 100_000 },
+            "quantity": { "bsonType": "int", "minimum": 1, "maximum": i32::try_from(Quantity::MAX).unwrap_or(i32::MAX) },
             "unitPrice": { "bsonType": "long", "minimum": 1 },
             "lineTotal": { "bsonType": "long", "minimum": 1 },
             "takenBy": { "bsonType": "binData" },
@@ -87,17 +90,17 @@ fn order_schema() -> Document {
         "properties": {
             "_id": { "bsonType": "binData" },
             "userId": { "bsonType": "binData" },
-            "status": { "enum": ["pending_payment", "paid", "cancelled", "expired"] },
-            "lines": { "bsonType": "array", "minItems": 1, "maxItems": 100, "items": line },
+            "status": { "enum": Status::ALL.map(Status::name).to_vec() },
+            "lines": { "bsonType": "array", "minItems": 1, "maxItems": i32::try_from(OrderLines::MAX).unwrap_or(i32::MAX), "items": line },
             "total": { "bsonType": "long", "minimum": 1 },
             "currency": { "bsonType": "string", "pattern": "^[A-Z]{3}$" },
             "risk": {
                 "bsonType": "object",
                 "required": ["decision", "source"],
                 "properties": {
-                    "decision": { "enum": ["accept"] },
-                    "source": { "enum": ["service", "local_rules"] },
-                    "review": { "enum": ["accept", "reject"] },
+                    "decision": { "enum": [ACCEPTED] },
+                    "source": { "enum": RiskSource::ALL.map(RiskSource::name).to_vec() },
+                    "review": { "enum": Verdict::ALL.map(review_name).to_vec() },
                 },
             },
             "version": { "bsonType": "long", "minimum": 1 },
@@ -116,7 +119,7 @@ fn order_schema() -> Document {
     }
 }
 
-/// All that this service's schema needs. The stock ledger's collections are inventory's.
+/// The migrations of this service's schema. The stock ledger's collections belong to the inventory service.
 pub(crate) fn migrations() -> &'static [Migration] {
     static ALL: LazyLock<Vec<Migration>> =
         LazyLock::new(|| [ORDER, mongo::idempotency::MIGRATIONS, messaging::MIGRATIONS].concat());

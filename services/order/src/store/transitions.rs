@@ -1,15 +1,15 @@
-//! Steps of an order's state machine as conditional writes.
+//! Transitions of an order as conditional updates.
 
 use idempotency::{Answer, ScopedKey};
-use mongo::{Abort, to_bson_uuid};
+use mongo::{Abort, ConvertError, to_bson_time, to_bson_uuid, to_i64};
 use mongodb::ClientSession;
 use mongodb::bson::{Document, doc};
 use primitives::OrderId;
 use service::Deadline;
 
 use super::Store;
-use super::document::OrderDocument;
-use crate::domain::Order;
+use super::document::{OrderDocument, review_name};
+use crate::domain::{Order, Refusal, Transition};
 use crate::error::OrderError;
 
 impl Store {
@@ -33,38 +33,55 @@ impl Store {
     ) -> Result<OrderDocument, Abort<OrderError>> {
         let filter = doc! { "_id": to_bson_uuid(id.as_uuid()) };
         let found = self.orders.find_one(filter).session(session).await?;
-        found.ok_or(Abort::Refused(OrderError::NotFound))
+        found.ok_or(Abort::Refused(Refusal::NotFound.into()))
     }
 
-    /// Writes a step.
+    /// Writes a transition.
     pub(super) async fn step(
         &self,
         session: &mut ClientSession,
-        before: &Order,
-        after: &Order,
-        set: Document,
-        unset: Document,
+        transition: &Transition,
     ) -> Result<(), Abort<OrderError>> {
-        let (filter, update) = step(before, after, set, unset).map_err(Abort::Refused)?;
+        let (filter, update) = conditional_update(transition).map_err(refused)?;
         let stepped = self.orders.update_one(filter, update).session(session).await?;
-        if stepped.matched_count == 1 { Ok(()) } else { Err(Abort::Refused(OrderError::BeingPaid)) }
+        if stepped.matched_count == 1 { Ok(()) } else { Err(Abort::Refused(Refusal::BeingPaid.into())) }
     }
 }
 
-/// The filter and the update of a step. The snapshot and the version make it the only one from that state.
-pub(super) fn step(
-    before: &Order,
-    after: &Order,
-    mut set: Document,
-    unset: Document,
-) -> Result<(Document, Document), OrderError> {
-    let version = |order: &Order| mongo::to_i64("version", order.version).map_err(mongo::Error::from);
+/// A transition as a statement of the `update` command.
+pub(super) fn update_statement(transition: &Transition) -> Result<Document, ConvertError> {
+    let (filter, update) = conditional_update(transition)?;
+    Ok(doc! { "q": filter, "u": update })
+}
+
+/// The filter and the update of a transition. Snapshot and version make it the only one from that state.
+fn conditional_update(transition: &Transition) -> Result<(Document, Document), ConvertError> {
+    let after = &transition.after;
     let filter = doc! {
-        "_id": to_bson_uuid(before.id.as_uuid()),
-        "version": version(before)?,
-        "status": before.status.name(),
+        "_id": to_bson_uuid(after.id.as_uuid()),
+        "version": to_i64("version", transition.from_version)?,
+        "status": transition.from_status.name(),
     };
-    set.extend(doc! { "status": after.status.name(), "version": version(after)? });
+    let mut set = doc! { "status": after.status.name(), "version": to_i64("version", after.version)? };
+    let mut unset = Document::new();
+    for (name, time) in [("paidAt", after.paid_at), ("cancelledAt", after.cancelled_at)] {
+        if time == Some(transition.at) {
+            set.insert(name, to_bson_time(transition.at));
+        }
+    }
+    for (line, movement) in transition.returned_by.iter().enumerate() {
+        set.insert(format!("lines.{line}.returnedBy"), to_bson_uuid(movement.as_uuid()));
+    }
+    if let Some(at) = transition.refund_due_at {
+        set.extend(doc! { "refundDue": true, "followUpAt": to_bson_time(at) });
+    }
+    if let Some(verdict) = transition.review {
+        set.insert("risk.review", review_name(verdict));
+        unset.insert("reviewAt", "");
+    }
+    if transition.ends_claim {
+        unset.extend(doc! { "payment": "", "followUpAt": "" });
+    }
     let mut update = doc! { "$set": set };
     if !unset.is_empty() {
         update.insert("$unset", unset);

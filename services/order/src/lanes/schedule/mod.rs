@@ -1,8 +1,8 @@
-//! Which waiting orders are committed together, and when: the schedule of the commit lanes, without any I/O.
+//! The schedule of the commit lanes: which waiting orders are committed together, and when. Without I/O.
 //!
-//! A lane commits one batch at a time. A batch takes the oldest waiting work whose SKUs no running batch holds. Work
-//! that is first in line for a SKU keeps its place there even while another of its SKUs is held, so nobody is overtaken
-//! on a SKU, and the oldest starts at the latest when the batches that run now have ended.
+//! A lane commits one batch at a time. A batch takes the oldest waiting work whose SKUs no running batch holds. Each SKU
+//! has a first-in, first-out queue, and work keeps its position in it even while another of its SKUs is held. So no work
+//! overtakes other work on a SKU, and the oldest starts at the latest when the batches that run now have ended.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
@@ -10,19 +10,19 @@ use std::time::Duration;
 use primitives::Sku;
 use tokio::time::Instant;
 
-/// How many recent batches the expected duration of one is averaged over.
+/// The number of recent batches over which the expected duration of one is averaged.
 const SMOOTHING: u32 = 8;
 
 /// The bounds of the lanes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LaneLimits {
-    /// How many batches run at once.
+    /// The most batches that run at once.
     pub(crate) lanes: usize,
-    /// How much may wait.
+    /// The most pieces of work that wait.
     pub(crate) waiting: usize,
-    /// How much more of what has places of its own.
+    /// The most pieces of work with reserved places that wait beyond that.
     pub(crate) reserved: usize,
-    /// How many bytes may wait.
+    /// The most bytes that wait.
     pub(crate) waiting_bytes: usize,
     /// The most pieces of work in a batch.
     pub(crate) batch_orders: usize,
@@ -32,23 +32,23 @@ pub(crate) struct LaneLimits {
     pub(crate) batch_bytes: usize,
 }
 
-/// What a piece of work needs.
+/// The needs of a piece of work.
 #[derive(Debug, Clone)]
 pub(crate) struct Demand {
     /// Each SKU once.
     pub(crate) skus: Vec<Sku>,
-    /// About the size of what it writes.
+    /// The approximate size of its writes.
     pub(crate) bytes: usize,
-    /// When nobody waits for it any more.
+    /// When its caller stops waiting.
     pub(crate) deadline: Instant,
-    /// Whether it may use the places that are kept for what must not be turned away by new orders.
+    /// Whether it may use the reserved places, so that new orders don't keep it out.
     pub(crate) reserved: bool,
 }
 
-/// Why work is not taken in.
+/// Why work is not admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refused {
-    /// As much is waiting as may wait.
+    /// The queue is full.
     #[error("the commit lanes are full")]
     Full,
     /// Its turn would come after its deadline.
@@ -56,35 +56,35 @@ pub(crate) enum Refused {
     TooLate,
 }
 
-/// A batch that runs.
+/// The id of a running batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct BatchId(u64);
 
-/// What happens next.
+/// The next step.
 #[derive(Debug)]
 pub(crate) struct Step<T> {
     /// To be committed now.
     pub(crate) batch: Option<(BatchId, Vec<T>)>,
-    /// Nobody waits for these any more.
+    /// Work whose caller has stopped waiting.
     pub(crate) late: Vec<T>,
 }
 
-/// The schedule. `T` is what is to be done with a piece of work; the schedule does not look at it.
+/// The schedule. `T` is a piece of work, opaque to the schedule.
 #[derive(Debug)]
 pub(crate) struct Scheduler<T> {
     limits: LaneLimits,
     /// By age.
     waiting: BTreeMap<u64, Waiting<T>>,
     waiting_bytes: usize,
-    /// Those that nothing stands in the way of, by age.
+    /// Work that waits for no SKU, by age.
     ready: BTreeSet<u64>,
-    lines: HashMap<Sku, Line>,
-    running: HashMap<BatchId, Running>,
+    queues: HashMap<Sku, SkuQueue>,
+    running: HashMap<BatchId, RunningBatch>,
     next: u64,
-    /// About how long a batch takes.
+    /// The smoothed duration of a batch.
     pace: Duration,
-    /// About how long a lane takes for each order while it has more of them than it can take; zero when nothing has had
-    /// to wait lately. Whether orders fit together shows only then.
+    /// The smoothed duration of a batch for each of its orders, while more orders wait than a batch takes; zero when none
+    /// has waited lately. Only then does the duration show how well orders fit together.
     pace_of_one: Duration,
 }
 
@@ -92,22 +92,22 @@ pub(crate) struct Scheduler<T> {
 struct Waiting<T> {
     demand: Demand,
     work: T,
-    /// On how many of its SKUs it has to wait: somebody is before it, or a batch holds the SKU.
+    /// The number of its SKUs that it waits for: other work is before it, or a batch holds the SKU.
     waits_on: usize,
 }
 
-/// Who waits for a SKU.
+/// The work that waits for a SKU.
 #[derive(Debug, Default)]
-struct Line {
+struct SkuQueue {
     held: bool,
-    queue: VecDeque<u64>,
+    ages: VecDeque<u64>,
 }
 
 #[derive(Debug)]
-struct Running {
+struct RunningBatch {
     skus: BTreeSet<Sku>,
     since: Instant,
-    /// How many orders it has, if it left others waiting.
+    /// The number of its orders, if it left others waiting.
     full_with: Option<u32>,
 }
 
@@ -118,7 +118,7 @@ impl<T> Scheduler<T> {
             waiting: BTreeMap::new(),
             waiting_bytes: 0,
             ready: BTreeSet::new(),
-            lines: HashMap::new(),
+            queues: HashMap::new(),
             running: HashMap::new(),
             next: 0,
             pace: Duration::ZERO,
@@ -126,12 +126,12 @@ impl<T> Scheduler<T> {
         }
     }
 
-    /// How much waits.
+    /// The number of pieces of work that wait.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
-    /// Why a new order for these SKUs would not be taken in now.
+    /// Why a new order for these SKUs would not be admitted now.
     pub(crate) fn refusal<'a>(
         &self,
         skus: impl IntoIterator<Item = &'a Sku>,
@@ -144,7 +144,7 @@ impl<T> Scheduler<T> {
         self.comes_too_late(skus, deadline, now).then_some(Refused::TooLate)
     }
 
-    /// Lines work up, or gives it back with the reason why not.
+    /// Queues work, or returns it with the reason why not.
     pub(crate) fn admit(&mut self, demand: Demand, work: T, now: Instant) -> Result<(), (Refused, T)> {
         let places = self.limits.waiting + if demand.reserved { self.limits.reserved } else { 0 };
         if self.waiting.len() >= places || self.waiting_bytes.saturating_add(demand.bytes) > self.limits.waiting_bytes {
@@ -157,9 +157,9 @@ impl<T> Scheduler<T> {
         self.next += 1;
         let mut waits_on = 0;
         for sku in &demand.skus {
-            let line = self.lines.entry(sku.clone()).or_default();
-            waits_on += usize::from(line.held || !line.queue.is_empty());
-            line.queue.push_back(age);
+            let queue = self.queues.entry(sku.clone()).or_default();
+            waits_on += usize::from(queue.held || !queue.ages.is_empty());
+            queue.ages.push_back(age);
         }
         if waits_on == 0 {
             self.ready.insert(age);
@@ -169,8 +169,8 @@ impl<T> Scheduler<T> {
         Ok(())
     }
 
-    /// The next batch, if a lane is free and there is something to do. `is_wanted` tells whether anybody still waits
-    /// for a piece of work.
+    /// The next batch, if a lane is free and work is ready. `is_wanted` tells whether the caller of a piece of work still
+    /// waits.
     pub(crate) fn next(&mut self, now: Instant, is_wanted: impl Fn(&T) -> bool) -> Step<T> {
         let mut late = Vec::new();
         if self.running.len() >= self.limits.lanes {
@@ -209,13 +209,13 @@ impl<T> Scheduler<T> {
         if full_with.is_none() {
             self.pace_of_one = Duration::ZERO;
         }
-        self.running.insert(id, Running { skus, since: now, full_with });
+        self.running.insert(id, RunningBatch { skus, since: now, full_with });
         Step { batch: Some((id, batch)), late }
     }
 
     /// Frees the lane and the SKUs of a batch that has ended.
     pub(crate) fn finish(&mut self, id: BatchId, now: Instant) {
-        let Some(Running { skus, since, full_with }) = self.running.remove(&id) else { return };
+        let Some(RunningBatch { skus, since, full_with }) = self.running.remove(&id) else { return };
         let took = now.saturating_duration_since(since);
         self.pace = smoothed(self.pace, took);
         if let Some(orders) = full_with {
@@ -224,33 +224,33 @@ impl<T> Scheduler<T> {
             self.pace_of_one = if first { took } else { smoothed(self.pace_of_one, took) };
         }
         for sku in skus {
-            if let Some(line) = self.lines.get_mut(&sku) {
-                line.held = false;
+            if let Some(queue) = self.queues.get_mut(&sku) {
+                queue.held = false;
             }
             self.advance(&sku);
         }
     }
 
-    /// Takes out work that is first in all its lines; who was behind it moves up.
+    /// Removes work that is first in all its queues; the work behind it moves up.
     fn take(&mut self, age: u64) -> Option<Waiting<T>> {
         let taken = self.waiting.remove(&age)?;
         self.ready.remove(&age);
         self.waiting_bytes = self.waiting_bytes.saturating_sub(taken.demand.bytes);
         for sku in &taken.demand.skus {
-            if let Some(line) = self.lines.get_mut(sku) {
-                line.queue.pop_front();
+            if let Some(queue) = self.queues.get_mut(sku) {
+                queue.ages.pop_front();
             }
             self.advance(sku);
         }
         Some(taken)
     }
 
-    /// The first in the line of a SKU no longer has to wait on it.
+    /// The first in the queue of a SKU no longer waits for it.
     fn advance(&mut self, sku: &Sku) {
-        let Some(line) = self.lines.get(sku) else { return };
-        let Some(age) = line.queue.front().copied() else {
-            if !line.held {
-                self.lines.remove(sku);
+        let Some(queue) = self.queues.get(sku) else { return };
+        let Some(age) = queue.ages.front().copied() else {
+            if !queue.held {
+                self.queues.remove(sku);
             }
             return;
         };
@@ -262,12 +262,12 @@ impl<T> Scheduler<T> {
         }
     }
 
-    /// Holds SKUs for a batch: who is first in their lines now has to wait on them.
+    /// Holds SKUs for a batch: the first in their queues now waits for them.
     fn hold(&mut self, skus: &BTreeSet<Sku>) {
         for sku in skus {
-            let line = self.lines.entry(sku.clone()).or_default();
-            line.held = true;
-            let Some(age) = line.queue.front() else { continue };
+            let queue = self.queues.entry(sku.clone()).or_default();
+            queue.held = true;
+            let Some(age) = queue.ages.front() else { continue };
             if let Some(first) = self.waiting.get_mut(age) {
                 first.waits_on += 1;
                 self.ready.remove(age);
@@ -279,13 +279,12 @@ impl<T> Scheduler<T> {
         now + self.expected_wait(skus) >= deadline
     }
 
-    /// About how long work for these SKUs would wait for its turn, at least: the batch that runs and those that fill up
-    /// with what is before it on its longest line; and, while no lane is free, everything that waits, at the pace of
-    /// late.
+    /// The least time that work for these SKUs is expected to wait for its turn: the running batch and the batches that
+    /// the work before it on its longest queue fills; and, while no lane is free, all work that waits, at the recent pace.
     fn expected_wait<'a>(&self, skus: impl IntoIterator<Item = &'a Sku>) -> Duration {
         let most = self.limits.batch_orders.max(1);
-        let batches = |line: &Line| line.queue.len() / most + usize::from(line.held);
-        let before = skus.into_iter().filter_map(|sku| self.lines.get(sku)).map(batches).max().unwrap_or_default();
+        let batches = |queue: &SkuQueue| queue.ages.len() / most + usize::from(queue.held);
+        let before = skus.into_iter().filter_map(|sku| self.queues.get(sku)).map(batches).max().unwrap_or_default();
         let in_line = self.pace.saturating_mul(saturated(before));
         if self.running.len() < self.limits.lanes {
             return in_line;

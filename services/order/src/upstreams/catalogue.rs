@@ -1,4 +1,4 @@
-//! The catalogue of the inventory service: its prices, followed as they change, and asked for where they are not known.
+//! Prices of the catalogue of the inventory service: followed as they change, and requested where they are not known.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -14,13 +14,13 @@ use service::{Deadline, RequestContext};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::Prices;
+use super::prices::Prices;
 
-/// How far behind inventory may be when it says that it has sent everything.
+/// How far behind the inventory service may be when it reports that it has sent all changes.
 const WATCH_LAG: Duration = Duration::from_millis(500);
-/// After how long a silent watch is given up; inventory says something every second.
+/// A watch without a message for this long is abandoned; the inventory service sends one every second.
 const SILENCE: Duration = Duration::from_secs(5);
-/// The pause before the catalogue is watched again.
+/// The pause before the watch is opened again.
 const WATCH_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// The catalogue. Cheap to clone.
@@ -73,7 +73,7 @@ impl Catalogue {
         Ok(prices)
     }
 
-    /// Follows the prices until the process stops. While that fails, they are asked for instead.
+    /// Follows the prices until the process stops. While that fails, they are requested instead.
     pub(crate) async fn follow(self, stop: CancellationToken) -> Result<(), Infallible> {
         while let Some(ended) = stop.run_until_cancelled(self.watch()).await {
             self.change(Prices::lost);

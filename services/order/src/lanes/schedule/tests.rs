@@ -203,7 +203,7 @@ impl Run {
                 self.finish();
             }
         }
-        assert!(self.scheduler.lines.is_empty() && self.scheduler.ready.is_empty());
+        assert!(self.scheduler.queues.is_empty() && self.scheduler.ready.is_empty());
         assert_eq!(self.scheduler.waiting_bytes, 0);
     }
 }

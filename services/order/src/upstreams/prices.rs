@@ -1,4 +1,4 @@
-//! What is known of the catalogue's prices, and which of it may still be used.
+//! A cache of the catalogue's prices, and which of them may still be used. Without I/O.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -6,26 +6,26 @@ use std::time::Duration;
 use primitives::{Money, Sku};
 use tokio::time::Instant;
 
-/// The most prices that are kept; those of a larger catalogue's other products are asked for each time.
+/// The most prices that are kept; the others of a larger catalogue are requested each time.
 const MAX_PRICES: usize = 200_000;
 
-/// The prices that were heard of. Pure: the caller says what time it is.
+/// The known prices. The caller passes the time.
 ///
-/// A price may be used for `keep` after it was asked for. While the catalogue is followed, all prices may be used:
-/// each change is heard of, so what is here was right when it was last heard that nothing more had changed.
+/// A price may be used for `keep` after it was requested. While the catalogue is followed all prices may be used: each
+/// change arrives, so they were right at the last message that reported no further change.
 #[derive(Debug)]
 pub(crate) struct Prices {
     keep: Duration,
-    known: HashMap<Sku, Known>,
-    /// All changes up to this time have been heard of.
+    known: HashMap<Sku, KnownPrice>,
+    /// All changes up to this time have arrived.
     followed_to: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Known {
+struct KnownPrice {
     price: Money,
     version: u64,
-    /// It was the price at this time.
+    /// The price was right at this time.
     at: Instant,
 }
 
@@ -42,25 +42,25 @@ impl Prices {
         (now < right_at + self.keep).then_some(known.price)
     }
 
-    /// What the price was at a time. Answers may come in any order; the higher version counts.
+    /// Keeps a price as of a time. Answers may arrive in any order; the higher version wins.
     pub(crate) fn learn(&mut self, sku: Sku, price: Money, version: u64, at: Instant) {
         let full = self.known.len() >= MAX_PRICES;
         match self.known.get_mut(&sku) {
             Some(known) if known.version > version => {}
-            Some(known) => *known = Known { price, version, at: at.max(known.at) },
+            Some(known) => *known = KnownPrice { price, version, at: at.max(known.at) },
             None if full => {}
             None => {
-                self.known.insert(sku, Known { price, version, at });
+                self.known.insert(sku, KnownPrice { price, version, at });
             }
         }
     }
 
-    /// Every change up to a time has been heard of.
+    /// Every change up to a time has arrived.
     pub(crate) fn followed_to(&mut self, at: Instant) {
         self.followed_to = Some(at);
     }
 
-    /// Changes are no longer heard of.
+    /// Changes no longer arrive.
     pub(crate) fn lost(&mut self) {
         self.followed_to = None;
     }

@@ -1,4 +1,4 @@
-//! Remembers what is short, so that orders for what is sold out are refused without a transaction.
+//! Counters that were too low for an order, so that orders for sold-out SKUs are refused without a transaction.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -7,31 +7,31 @@ use primitives::Sku;
 use stock::{Levels, Shortage};
 use tokio::time::Instant;
 
-use super::Lines;
+use crate::domain::Quantities;
 
-/// What was seen longer ago than this is no reason to refuse: stock may have returned.
+/// A counter that was read longer ago than this refuses nothing: stock may have returned.
 const FRESH: Duration = Duration::from_secs(1);
-/// A SKU that nobody has asked for in this time is forgotten.
+/// A SKU that no order has asked for in this time is forgotten.
 const INTEREST: Duration = Duration::from_secs(60);
-/// The most SKUs that are remembered. Those beyond cost a transaction that is refused.
+/// The most SKUs that are kept. An order for another one is refused by a transaction.
 const MOST: usize = 1_000;
 
-/// The counters of SKUs that some order asked too much of.
+/// The counters of SKUs that were too low for some order.
 #[derive(Debug, Default)]
 pub(crate) struct Shortages {
-    known: HashMap<Sku, Known>,
+    known: HashMap<Sku, KnownLevel>,
 }
 
 #[derive(Debug)]
-struct Known {
+struct KnownLevel {
     available: u64,
     seen_at: Instant,
     asked_at: Instant,
 }
 
 impl Shortages {
-    /// The lines that ask for more than was there a moment ago; empty when nothing is known to be short.
-    pub(crate) fn of(&mut self, lines: &Lines, now: Instant) -> Vec<Shortage> {
+    /// The lines that ask for more than the counters had a moment ago; empty when none is known to be short.
+    pub(crate) fn of(&mut self, lines: &Quantities, now: Instant) -> Vec<Shortage> {
         let mut shortages = Vec::new();
         for (sku, quantity) in lines {
             let Some(known) = self.known.get_mut(sku) else { continue };
@@ -44,30 +44,30 @@ impl Shortages {
         shortages
     }
 
-    /// Whether a SKU was short lately, and had fewer pieces than this.
+    /// Whether a SKU was short lately and had fewer pieces than this.
     pub(crate) fn concern(&self, sku: &Sku, pieces: u64) -> bool {
         self.known.get(sku).is_some_and(|known| known.available < pieces)
     }
 
-    /// Remembers what an order that asked for too much has found.
+    /// Keeps the counter that was too low for an order.
     pub(crate) fn learn(&mut self, sku: &Sku, available: u64, now: Instant) {
         if self.known.len() < MOST || self.known.contains_key(sku) {
-            self.known.insert(sku.clone(), Known { available, seen_at: now, asked_at: now });
+            self.known.insert(sku.clone(), KnownLevel { available, seen_at: now, asked_at: now });
         }
     }
 
-    /// Stock has come back.
+    /// Stock was returned.
     pub(crate) fn forget(&mut self, sku: &Sku) {
         self.known.remove(sku);
     }
 
-    /// The SKUs to look at again, but for those that nobody asks for any more.
+    /// The SKUs to poll, without those that no order asks for any more.
     pub(crate) fn watched(&mut self, now: Instant) -> Vec<Sku> {
         self.known.retain(|_, known| now.saturating_duration_since(known.asked_at) < INTEREST);
         self.known.keys().cloned().collect()
     }
 
-    /// Takes in what a look that began at `looked_at` has found. Where stock has come back, orders decide again.
+    /// Takes in the counters of a poll that began at `looked_at`. Where stock was returned, transactions decide again.
     pub(crate) fn look(&mut self, levels: &Levels, looked_at: Instant) {
         for (sku, available) in levels.iter() {
             let Some(known) = self.known.get_mut(sku) else { continue };
@@ -89,7 +89,7 @@ mod tests {
 
     use super::*;
 
-    fn lines(sku: &str, pieces: u32) -> Lines {
+    fn lines(sku: &str, pieces: u32) -> Quantities {
         [(sku.parse().unwrap(), Quantity::try_from(pieces).unwrap())].into()
     }
 

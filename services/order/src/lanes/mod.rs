@@ -1,8 +1,11 @@
-//! The commit lanes: work that changes the stock is lined up here, committed in batches, and answered when its batch
-//! is.
+//! The commit lanes: work that changes the stock waits here, is committed in batches, and is answered when its batch is
+//! committed.
 //!
-//! Batching is for speed alone. What keeps stock from being sold twice and a key from placing two orders is in the
-//! transaction, with any number of replicas.
+//! Batching is an optimisation. The transaction keeps stock from being sold twice and a key from placing two orders, with
+//! any number of replicas; correctness does not depend on the lanes.
+
+mod schedule;
+mod shortages;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,7 +13,7 @@ use std::time::Duration;
 
 use envelope::{Error, Reason};
 use idempotency::{Answer, Conflict, Fingerprint};
-use primitives::{IdempotencyKey, OrderId, Sku, UserId};
+use primitives::{IdempotencyKey, OrderId, OrderLines, Sku, UserId};
 use service::{Deadline, OnFailure, Tasks, telemetry};
 use stock::{Shortage, StockRefusal};
 use tokio::sync::oneshot;
@@ -18,17 +21,20 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span};
 
-use crate::domain::{BatchId, Demand, LaneLimits, Lines, Order, Refused, Scheduler, Shortages, Step};
+use crate::config::LanesConfig;
+use crate::domain::{Cause, KeyedRequest, Order, PlacedBy, Placement, Refusal, Work};
 use crate::error::OrderError;
-use crate::store::{Cause, Committed, PlacedBy, Placement, Store, Work};
+use crate::store::{CommitMode, Committed, Store};
+use schedule::{BatchId, Demand, LaneLimits, Refused, Scheduler, Step};
+use shortages::Shortages;
 
-/// How often counters that are known to be short are looked at again.
+/// How often the counters that were short are polled.
 const LOOK_PERIOD: Duration = Duration::from_millis(250);
-/// How long one look may take.
+/// The time-out of one poll.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(1);
-/// What a client is told to wait when the lanes are full.
+/// The `Retry-After` of a refusal when the lanes are full.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// About what an order and a line of it take in memory and in the database.
+/// The approximate size of an order and of a line of it, in memory and in the database.
 const ORDER_BYTES: usize = 1_024;
 const LINE_BYTES: usize = 256;
 
@@ -42,8 +48,8 @@ pub(crate) struct CommitLanes {
 
 struct State {
     scheduler: Scheduler<Entry>,
-    /// What is lined up or being committed; a twin of it does not get in.
-    under_way: HashMap<Claim, UnderWay>,
+    /// The work that waits or is being committed. Rejects concurrent duplicates.
+    in_flight: HashMap<DedupKey, InFlight>,
     shortages: Shortages,
 }
 
@@ -55,66 +61,68 @@ struct Entry {
     reply: oneshot::Sender<Result<Answer<Order>, OrderError>>,
 }
 
-/// What only one piece of work at a time may be about.
+/// The identity of a piece of work: one at a time is in flight.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Claim {
+enum DedupKey {
     Placement(UserId, IdempotencyKey),
-    /// The id of the key.
+    /// The id of the cancellation's scoped key.
     Cancellation(String),
+    /// The order that ends.
     Ending(OrderId),
 }
 
-/// What holds a claim.
+/// A piece of work in flight.
 #[derive(Debug, Clone)]
-struct UnderWay {
-    /// Of its idempotency key, if it came with one.
-    keyed: Option<Keyed>,
-    /// Cancelled when it holds the claim no more.
+struct InFlight {
+    /// Its request, if that came with an idempotency key.
+    request: Option<RequestIdentity>,
+    /// Cancelled when it is no longer in flight.
     ended: CancellationToken,
 }
 
+/// What tells a retry of a request from another request with the same key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Keyed {
+struct RequestIdentity {
     fingerprint: Fingerprint,
     request_id: String,
 }
 
-/// Why work does not get in.
+/// Why work is not admitted.
 enum NotAdmitted {
     Refused(OrderError),
-    /// An earlier attempt of the same request is under way, until this is cancelled.
-    Overtaking(CancellationToken, Entry),
+    /// An earlier attempt of the same request is in flight, until this token is cancelled.
+    Retry(CancellationToken, Entry),
 }
 
 impl CommitLanes {
-    pub(crate) fn new(store: Store, tasks: Tasks, limits: LaneLimits) -> Self {
-        let state =
-            State { scheduler: Scheduler::new(limits), under_way: HashMap::new(), shortages: Shortages::default() };
+    pub(crate) fn new(store: Store, tasks: Tasks, config: &LanesConfig) -> Self {
+        let scheduler = Scheduler::new(LaneLimits::from(config));
+        let state = State { scheduler, in_flight: HashMap::new(), shortages: Shortages::default() };
         Self { store, tasks, state: Arc::new(Mutex::new(state)) }
     }
 
-    /// Turns an order away before anything is done for it, when it would be refused anyway.
+    /// Checks whether a new order would be admitted, before any work is done for it.
     ///
     /// # Errors
-    /// `INSUFFICIENT_STOCK` when its lines are known to be sold out or to have too little left; `OVERLOADED` when as
-    /// many orders wait as may wait, or its turn would come too late.
-    pub(crate) fn turn_away(&self, lines: &Lines, deadline: Deadline) -> Result<(), OrderError> {
+    /// `INSUFFICIENT_STOCK` when a counter was too low a moment ago; `OVERLOADED` when the queue is full, or the order's
+    /// turn would come after its deadline.
+    pub(crate) fn check_admission(&self, lines: &OrderLines, deadline: Deadline) -> Result<(), OrderError> {
         let (mut state, now) = (self.state(), Instant::now());
-        let shortages = state.shortages.of(lines, now);
+        let shortages = state.shortages.of(lines.as_ref(), now);
         if !shortages.is_empty() {
             metrics::counter!("orders_refused_from_memory_total").increment(1);
             return Err(StockRefusal::Insufficient(shortages).into());
         }
-        state.scheduler.refusal(lines.keys(), deadline.instant(), now).map_or(Ok(()), |why| Err(overloaded(why)))
+        state.scheduler.refusal(lines.skus(), deadline.instant(), now).map_or(Ok(()), |why| Err(overloaded(why)))
     }
 
-    /// Lines work up, and waits until it is committed or refused. Work that has started is brought to its end when its
-    /// request is dropped; work that has not is left out. A request that is sent once more, because the way to its
-    /// first attempt was lost, waits for that one and is given its answer.
+    /// Queues work and waits until it is committed or refused. When the request is dropped, work that has started is
+    /// finished and work that has not is discarded. A retry of a request that is in flight waits for that attempt and is
+    /// given its answer.
     ///
     /// # Errors
-    /// `OVERLOADED` at once when too much is waiting or its turn would come too late; `IDEMPOTENCY_IN_FLIGHT` while
-    /// a twin is under way; `DEADLINE_EXCEEDED`; and what the rules say.
+    /// `OVERLOADED` at once when the queue is full or the turn would come after the deadline; `IDEMPOTENCY_IN_FLIGHT`
+    /// for a concurrent duplicate; `DEADLINE_EXCEEDED`; and the refusals of the rules.
     pub(crate) async fn commit(&self, work: Work, deadline: Deadline) -> Result<Answer<Order>, OrderError> {
         let (reply, outcome) = oneshot::channel();
         let mut entry = Entry { work: Arc::new(work), deadline, since: Instant::now(), span: Span::current(), reply };
@@ -122,7 +130,7 @@ impl CommitLanes {
             entry = match self.admit(entry) {
                 Ok(()) => break,
                 Err(NotAdmitted::Refused(error)) => return Err(error),
-                Err(NotAdmitted::Overtaking(ended, entry)) => {
+                Err(NotAdmitted::Retry(ended, entry)) => {
                     deadline.bound(ended.cancelled()).await.map_err(mongo::Error::from)?;
                     entry
                 }
@@ -132,7 +140,7 @@ impl CommitLanes {
         outcome.await.unwrap_or_else(|_dropped| Err(Error::internal("a batch panicked").into()))
     }
 
-    /// Looks again at the counters that are known to be short, until the process stops.
+    /// Polls the counters that were short, until the process stops.
     pub(crate) async fn watch_shortages(self) -> Result<(), OrderError> {
         let stop = self.tasks.stop_signal();
         let mut ticks = tokio::time::interval(LOOK_PERIOD);
@@ -145,30 +153,30 @@ impl CommitLanes {
             }
             match self.store.levels(&skus, Deadline::after(LOOK_TIMEOUT)).await {
                 Ok(levels) => self.state().shortages.look(&levels, now),
-                // What was known grows stale, and orders are decided by transactions again.
-                Err(error) => tracing::warn!(?error, "counters that are short can't be looked at"),
+                // The known counters expire, and transactions decide again.
+                Err(error) => tracing::warn!(?error, "counters that are short can't be read"),
             }
         }
         Ok(())
     }
 
     fn admit(&self, entry: Entry) -> Result<(), NotAdmitted> {
-        let claims = claims(&entry.work);
+        let keys = dedup_keys(&entry.work);
         let skus: Vec<_> = entry.work.skus().cloned().collect();
         let bytes = ORDER_BYTES + LINE_BYTES * skus.len();
         let reserved = matches!(*entry.work, Work::Release(_));
         let demand = Demand { skus, bytes, deadline: entry.deadline.instant(), reserved };
         let mut state = self.state();
-        for (claim, keyed) in &claims {
-            if let Some(twin) = state.under_way.get(claim) {
-                return Err(twin.stands_in_the_way(keyed.as_ref(), entry));
+        for (key, request) in &keys {
+            if let Some(in_flight) = state.in_flight.get(key) {
+                return Err(in_flight.reject(request.as_ref(), entry));
             }
         }
         match state.scheduler.admit(demand, entry, Instant::now()) {
             Ok(()) => {
                 let ended = CancellationToken::new();
-                let under_way = |keyed| UnderWay { keyed, ended: ended.clone() };
-                state.under_way.extend(claims.into_iter().map(|(claim, keyed)| (claim, under_way(keyed))));
+                let in_flight = |request| InFlight { request, ended: ended.clone() };
+                state.in_flight.extend(keys.into_iter().map(|(key, request)| (key, in_flight(request))));
                 metrics::gauge!("order_lanes_waiting").set(count(state.scheduler.waiting()));
                 Ok(())
             }
@@ -184,15 +192,15 @@ impl CommitLanes {
             for entry in &late {
                 state.withdraw(&entry.work);
             }
-            let careful = batch.as_ref().is_some_and(|(_, entries)| state.is_short_of(entries));
+            let mode = batch.as_ref().map(|(_, entries)| state.mode_for(entries));
             metrics::gauge!("order_lanes_waiting").set(count(state.scheduler.waiting()));
             drop(state);
             late.into_iter().for_each(Entry::answer_late);
-            let Some((id, entries)) = batch else { return };
-            let running = Running { lanes: self.clone(), id, works: works(&entries) };
+            let (Some((id, entries)), Some(mode)) = (batch, mode) else { return };
+            let running = BatchGuard { lanes: self.clone(), id, works: works(&entries) };
             let span = span_of(&entries);
             let commit = async move {
-                running.commit(entries, careful).await;
+                running.commit(entries, mode).await;
                 Ok::<_, OrderError>(())
             };
             self.tasks.spawn("commit-batch", OnFailure::Log, commit.instrument(span));
@@ -205,12 +213,12 @@ impl CommitLanes {
     }
 }
 
-impl UnderWay {
-    fn stands_in_the_way(&self, of: Option<&Keyed>, entry: Entry) -> NotAdmitted {
-        match (&self.keyed, of) {
-            (Some(keyed), Some(of)) if keyed == of => NotAdmitted::Overtaking(self.ended.clone(), entry),
-            (Some(keyed), Some(of)) if keyed.fingerprint != of.fingerprint => {
-                NotAdmitted::Refused(idempotency::key_reused().into())
+impl InFlight {
+    fn reject(&self, request: Option<&RequestIdentity>, entry: Entry) -> NotAdmitted {
+        match (&self.request, request) {
+            (Some(ours), Some(theirs)) if ours == theirs => NotAdmitted::Retry(self.ended.clone(), entry),
+            (Some(ours), Some(theirs)) if ours.fingerprint != theirs.fingerprint => {
+                NotAdmitted::Refused(Refusal::KeyReused.into())
             }
             _ => NotAdmitted::Refused(Conflict::InFlight.into()),
         }
@@ -219,29 +227,30 @@ impl UnderWay {
 
 impl State {
     fn withdraw(&mut self, work: &Work) {
-        for (claim, _) in claims(work) {
-            if let Some(under_way) = self.under_way.remove(&claim) {
-                under_way.ended.cancel();
+        for (key, _) in dedup_keys(work) {
+            if let Some(in_flight) = self.in_flight.remove(&key) {
+                in_flight.ended.cancel();
             }
         }
     }
 
-    /// Whether a batch asks for more than was there lately, so that it is better to look first.
-    fn is_short_of(&self, entries: &[Entry]) -> bool {
+    /// A batch that asks for more than the counters had lately reads them first.
+    fn mode_for(&self, entries: &[Entry]) -> CommitMode {
         let mut asked = HashMap::<&Sku, u64>::new();
         for line in entries.iter().filter_map(|entry| entry.work.placed()).flat_map(|order| &order.lines) {
             *asked.entry(&line.sku).or_default() += u64::from(line.quantity.get());
         }
-        asked.into_iter().any(|(sku, pieces)| self.shortages.concern(sku, pieces))
+        let is_short = asked.into_iter().any(|(sku, pieces)| self.shortages.concern(sku, pieces));
+        if is_short { CommitMode::ReadFirst } else { CommitMode::WriteFirst }
     }
 
-    /// Takes note of what a batch has found about counters.
+    /// Learns the counters that a batch has read.
     fn learn(&mut self, works: &[Arc<Work>], committed: &Committed) {
         let now = Instant::now();
         for (work, outcome) in works.iter().zip(&committed.outcomes) {
             match outcome {
                 Ok(_) if work.placed().is_none() => work.skus().for_each(|sku| self.shortages.forget(sku)),
-                Err(OrderError::Stock(StockRefusal::Insufficient(shortages))) => {
+                Err(OrderError::Refused(Refusal::Stock(StockRefusal::Insufficient(shortages)))) => {
                     for Shortage { sku, .. } in shortages {
                         if let Some(available) = committed.levels.available(sku) {
                             self.shortages.learn(sku, available, now);
@@ -255,14 +264,14 @@ impl State {
 }
 
 /// A batch that holds its SKUs and its lane until it is dropped.
-struct Running {
+struct BatchGuard {
     lanes: CommitLanes,
     id: BatchId,
     works: Arc<[Arc<Work>]>,
 }
 
-impl Running {
-    async fn commit(self, entries: Vec<Entry>, careful: bool) {
+impl BatchGuard {
+    async fn commit(self, entries: Vec<Entry>, mode: CommitMode) {
         let started = Instant::now();
         metrics::counter!("order_lanes_batches_total").increment(1);
         metrics::counter!("order_lanes_batched_total").increment(entries.len().try_into().unwrap_or(u64::MAX));
@@ -270,21 +279,21 @@ impl Running {
         for entry in &entries {
             metrics::histogram!("order_lanes_wait_seconds").record(started - entry.since);
         }
-        // Whose time is up sooner is answered by its own deadline and finds the outcome under its key.
+        // A request with an earlier deadline is answered by that, and a retry finds the outcome under its key.
         let deadline = entries.iter().map(|entry| entry.deadline).max();
         let Some(deadline) = deadline else { return };
-        let committed = self.lanes.store.commit(Arc::clone(&self.works), careful, deadline).await;
+        let committed = self.lanes.store.commit(Arc::clone(&self.works), mode, deadline).await;
         metrics::histogram!("order_lanes_batch_seconds").record(started.elapsed());
         self.lanes.state().learn(&self.works, &committed);
         drop(self);
         for (entry, outcome) in entries.into_iter().zip(committed.outcomes) {
-            // Nobody waits for it any more: the outcome is found under its key.
+            // The request was dropped: a retry finds the outcome under its key.
             drop(entry.reply.send(outcome));
         }
     }
 }
 
-impl Drop for Running {
+impl Drop for BatchGuard {
     fn drop(&mut self) {
         let mut state = self.lanes.state();
         for work in self.works.iter() {
@@ -303,7 +312,7 @@ impl Entry {
     }
 }
 
-/// The span of a batch: in the trace of its oldest piece of work, and linked to those of the others.
+/// The span of a batch: in the trace of its oldest piece of work, with links to the others.
 fn span_of(entries: &[Entry]) -> Span {
     let Some((oldest, others)) = entries.split_first() else { return Span::none() };
     let span = tracing::info_span!(
@@ -323,22 +332,36 @@ fn works(entries: &[Entry]) -> Arc<[Arc<Work>]> {
     entries.iter().map(|entry| Arc::clone(&entry.work)).collect()
 }
 
-fn claims(work: &Work) -> Vec<(Claim, Option<Keyed>)> {
+fn dedup_keys(work: &Work) -> Vec<(DedupKey, Option<RequestIdentity>)> {
     match work {
         Work::Place(Placement { placed_by, .. }) => {
-            let claim = Claim::Placement(placed_by.user_id, placed_by.key.clone());
+            let key = DedupKey::Placement(placed_by.user_id, placed_by.key.clone());
             let PlacedBy { fingerprint, request_id, .. } = placed_by;
-            vec![(claim, Some(Keyed { fingerprint: *fingerprint, request_id: request_id.clone() }))]
+            vec![(key, Some(RequestIdentity { fingerprint: *fingerprint, request_id: request_id.clone() }))]
         }
         Work::Release(release) => {
-            let ending = Claim::Ending(release.order.id);
+            let ending = DedupKey::Ending(release.order.id);
             match &release.cause {
                 Cause::Expired | Cause::RiskRejected => vec![(ending, None)],
-                Cause::Cancelled { key, request_id } => {
-                    let keyed = Keyed { fingerprint: *key.fingerprint(), request_id: request_id.clone() };
-                    vec![(Claim::Cancellation(key.id().to_owned()), Some(keyed)), (ending, None)]
+                Cause::Cancelled(KeyedRequest { key, request_id }) => {
+                    let request = RequestIdentity { fingerprint: *key.fingerprint(), request_id: request_id.clone() };
+                    vec![(DedupKey::Cancellation(key.id().to_owned()), Some(request)), (ending, None)]
                 }
             }
+        }
+    }
+}
+
+impl From<&LanesConfig> for LaneLimits {
+    fn from(config: &LanesConfig) -> Self {
+        Self {
+            lanes: config.count.get(),
+            waiting: config.max_waiting_orders,
+            reserved: config.max_waiting_releases,
+            waiting_bytes: config.max_waiting_bytes,
+            batch_orders: config.max_batch_orders.get(),
+            batch_lines: config.max_batch_lines,
+            batch_bytes: config.max_batch_bytes,
         }
     }
 }
@@ -353,7 +376,7 @@ fn overloaded(refused: Refused) -> OrderError {
     error.with_retry_after(RETRY_AFTER).into()
 }
 
-/// A gauge is a floating-point number; what may wait is far below where that loses count.
+/// Gauges are floating-point numbers; queue lengths are far below where those lose precision.
 fn count(waiting: usize) -> f64 {
     u32::try_from(waiting).map_or(f64::MAX, f64::from)
 }

@@ -1,4 +1,4 @@
-//! The risk service: its verdicts, and its rules, which are kept for when it can't be asked.
+//! The risk service: its verdicts, and a copy of its rules for when it does not answer.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -16,9 +16,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::{LocalRule, LocalRules, ReviewRequest, Verdict};
 
-/// How often the rules are asked for, so that those at hand are at most that much older while the service is there.
+/// How often the rules are polled: the local copy is at most that much older while the service answers.
 const RULES_PERIOD: Duration = Duration::from_secs(2);
-/// How long one answer may take that no customer waits for.
+/// The time-out of calls that no customer waits for.
 const BACKGROUND_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The risk service. Cheap to clone.
@@ -33,12 +33,11 @@ impl RiskService {
         Self { risk, rules: Arc::default() }
     }
 
-    /// The verdict about a new order of a user, under the policy of the upstream: for this alone it is, since a
-    /// customer waits, and what else is asked says nothing about how verdicts fare. The orders of a user are judged by
-    /// the same replica, which so knows of all of them.
+    /// The verdict about a new order. The upstream's policy is for this call alone: a customer waits for it, and other
+    /// calls say nothing about its latency. A user's orders are routed to one replica, which so counts all of them.
     ///
     /// # Errors
-    /// Whatever keeps the service from answering in time; the rules at hand then decide.
+    /// Any failure to answer in time; the local rules then decide.
     pub(crate) async fn verdict(
         &self,
         context: &RequestContext,
@@ -55,7 +54,7 @@ impl RiskService {
             total: Some(proto::from_money(total)),
             client_address: review.from.map(|from| from.to_string()).unwrap_or_default(),
         };
-        // An attempt counts once, however often it is sent.
+        // An attempt counts once, even when it is sent again.
         let how = Ask::idempotent().key(&user_id);
         let answered = self.risk.ask(context, message, how, |channel, request| async move {
             RiskServiceClient::new(channel).assess(request).await
@@ -64,12 +63,12 @@ impl RiskService {
         to_verdict(&assessment.ok_or_else(|| Error::internal("an answer without an assessment"))?)
     }
 
-    /// Whether verdicts have come in time lately.
+    /// Whether the breaker is closed: verdicts have arrived in time lately.
     pub(crate) fn answers_in_time(&self) -> bool {
         self.risk.policy().is_closed()
     }
 
-    /// What was found about orders that it was asked to look at; those that it has not looked at yet are left out.
+    /// The verdicts about orders under review; those without one yet are left out.
     pub(crate) async fn reviews(&self, orders: &[OrderId]) -> Result<HashMap<OrderId, Verdict>, Error> {
         let order_ids = orders.iter().map(OrderId::to_string).collect();
         let request = background(GetAssessmentsRequest { order_ids })?;
@@ -81,12 +80,12 @@ impl RiskService {
         found.collect()
     }
 
-    /// The rules that decide while the service can't be asked: the last that it has served.
+    /// The local rules: the last that the service has served.
     pub(crate) fn local_rules(&self) -> Arc<LocalRules> {
         Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Keeps the rules at hand until the process stops.
+    /// Keeps the local rules up to date until the process stops.
     pub(crate) async fn follow_rules(self, stop: CancellationToken) -> Result<(), Infallible> {
         let mut ticks = tokio::time::interval(RULES_PERIOD);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -133,7 +132,7 @@ fn to_verdict(assessment: &Assessment) -> Result<Verdict, Error> {
     }
 }
 
-/// Of the rules those that need nothing but the order; one that this version does not know is left to the service.
+/// The rules that need only the order; a rule unknown to this version is left to the service.
 fn to_local(version: u64, rules: &Rules) -> LocalRules {
     let list = rules.rules.iter().filter_map(|rule| {
         let when = match rule.when.as_ref()? {

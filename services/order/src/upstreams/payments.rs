@@ -5,34 +5,34 @@ use std::time::Duration;
 
 use balancer::{Ask, Upstream, UpstreamConfig};
 use envelope::Error;
-use primitives::OrderId;
+use primitives::{OrderId, ParseError};
 use proto::payment::v1::payment_service_client::PaymentServiceClient;
 use proto::payment::v1::{
-    BalanceMethod, CardMethod, ChargeRequest, ListPaymentsRequest, RefundRequest, ResolvePaymentRequest, charge_request,
+    BalanceMethod, CardMethod, ChargeRequest, ListPaymentsRequest, Payment as PaymentMessage, PaymentMethod,
+    PaymentStatus as PaymentStatusMessage, RefundRequest, ResolvePaymentRequest, charge_request,
 };
 use resilience::Policy;
 use service::{RequestContext, Shell};
 
-use super::convert::to_payment;
-use crate::domain::{Method, Order, Payment};
+use crate::domain::{Method, MethodName, Order, Payment, PaymentStatus};
 
-/// How long an attempt may take behind which a card provider may be, which takes its time; the deadline bounds it too.
+/// The time-out of an attempt that may wait for a card provider; the deadline bounds it too.
 const PROVIDER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The payment service. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Payments {
     payment: Upstream,
-    /// The same for calls behind which the card provider may be. Under a policy of their own: a provider that is away
-    /// opens no breaker for payments from a balance.
+    /// The same for calls that may wait for the card provider. They have a policy of their own, so that a provider that is
+    /// down opens no breaker for payments from a balance.
     cards: Upstream,
 }
 
-/// Why an order was not charged, as far as anybody knows.
+/// A charge that failed, or whose outcome is unknown.
 #[derive(Debug)]
 pub(crate) struct Uncharged {
     pub(crate) error: Error,
-    /// Whether it has certainly not been; else it may have been.
+    /// Whether the order has certainly not been charged; else it may have been.
     pub(crate) is_certain: bool,
 }
 
@@ -43,10 +43,10 @@ impl Payments {
         Self { payment, cards }
     }
 
-    /// Charges an order, once whatever happens.
+    /// Charges an order, at most once.
     ///
     /// # Errors
-    /// With whether the order is certainly not charged.
+    /// With whether the order has certainly not been charged.
     pub(crate) async fn charge(
         &self,
         context: &RequestContext,
@@ -63,7 +63,7 @@ impl Payments {
             amount: Some(proto::from_money(order.total)),
             method: Some(method),
         };
-        // Attempts that may have reached the service, those that are given up included.
+        // Attempts that may have reached the service, abandoned ones included.
         let arrived = &AtomicU32::new(0);
         let answered = upstream.ask(context, message, patiently(), |channel, request| async move {
             arrived.fetch_add(1, Ordering::Relaxed);
@@ -75,13 +75,13 @@ impl Payments {
         });
         let payment = answered.await.and_then(|answer| to_payment(answer.into_inner().payment.ok_or_else(missing)?));
         payment.map_err(|error| {
-            // A refusal is the payment service's word; without an attempt that reached it, nothing can have happened.
+            // The payment service has refused, or no attempt has reached it: nothing was charged.
             let is_certain = !error.is_server_fault() || arrived.load(Ordering::Relaxed) == 0;
             Uncharged { error, is_certain }
         })
     }
 
-    /// Gives back what was paid for an order, once whatever happens.
+    /// Gives an order's captured payment back, at most once.
     pub(crate) async fn refund(&self, context: &RequestContext, order_id: OrderId) -> Result<(), Error> {
         let message = RefundRequest { order_id: order_id.to_string() };
         let answered = self.cards.ask(context, message, patiently(), |channel, request| async move {
@@ -90,7 +90,7 @@ impl Payments {
         answered.await.map(drop)
     }
 
-    /// What has become of the payment of an order; `None` when it was never charged.
+    /// The live payment of an order, resolved at the card provider when its outcome is unknown; `None` without one.
     pub(crate) async fn resolve(&self, context: &RequestContext, id: OrderId) -> Result<Option<Payment>, Error> {
         let message = ResolvePaymentRequest { order_id: id.to_string() };
         let answered = self.cards.ask(context, message, patiently(), |channel, request| async move {
@@ -99,7 +99,7 @@ impl Payments {
         answered.await?.into_inner().payment.map(to_payment).transpose()
     }
 
-    /// All attempts to pay an order, newest first.
+    /// Lists the payments of an order, newest first.
     pub(crate) async fn list(&self, context: &RequestContext, id: OrderId) -> Result<Vec<Payment>, Error> {
         let message = ListPaymentsRequest { order_id: id.to_string() };
         let answered = self.payment.ask(context, message, Ask::read(), |channel, request| async move {
@@ -109,11 +109,39 @@ impl Payments {
     }
 }
 
-/// Each of these is done once whatever happens, so the same may be asked again.
+/// Each of these calls takes effect once, so it may be sent again.
 fn patiently() -> Ask<'static> {
     Ask::idempotent().attempt_timeout(PROVIDER_TIMEOUT)
 }
 
 fn missing() -> Error {
     Error::internal("an answer without a payment")
+}
+
+/// Parses a payment; a message that is not one is an internal error.
+fn to_payment(message: PaymentMessage) -> Result<Payment, Error> {
+    let method = match message.method() {
+        PaymentMethod::Balance => MethodName::Balance,
+        PaymentMethod::Card => MethodName::Card,
+        PaymentMethod::Unspecified => return Err(Error::internal("a payment without a method")),
+    };
+    let status = match message.status() {
+        PaymentStatusMessage::Pending => PaymentStatus::Pending,
+        PaymentStatusMessage::Captured => PaymentStatus::Captured,
+        PaymentStatusMessage::Declined => PaymentStatus::Declined,
+        PaymentStatusMessage::Refunded => PaymentStatus::Refunded,
+        PaymentStatusMessage::Unspecified => return Err(Error::internal("a payment without a status")),
+    };
+    Ok(Payment {
+        id: message.id.parse().map_err(invalid_id)?,
+        order_id: message.order_id.parse().map_err(invalid_id)?,
+        method,
+        status,
+        amount: proto::to_money("amount", message.amount).map_err(Error::internal)?,
+        created_at: proto::to_timestamp("created_at", message.created_at).map_err(Error::internal)?,
+    })
+}
+
+fn invalid_id(error: ParseError) -> Error {
+    Error::internal(error)
 }
