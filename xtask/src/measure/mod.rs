@@ -51,7 +51,7 @@ pub(crate) fn report(packages: &[Package], sources: &[Source]) -> String {
     }
     rows.push(row("total", &total));
     let mut report = table(&rows);
-    report.push('\n');
+    report.push_str(LEGEND);
     let _ = writeln!(report, "module arrows: {}", total.arrows);
     let _ = writeln!(report, "upward arrows: {}", or_none(total.upward));
     let _ = writeln!(report, "circles of modules: {}", or_none(total.circles));
@@ -88,6 +88,8 @@ fn measure(package: &Package, sources: &[Source]) -> Measured {
     measured
 }
 
+const LEGEND: &str = "\ncomments: of code and comment lines; tests: lines for tests, and their ratio to all other lines; \
+    arrows: between sibling modules\n\n";
 const HEAD: [&str; 9] =
     ["package", "files", "lines", "code", "comments", "tests", "test ratio", "arrows", "longest file"];
 

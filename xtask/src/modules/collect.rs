@@ -198,11 +198,11 @@ impl<'ast> Visit<'ast> for Collector<'_> {
         let test = self.test || name == "tests";
         let mut module = self.module.clone();
         module.push(name.clone());
+        self.modules.entry(module.clone()).or_default().test = test;
         let Some((_, items)) = &item.content else {
             self.pending.push(Pending { module, folder: self.folder.clone(), test });
             return;
         };
-        self.modules.entry(module.clone()).or_default().test = test;
         let outer = (self.module.clone(), self.folder.clone(), self.test, self.blocks);
         (self.module, self.folder, self.test, self.blocks) = (module, self.folder.join(name), test, 0);
         items.iter().for_each(|item| self.visit_item(item));

@@ -136,7 +136,7 @@ pub(crate) fn check(service: &str, tree: &Tree) -> Vec<String> {
                 let fitting = rooms.iter().filter(|room| of.from.starts_with(&segments(room.name)));
                 let Some(room) = fitting.max_by_key(|room| room.name.len()) else { continue };
                 let to = module.first().map_or("lib.rs", String::as_str);
-                if to != from && !room.may_use.iter().any(|part| *part == to) {
+                if to != from && !room.may_use.contains(&to) {
                     let rule = match room.may_use {
                         [] => "nothing of this service".to_owned(),
                         parts => format!("only {}", parts.join(", ")),
