@@ -88,8 +88,10 @@ fn measure(package: &Package, sources: &[Source]) -> Measured {
     measured
 }
 
-const LEGEND: &str = "\ncomments: of code and comment lines; tests: lines for tests, and their ratio to all other lines; \
-    arrows: between sibling modules\n\n";
+const LEGEND: &str = concat!(
+    "\ncomments: of code and comment lines; tests: lines for tests, and their ratio to all other lines; ",
+    "arrows: between sibling modules\n\n"
+);
 const HEAD: [&str; 9] =
     ["package", "files", "lines", "code", "comments", "tests", "test ratio", "arrows", "longest file"];
 
