@@ -1,84 +1,90 @@
-//! Rules for source files that the compiler can't see.
+//! The source files, parsed, and the rules for a file that the compiler can't check.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context as _;
+use proc_macro2::TokenStream;
 
 /// The longest file, in lines; the aim is half of it.
 const MAX_LINES: usize = 800;
 
-/// What `domain/` and `app/` know nothing of: the wire and the database.
-const OUTSIDE: &[&str] = &["tonic", "prost", "proto", "mongodb", "rdkafka"];
+/// The longest line, in characters. rustfmt leaves comments and strings alone.
+const MAX_WIDTH: usize = 120;
 
-/// The Rust sources of the repository, by path relative to its root.
-pub(crate) fn files(root: &Path) -> anyhow::Result<Vec<(PathBuf, String)>> {
+/// A Rust file of the repository.
+pub(crate) struct Source {
+    /// Relative to the root of the workspace.
+    pub(crate) path: PathBuf,
+    pub(crate) text: String,
+    pub(crate) tokens: TokenStream,
+    pub(crate) syntax: syn::File,
+}
+
+impl Source {
+    pub(crate) fn parse(path: PathBuf, text: String) -> anyhow::Result<Self> {
+        let parsed = text.parse::<TokenStream>().map_err(syn::Error::from);
+        let parsed = parsed.and_then(|tokens| Ok((syn::parse2(tokens.clone())?, tokens)));
+        let (syntax, tokens) = parsed.with_context(|| path.display().to_string())?;
+        Ok(Self { path, text, tokens, syntax })
+    }
+}
+
+/// The Rust sources of the repository, sorted by path.
+pub(crate) fn read(root: &Path) -> anyhow::Result<Vec<Source>> {
     let arguments = ["ls-files", "--cached", "--others", "--exclude-standard", "*.rs"];
     let output = Command::new("git").args(arguments).current_dir(root).output().context("git ls-files")?;
     anyhow::ensure!(output.status.success(), "git ls-files: {}", String::from_utf8_lossy(&output.stderr));
     let listed = String::from_utf8(output.stdout)?;
-    let present = listed.lines().map(PathBuf::from).filter(|path| root.join(path).is_file());
-    present
-        .map(|path| {
-            let text = std::fs::read_to_string(root.join(&path)).with_context(|| path.display().to_string())?;
-            Ok((path, text))
-        })
-        .collect()
+    let mut paths: Vec<_> = listed.lines().map(PathBuf::from).filter(|path| root.join(path).is_file()).collect();
+    paths.sort();
+    paths.dedup();
+    let source = |path: PathBuf| {
+        let text = std::fs::read_to_string(root.join(&path)).with_context(|| path.display().to_string())?;
+        Source::parse(path, text)
+    };
+    paths.into_iter().map(source).collect()
 }
 
-/// What is wrong with a file.
-pub(crate) fn check(path: &Path, text: &str) -> Vec<String> {
+/// The violations in one file.
+pub(crate) fn check(source: &Source) -> Vec<String> {
+    let (path, text) = (source.path.display(), source.text.as_str());
     let mut findings = Vec::new();
-    let path = path.display().to_string();
     if !text.starts_with("//!") {
-        findings.push(format!("{path} must open with a `//!` sentence on what it is for"));
+        findings.push(format!("{path}:1: must open with a `//!` sentence on what it is for"));
     }
     let lines = text.lines().count();
     if lines > MAX_LINES {
-        findings.push(format!("{path} has {lines} lines: split it by idea, {MAX_LINES} at most"));
+        findings.push(format!("{path}: has {lines} lines: split it by idea, {MAX_LINES} at most"));
     }
-    let inside = path.starts_with("services/") && (path.contains("/src/domain/") || path.contains("/src/app/"));
-    if inside {
-        let used = OUTSIDE.iter().filter(|name| text.lines().any(|line| uses(line, name)));
-        findings.extend(used.map(|name| format!("{path} must not use {name}")));
+    for (index, line) in text.lines().enumerate() {
+        let width = line.chars().count();
+        if width > MAX_WIDTH {
+            findings.push(format!("{path}:{}: has {width} characters, {MAX_WIDTH} at most", index + 1));
+        }
     }
     findings
-}
-
-/// Whether a line of code names a crate: `tonic::…` or `use tonic;`, but not `foo_tonic::…` or a comment.
-fn uses(line: &str, name: &str) -> bool {
-    let code = line.split("//").next().unwrap_or_default();
-    code.match_indices(name).any(|(at, _)| {
-        let before = code[..at].chars().next_back();
-        let after = &code[at + name.len()..];
-        let starts = before.is_none_or(|c| !(c.is_alphanumeric() || c == '_' || c == ':'));
-        starts && (after.starts_with("::") || (code.trim_start().starts_with("use ") && after.starts_with([';', ' '])))
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn findings(path: &str, text: &str) -> usize {
-        check(Path::new(path), text).len()
-    }
-
-    #[test]
-    fn the_inside_knows_neither_wire_nor_database() {
-        let domain = "services/order/src/domain/order.rs";
-        for line in ["use tonic::Status;", "let x = mongodb::bson::doc! {};", "use prost;", "use proto::order::v1;"] {
-            assert_eq!(findings(domain, &format!("//! x\n{line}\n")), 1, "{line}");
-            assert_eq!(findings("services/order/src/grpc.rs", &format!("//! x\n{line}\n")), 0);
-        }
-        for line in ["// tonic::Status", "use crate::proto_like::x;", "let my_tonic = 1;", "mongo::Error::from(x)"] {
-            assert_eq!(findings(domain, &format!("//! x\n{line}\n")), 0, "{line}");
-        }
+    fn findings(text: &str) -> Vec<String> {
+        check(&Source::parse("a.rs".into(), text.into()).unwrap())
     }
 
     #[test]
     fn files_say_what_they_are_for_and_stay_short() {
-        assert_eq!(findings("a.rs", "fn main() {}\n"), 1);
-        assert_eq!(findings("a.rs", &format!("//! x\n{}", "\n".repeat(800))), 1);
+        assert_eq!(findings("fn main() {}\n").len(), 1);
+        assert_eq!(findings(&format!("//! x\n{}", "\n".repeat(799))).len(), 0);
+        assert_eq!(findings(&format!("//! x\n{}", "\n".repeat(800))).len(), 1);
+    }
+
+    #[test]
+    fn a_line_has_at_most_120_characters_however_many_bytes() {
+        assert_eq!(findings(&format!("//! {}\n", "ä".repeat(116))).len(), 0);
+        assert_eq!(findings(&format!("//! x\n\n//{}\n", "-".repeat(119))), ["a.rs:3: has 121 characters, 120 at most"]);
+        assert_eq!(findings(&format!("//! x\nconst A: &str = \"{}\";\n", "b".repeat(120))).len(), 1);
     }
 }
