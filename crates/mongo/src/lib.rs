@@ -1,8 +1,10 @@
-//! MongoDB as Fournines uses it: concern policies by name, every call bounded by the caller's deadline, transactions
-//! that outlive a dropped request, idempotency records, versioned migrations and leases.
+//! MongoDB as Fournines uses it: named policies of read and write concerns, operations bounded by the caller's
+//! deadline, transactions that complete even if their request is dropped, idempotency records, versioned migrations and
+//! leases.
 
 mod abandoned;
 mod config;
+mod conflicts;
 mod convert;
 mod cut;
 mod db;

@@ -18,6 +18,7 @@ pub use caller::{Caller, Role};
 pub use context::{RequestContext, parse_grpc_timeout};
 pub use entry::{Command, ServiceConfig, run_main};
 pub use readiness::Readiness;
-pub use resilience::{Deadline, Expired};
+pub use resilience::rate::TokenBucket;
+pub use resilience::{Backoff, Deadline, Expired};
 pub use shell::Shell;
 pub use tasks::{OnFailure, Tasks};

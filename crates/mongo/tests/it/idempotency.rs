@@ -34,7 +34,7 @@ async fn record(db: &Db, key: &ScopedKey, answer: &str) -> Result<(), TransactEr
 }
 
 #[tokio::test]
-async fn a_key_gives_its_first_answer_again_in_its_own_scope_only() {
+async fn a_key_replays_its_first_answer_in_its_own_scope_only() {
     let db = database("idempotency").await;
     let records = Records::<String>::new(&db);
     let user = UserId::new();
@@ -51,7 +51,7 @@ async fn a_key_gives_its_first_answer_again_in_its_own_scope_only() {
     assert!(matches!(twin, TransactError::Refused(Conflict::Finished)));
 }
 
-/// Stops or continues replication from the primary. Tests beside this one wait meanwhile for their majority.
+/// Stops or continues replication from the primary. Concurrent tests wait for their majority meanwhile.
 async fn pause_replication(mode: &str) {
     let hello = crate::connect("admin", "").await.database().run_command(doc! { "hello": 1 }).await.unwrap();
     let primary = hello.get_str("primary").unwrap();
@@ -65,9 +65,9 @@ async fn pause_replication(mode: &str) {
     }
 }
 
-/// A snapshot can show a twin's record before a majority has it, and a lookup reads what a majority has.
+/// A snapshot can contain the record of a duplicate before a majority has it; lookups read majority-committed data.
 #[tokio::test]
-async fn who_is_refused_for_a_finished_twin_finds_its_answer() {
+async fn a_request_that_conflicts_with_a_finished_duplicate_finds_its_answer() {
     let db = database("idempotency_majority").await;
     let records = Records::<String>::new(&db);
     let ours = key(UserId::new(), "pay", 1);
@@ -77,7 +77,7 @@ async fn who_is_refused_for_a_finished_twin_finds_its_answer() {
         let (db, ours) = (db.clone(), ours.clone());
         async move { record(&db, &ours, "first").await }
     });
-    // Committed on the primary, and nowhere else.
+    // Committed on the primary only.
     let on_primary = db.collection::<Document>(Policy::Log, "idempotency_keys");
     let visible = async { while on_primary.find_one(doc! {}).await.unwrap().is_none() {} };
     soon().bound(visible).await.unwrap();
@@ -96,7 +96,7 @@ async fn who_is_refused_for_a_finished_twin_finds_its_answer() {
 }
 
 #[tokio::test]
-async fn a_twin_of_a_request_under_way_is_told_so() {
+async fn a_concurrent_duplicate_is_rejected() {
     let db = database("idempotency_twin").await;
     let ours = key(UserId::new(), "pay", 1);
     let (under_way, first_is_under_way) = oneshot::channel();
