@@ -1,4 +1,5 @@
-//! How long each method usually takes, over all replicas: what takes two seconds everywhere makes no replica slow.
+//! The latency baseline of each method over all replicas. A replica's slowness is relative to it: a method that takes
+//! two seconds everywhere makes no replica slow.
 
 use std::cmp::Ordering::{Equal, Greater, Less};
 use std::collections::HashMap;
@@ -6,35 +7,35 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-/// Methods that are told apart; the rest count as one.
+/// Methods with a baseline of their own; the rest share one.
 const METHODS: usize = 256;
-/// By which part an answer that took longer or less moves what is usual.
+/// The relative step of a baseline towards the latency of a response.
 const STEP: f64 = 0.02;
-/// Added to both times before they are compared, in seconds: differences that are shorter are noise.
+/// Added to both latencies before they are compared, in seconds: shorter differences are noise.
 const NOISE: f64 = 0.005;
 
-/// The usual times of the methods of one upstream.
+/// The baselines of the methods of one upstream.
 #[derive(Debug, Default)]
-pub(crate) struct Paces {
-    methods: RwLock<HashMap<Box<str>, Arc<Pace>>>,
-    rest: Arc<Pace>,
+pub(crate) struct Baselines {
+    methods: RwLock<HashMap<Box<str>, Arc<Baseline>>>,
+    rest: Arc<Baseline>,
 }
 
-/// The usual time of one method: about the median of its answers.
+/// The latency baseline of one method: about the median of its responses.
 ///
 /// Source: Ma, Muthukrishnan and Sandler, "Frugal Streaming for Estimating Quantiles", 2013, with steps in proportion.
-/// The median leaves one slow replica of three out of account, as a mean would not.
+/// Unlike a mean, the median is not moved by one slow replica of three.
 #[derive(Debug, Default)]
-pub(crate) struct Pace {
-    /// In nanoseconds; 0 while it is not known.
-    usual: AtomicU64,
+pub(crate) struct Baseline {
+    /// In nanoseconds; 0 while unknown.
+    median: AtomicU64,
 }
 
-impl Paces {
-    /// That of the method with this path.
-    pub(crate) fn of(&self, path: &str) -> Arc<Pace> {
-        if let Some(pace) = self.methods.read().unwrap_or_else(PoisonError::into_inner).get(path) {
-            return Arc::clone(pace);
+impl Baselines {
+    /// The baseline of the method with this path.
+    pub(crate) fn of(&self, path: &str) -> Arc<Baseline> {
+        if let Some(baseline) = self.methods.read().unwrap_or_else(PoisonError::into_inner).get(path) {
+            return Arc::clone(baseline);
         }
         let mut methods = self.methods.write().unwrap_or_else(PoisonError::into_inner);
         if methods.len() >= METHODS {
@@ -44,32 +45,32 @@ impl Paces {
     }
 }
 
-impl Pace {
-    /// How many times the usual time this is.
-    pub(crate) fn times(&self, took: Duration) -> f64 {
-        let usual = self.usual();
-        if usual.is_zero() {
+impl Baseline {
+    /// A latency relative to the baseline: 1 is usual, or unknown.
+    pub(crate) fn ratio(&self, took: Duration) -> f64 {
+        let median = self.median();
+        if median.is_zero() {
             return 1.0;
         }
-        (took.as_secs_f64() + NOISE) / (usual.as_secs_f64() + NOISE)
+        (took.as_secs_f64() + NOISE) / (median.as_secs_f64() + NOISE)
     }
 
-    /// An answer took so long. Of two that come at once, one may be overlooked.
-    pub(crate) fn note(&self, took: Duration) {
-        let usual = self.usual();
-        let next = match took.cmp(&usual) {
-            _ if usual.is_zero() => took,
-            Less => usual.mul_f64(1.0 - STEP),
+    /// Records the latency of a response. Of two recorded at the same moment, one may be lost.
+    pub(crate) fn record(&self, took: Duration) {
+        let median = self.median();
+        let next = match took.cmp(&median) {
+            _ if median.is_zero() => took,
+            Less => median.mul_f64(1.0 - STEP),
             Equal => return,
-            Greater => usual.mul_f64(1.0 + STEP),
+            Greater => median.mul_f64(1.0 + STEP),
         };
-        // A step of very little would be none.
+        // So that a step is never rounded to zero.
         let next = u64::try_from(next.as_nanos()).unwrap_or(u64::MAX).max(1_000);
-        self.usual.store(next, Ordering::Relaxed);
+        self.median.store(next, Ordering::Relaxed);
     }
 
-    fn usual(&self) -> Duration {
-        Duration::from_nanos(self.usual.load(Ordering::Relaxed))
+    fn median(&self) -> Duration {
+        Duration::from_nanos(self.median.load(Ordering::Relaxed))
     }
 }
 
@@ -81,26 +82,26 @@ mod tests {
 
     #[test]
     fn the_median_is_found_and_one_slow_replica_of_three_does_not_move_it() {
-        let pace = Pace::default();
-        assert!(pace.times(MS) <= 1.0);
+        let baseline = Baseline::default();
+        assert!(baseline.ratio(MS) <= 1.0);
         for number in 0..3_000 {
-            pace.note(if number % 3 == 0 { 2_000 * MS } else { MS * (2 + number % 5) });
+            baseline.record(if number % 3 == 0 { 2_000 * MS } else { MS * (2 + number % 5) });
         }
-        assert!((0.5..1.5).contains(&pace.times(5 * MS)), "{pace:?}");
-        assert!(pace.times(2_000 * MS) > 100.0, "{pace:?}");
-        // What becomes slow everywhere becomes usual.
-        (0..600).for_each(|_| pace.note(2_000 * MS));
-        assert!(pace.times(2_000 * MS) < 1.1, "{pace:?}");
+        assert!((0.5..1.5).contains(&baseline.ratio(5 * MS)), "{baseline:?}");
+        assert!(baseline.ratio(2_000 * MS) > 100.0, "{baseline:?}");
+        // What becomes slow everywhere becomes the baseline.
+        (0..600).for_each(|_| baseline.record(2_000 * MS));
+        assert!(baseline.ratio(2_000 * MS) < 1.1, "{baseline:?}");
     }
 
     #[test]
-    fn methods_are_told_apart_as_far_as_there_is_room() {
-        let paces = Paces::default();
+    fn methods_beyond_the_bound_share_a_baseline() {
+        let baselines = Baselines::default();
         for number in 0..METHODS {
             let path = number.to_string();
-            assert!(Arc::ptr_eq(&paces.of(&path), &paces.of(&path)));
+            assert!(Arc::ptr_eq(&baselines.of(&path), &baselines.of(&path)));
         }
-        assert!(Arc::ptr_eq(&paces.of("one more"), &paces.of("and another")));
-        assert!(!Arc::ptr_eq(&paces.of("0"), &paces.of("1")));
+        assert!(Arc::ptr_eq(&baselines.of("one more"), &baselines.of("and another")));
+        assert!(!Arc::ptr_eq(&baselines.of("0"), &baselines.of("1")));
     }
 }
