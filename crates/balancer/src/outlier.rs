@@ -2,7 +2,7 @@
 //!
 //! The idea is Envoy's outlier detection. Its deviation from the mean says little about three replicas, one of which is
 //! part of the mean, so each replica is compared with the others alone, over the same slices of time
-//! ([`crate::endpoint::OutcomeWindow`]). When all fail alike, no replica is at fault and none is ejected.
+//! (`OutcomeWindow`). When all fail alike, no replica is at fault and none is ejected.
 //!
 //! Bounds: at most `max_percent` of the replicas are ejected at once, each for `base_ms` times the number of its recent
 //! ejections, `max_ms` at most.

@@ -1,9 +1,10 @@
 //! Chooses the replica for a request: first the filters (connected, available, not asked before, zone, load), then the
 //! strategy among those that are left.
 //!
-//! Each filter is dropped when it would leave no replica, so a request fails only if nothing is connected. Sources:
-//! panic threshold and zone overprovisioning from Envoy; power of two choices from Mitzenmacher, with the peak EWMA of
-//! Finagle; smooth weighted round robin from nginx; rendezvous hashing from Thaler and Ravishankar.
+//! A replica must be connected, and not have refused this very request. Every other filter is dropped if it would leave
+//! no replica. Sources: panic threshold and zone overprovisioning from Envoy; power of two choices from Mitzenmacher,
+//! with the peak EWMA of Finagle; smooth weighted round robin from nginx; rendezvous hashing from Thaler and
+//! Ravishankar.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;

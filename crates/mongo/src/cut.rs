@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
-use mongodb::bson::{self, Document, doc};
+use mongodb::bson::{self, Bson, Document, doc};
 use mongodb::options::SessionOptions;
 use mongodb::{ClientSession, SessionCursor};
 use serde::de::DeserializeOwned;
@@ -20,6 +20,19 @@ pub const PAGE: NonZeroU32 = NonZeroU32::new(1_000).unwrap();
 /// The time-out of a page, including the sort before the first one. By default the server keeps a snapshot for 300 s
 /// (`minSnapshotHistoryWindowInSeconds`), so a longer wait would be useless.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(240);
+
+/// Pages of a collection, in order.
+pub type Pages<T> = BoxStream<'static, Result<Vec<T>, Error>>;
+
+/// A filter for documents whose `field` has one of these values; for all documents if there are no values.
+pub fn one_of<V: Into<Bson>>(field: &str, values: impl IntoIterator<Item = V>) -> Document {
+    let values: Vec<Bson> = values.into_iter().map(Into::into).collect();
+    if values.is_empty() {
+        Document::new()
+    } else {
+        doc! { field: { "$in": values } }
+    }
+}
 
 /// A cluster time of the database. Majority-committed data can be read as of it, for as long as the server keeps the
 /// snapshot.
@@ -72,7 +85,7 @@ impl Db {
         collection: &'static str,
         pipeline: Vec<Document>,
         page: NonZeroU32,
-    ) -> BoxStream<'static, Result<Vec<D>, Error>>
+    ) -> Pages<D>
     where
         T: DeserializeOwned + Send + Sync + Unpin + 'static,
         D: TryFrom<T, Error = ConvertError> + Send + 'static,

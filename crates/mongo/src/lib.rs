@@ -18,7 +18,7 @@ mod transaction;
 
 pub use config::MongoConfig;
 pub use convert::{ConvertError, from_bson_time, from_bson_uuid, to_bson_time, to_bson_uuid, to_i64, to_u64};
-pub use cut::{Cut, PAGE};
+pub use cut::{Cut, PAGE, Pages, one_of};
 pub use db::{Db, Policy, bounded};
 pub use error::{Error, duplicate_key_index};
 pub use lease::Lease;

@@ -1,6 +1,6 @@
 //! Resilience: the template of every outgoing call, and the limiters of incoming ones.
 //!
-//! - [`Policy`] is what all calls to one peer share. A [`Call`] under it has a [`Deadline`], a bulkhead place, a
+//! - [`Policy`] is what all calls to one peer share. A [`Call`] under it has a [`Deadline`], a bulkhead permit, a
 //!   breaker, retries and a hedge paid from one budget, and optionally a fallback.
 //! - [`Failure`] classifies the failure of one attempt: whether it had an effect, and whether the peer is to blame.
 //! - [`AdaptiveLimit`] bounds the requests in flight by their latency, and refuses the least important first.

@@ -40,7 +40,7 @@ pub struct Discovery {
 impl Discovery {
     /// Starts discovery for `upstream`. Fixed targets are in the set at once. Each other target has a task
     /// (`discovery`) that looks it up now, whenever its records expire, and on [`Self::refresh_now`]. A panic in it
-    /// stops the process in good order: without discovery it would work only until its replicas move.
+    /// shuts the process down gracefully: without discovery it would work only until its replicas move.
     pub fn start(upstream: &'static str, targets: &Targets, config: &DnsConfig, tasks: &Tasks) -> Self {
         let fixed = targets.iter().map(|target| target.fixed().into_iter().collect()).collect();
         let replicas = Arc::new(ReplicaSet::new(upstream, fixed, config.max_endpoints));

@@ -47,8 +47,8 @@ async fn a_key_replays_its_first_answer_in_its_own_scope_only() {
     assert_eq!(records.find(&key(UserId::new(), "pay", 1), soon()).await.unwrap(), None);
     let other_body = records.find(&key(user, "pay", 2), soon()).await.unwrap_err();
     assert_eq!(other_body.reason(), Reason::IdempotencyKeyReused);
-    let twin = record(&db, &ours, "second").await.unwrap_err();
-    assert!(matches!(twin, TransactError::Refused(Conflict::Finished)));
+    let duplicate = record(&db, &ours, "second").await.unwrap_err();
+    assert!(matches!(duplicate, TransactError::Refused(Conflict::Finished)));
 }
 
 /// Stops or continues replication from the primary. Concurrent tests wait for their majority meanwhile.
@@ -81,15 +81,15 @@ async fn a_request_that_conflicts_with_a_finished_duplicate_finds_its_answer() {
     let on_primary = db.collection::<Document>(Policy::Log, "idempotency_keys");
     let visible = async { while on_primary.find_one(doc! {}).await.unwrap().is_none() {} };
     soon().bound(visible).await.unwrap();
-    let twin = async {
+    let duplicate = async {
         let refused = record(&db, &ours, "second").await;
         (refused, records.find(&ours, soon()).await.unwrap())
     };
-    tokio::pin!(twin);
-    let early = tokio::time::timeout(Duration::from_millis(200), &mut twin).await;
+    tokio::pin!(duplicate);
+    let early = tokio::time::timeout(Duration::from_millis(200), &mut duplicate).await;
     pause_replication("off").await;
     assert!(early.is_err(), "refused for something that may still be rolled back: {early:?}");
-    let (refused, found) = twin.await;
+    let (refused, found) = duplicate.await;
     assert!(matches!(refused, Err(TransactError::Refused(Conflict::Finished))));
     assert!(found.is_some());
     first.join_all().await.into_iter().for_each(Result::unwrap);
@@ -97,30 +97,30 @@ async fn a_request_that_conflicts_with_a_finished_duplicate_finds_its_answer() {
 
 #[tokio::test]
 async fn a_concurrent_duplicate_is_rejected() {
-    let db = database("idempotency_twin").await;
+    let db = database("idempotency_duplicate").await;
     let ours = key(UserId::new(), "pay", 1);
-    let (under_way, first_is_under_way) = oneshot::channel();
-    let (twin_is_done, go_on) = oneshot::channel::<()>();
+    let (begun, first_has_begun) = oneshot::channel();
+    let (duplicate_is_done, go_on) = oneshot::channel::<()>();
     let (records, first_key) = (Records::<String>::new(&db), ours.clone());
-    let mut steps = Some((under_way, go_on));
+    let mut steps = Some((begun, go_on));
     let first = db.transact(soon(), move |session| {
         let (records, key, steps) = (records.clone(), first_key.clone(), steps.take());
         async move {
             records.record::<Conflict>(session, &key, "r-1", &"first".to_owned()).await?;
-            let (under_way, go_on) = steps.unwrap();
-            under_way.send(()).unwrap();
+            let (begun, go_on) = steps.unwrap();
+            begun.send(()).unwrap();
             go_on.await.unwrap();
             Ok(())
         }
         .boxed()
     });
-    let twin = async {
-        first_is_under_way.await.unwrap();
+    let duplicate = async {
+        first_has_begun.await.unwrap();
         let refused = record(&db, &ours, "second").await.unwrap_err();
-        twin_is_done.send(()).unwrap();
+        duplicate_is_done.send(()).unwrap();
         refused
     };
-    let (first, twin) = futures::join!(first, twin);
+    let (first, duplicate) = futures::join!(first, duplicate);
     first.unwrap();
-    assert!(matches!(twin, TransactError::Refused(Conflict::InFlight)), "{twin:?}");
+    assert!(matches!(duplicate, TransactError::Refused(Conflict::InFlight)), "{duplicate:?}");
 }

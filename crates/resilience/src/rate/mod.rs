@@ -1,4 +1,4 @@
-//! Rate limiters, all by the generic cell rate algorithm ([`gcra`]).
+//! Rate limiters, all by the generic cell rate algorithm (`gcra`).
 //!
 //! [`Keyed`] refuses: it has a token bucket for each of many keys, in bounded memory, and holds across replicas by
 //! dividing the limit among them ([`Share`]). [`TokenBucket`] waits: it paces a process's own background work.

@@ -68,8 +68,9 @@ mod tests {
                 for (gap, tokens) in steps {
                     tokio::time::advance(Duration::from_micros(gap)).await;
                     let tokens = tokens.min(burst);
-                    bucket.acquire(count(tokens)).await;
-                    given.extend((0..tokens).map(|_| Instant::now()));
+                    // The exact time; timers are coarser.
+                    let at = Instant::now() + bucket.reserve(count(tokens));
+                    given.extend((0..tokens).map(|_| at));
                 }
                 given
             });
