@@ -1,4 +1,5 @@
-//! The channel: a tower service that generated gRPC clients call, over all replicas of an upstream.
+//! The channel: the tower service that generated gRPC clients call. It picks a replica for each request, and another
+//! one if the request was never sent.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -16,23 +17,24 @@ use tower::BoxError;
 use tracing::{Instrument as _, Span};
 
 use crate::call::Call;
-use crate::endpoint::{Buffered, Endpoint, Line, Unanswered};
+use crate::endpoint::{ConnectionId, Endpoint, SendError};
 use crate::hint::Hint;
-use crate::pool::{Pool, buffer};
+use crate::pool::Pool;
+use crate::request::BufferedRequest;
 
-/// The largest request: tonic's servers read no larger ones.
-const REQUEST_BYTES: usize = 4 << 20;
-/// How long a request without a deadline waits for a first connection.
-const CONNECTED_WITHIN: Duration = Duration::from_secs(5);
-/// A request waits for a connection for this part of its time at most: then its caller hears that it was never sent,
-/// and can do something else, instead of that time is up.
-const PATIENCE: f64 = 0.9;
+/// The largest request; tonic's servers accept no larger ones.
+const MAX_REQUEST_BYTES: usize = 4 << 20;
+/// How long a request without a deadline waits for a connection.
+const CONNECT_WAIT: Duration = Duration::from_secs(5);
+/// The part of a request's time for which it waits for a connection. Its caller then learns that it was never sent,
+/// while there is time left for something else.
+const CONNECT_WAIT_PART: f64 = 0.9;
 
 /// Calls the replicas of an upstream. Cheap to clone.
 ///
-/// A request that is known not to have reached a replica, since there is no connection or the replica goes away, is
-/// handed to another one, over each connection at most once, within its deadline. What may have reached one is not sent
-/// again: that is for the caller's policy to decide.
+/// A request that is known not to have reached a replica, because there is no connection or the replica shuts down, is
+/// handed to another one: over each connection at most once, within its deadline. A request that may have reached a
+/// replica is not sent again; the caller's policy decides about that.
 #[derive(Debug, Clone)]
 pub struct Channel {
     pool: Arc<Pool>,
@@ -43,14 +45,14 @@ impl Channel {
         Self { pool }
     }
 
-    /// Whether there is a replica that no attempt of this call has asked, and that has room as far as is known.
+    /// Whether there is a replica that no attempt of this call has asked, and that is not known to be overloaded.
     pub(crate) fn has_room(&self, hint: &Hint) -> bool {
         self.pool.picker.has_room(&self.pool.endpoints(), hint)
     }
 
-    async fn answer(self, request: http::Request<Body>) -> Result<http::Response<Body>, BoxError> {
+    async fn respond(self, request: http::Request<Body>) -> Result<http::Response<Body>, BoxError> {
         let deadline = grpc_timeout(request.headers()).map(|timeout| Instant::now() + timeout);
-        let mut request = buffer(request, REQUEST_BYTES).await?;
+        let mut request = BufferedRequest::read(request, MAX_REQUEST_BYTES).await?;
         let hint = request.head.extensions.remove::<Hint>().unwrap_or_default();
         let sending = self.send(request, &hint, deadline);
         match deadline {
@@ -61,47 +63,47 @@ impl Channel {
 
     async fn send(
         &self,
-        request: Buffered,
+        request: BufferedRequest,
         hint: &Hint,
         deadline: Option<Instant>,
     ) -> Result<http::Response<Body>, BoxError> {
         let now = Instant::now();
-        let patience = deadline.map_or(CONNECTED_WITHIN, |deadline| (deadline - now).mul_f64(PATIENCE));
-        let (mut passed, mut last) = (Vec::new(), None);
+        let max_wait = deadline.map_or(CONNECT_WAIT, |deadline| (deadline - now).mul_f64(CONNECT_WAIT_PART));
+        let (mut tried, mut last) = (Vec::new(), None);
         loop {
             let mut changes = self.pool.changes();
             let endpoints = self.pool.endpoints();
-            let Some(endpoint) = self.pool.picker.pick(&endpoints, hint, &passed) else {
-                let until = self.pool.waits_until(&endpoints, &passed).unwrap_or(now).min(now + patience);
+            let Some(endpoint) = self.pool.picker.pick(&endpoints, hint, &tried) else {
+                let until = self.pool.waits_until(&endpoints, &tried).unwrap_or(now).min(now + max_wait);
                 if timeout_at(until, changes.changed()).await.is_err() {
                     return Err(last.unwrap_or_else(|| no_connection(&endpoints)));
                 }
                 continue;
             };
-            let line = endpoint.line();
-            match self.try_at(endpoint, line, request.clone(), hint, deadline).await {
+            let connection = endpoint.connection_id();
+            match self.attempt(endpoint, connection, request.clone(), hint, deadline).await {
                 Ok(response) => return Ok(response),
-                Err(Unanswered::Broken(error)) => return Err(error),
-                Err(Unanswered::NeverSent(error)) => {
-                    passed.push(line);
+                Err(SendError::Broken(error)) => return Err(error),
+                Err(SendError::NeverSent(error)) => {
+                    tried.push(connection);
                     last = Some(error);
                 }
             }
         }
     }
 
-    /// Sends a request to one replica. Another attempt of the same call that begins meanwhile sees that it was asked.
-    async fn try_at(
+    /// Sends a request to one replica. Concurrent attempts of the same call see that it has been asked.
+    async fn attempt(
         &self,
         endpoint: Arc<Endpoint>,
-        line: Line,
-        mut request: Buffered,
+        connection: ConnectionId,
+        mut request: BufferedRequest,
         hint: &Hint,
         deadline: Option<Instant>,
-    ) -> Result<http::Response<Body>, Unanswered> {
+    ) -> Result<http::Response<Body>, SendError> {
         let id = endpoint.id;
         hint.asked().push(id);
-        let span = attempt(&request, &endpoint);
+        let span = attempt_span(&request, &endpoint);
         let is_traced = !span.is_disabled();
         if let Some(trace) = is_traced.then(|| telemetry::traceparent(&span)).flatten()
             && let Ok(trace) = HeaderValue::try_from(trace)
@@ -115,18 +117,18 @@ impl Channel {
         }
         match &result {
             Ok(response) => call.answered(response),
-            Err(Unanswered::Broken(error)) => call.settle(endpoint.blame(line, error)),
-            Err(Unanswered::NeverSent(_)) => {
+            Err(SendError::Broken(error)) => call.settle(endpoint.blame(connection, error)),
+            Err(SendError::NeverSent(_)) => {
                 hint.asked().retain(|asked| *asked != id);
                 call.never_sent();
             }
         }
-        result.map(|response| response.map(|body| Body::new(Answer { body, _call: call })))
+        result.map(|response| response.map(|body| Body::new(ResponseBody { body, _call: call })))
     }
 }
 
-/// The span of a request at one replica.
-fn attempt(request: &Buffered, endpoint: &Endpoint) -> Span {
+/// The span of one attempt.
+fn attempt_span(request: &BufferedRequest, endpoint: &Endpoint) -> Span {
     let method = request.head.uri.path().trim_start_matches('/');
     tracing::info_span!(
         target: telemetry::STEP,
@@ -140,7 +142,7 @@ fn attempt(request: &Buffered, endpoint: &Endpoint) -> Span {
     )
 }
 
-fn code_of<B>(result: &Result<http::Response<B>, Unanswered>) -> Code {
+fn code_of<B>(result: &Result<http::Response<B>, SendError>) -> Code {
     match result {
         Ok(response) => Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code()),
         Err(_) => Code::Unavailable,
@@ -157,17 +159,17 @@ impl tower::Service<http::Request<Body>> for Channel {
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        Box::pin(self.clone().answer(request))
+        Box::pin(self.clone().respond(request))
     }
 }
 
-/// The body of an answer; its call is in flight until it ends.
-struct Answer {
+/// The body of a response; its call is in flight until the body ends.
+struct ResponseBody {
     body: Incoming,
     _call: Call,
 }
 
-impl hyper::body::Body for Answer {
+impl hyper::body::Body for ResponseBody {
     type Data = bytes::Bytes;
     type Error = hyper::Error;
 
@@ -190,12 +192,12 @@ impl hyper::body::Body for Answer {
 fn no_connection(endpoints: &[Arc<Endpoint>]) -> BoxError {
     let found = endpoints.first().map(|endpoint| endpoint.no_connection());
     found.unwrap_or_else(|| {
-        let nobody = std::io::Error::new(std::io::ErrorKind::NotFound, "no replica is known");
-        Box::new(tonic::ConnectError(Box::new(nobody)))
+        let unknown = std::io::Error::new(std::io::ErrorKind::NotFound, "no replica is known");
+        Box::new(tonic::ConnectError(Box::new(unknown)))
     })
 }
 
-/// What `grpc-timeout` says; see the gRPC specification, "Requests".
+/// The value of `grpc-timeout`; see the gRPC specification, "Requests".
 fn grpc_timeout(headers: &http::HeaderMap) -> Option<Duration> {
     service::parse_grpc_timeout(headers.get("grpc-timeout")?.to_str().ok()?)
 }

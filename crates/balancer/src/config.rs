@@ -1,4 +1,4 @@
-//! How an upstream is configured: where its replicas are, how one of them is chosen, and when one is left alone.
+//! The configuration of an upstream: its targets, balancing strategy, health checks, ejection and call policy.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,62 +8,63 @@ use serde::{Deserialize, Deserializer};
 
 use crate::discovery::{DnsConfig, Targets};
 
-/// `[upstreams.NAME]`: the replicas of another service and how they are called. In its short form it is the targets
-/// alone, everything else by default.
+/// `[upstreams.NAME]`: the replicas of another service and how they are called. The short form is the targets alone,
+/// with defaults for the rest.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UpstreamConfig {
-    /// Where the replicas are; see [`Targets`].
+    /// The targets; see [`Targets`].
     pub endpoints: Targets,
-    /// How one of them is chosen; `p2c_ewma` by default.
+    /// How a replica is chosen; `p2c_ewma` by default.
     pub strategy: Strategy,
-    /// The zone of this process. With it, replicas of the same zone are preferred; none by default.
+    /// The zone of this process; none by default. Replicas of the same zone are preferred.
     pub zone: Option<Arc<str>>,
-    /// How replicas are asked whether they are well.
+    /// Active health checks.
     pub health: HealthConfig,
-    /// When a replica is left alone for what became of calls to it.
+    /// Ejection of replicas whose calls fail.
     pub ejection: EjectionConfig,
-    /// How long a new or returning replica's share rises to its full one, in ms; 10,000 by default, 0 to 600,000.
+    /// The time in which the share of a new or returning replica rises to its full one, in ms; 10,000 by default, 0 to
+    /// 600,000.
     pub slow_start_ms: u64,
-    /// When fewer than this many percent of the replicas are available, all are called, whatever is known of them; 30
-    /// by default, 0 to 100. To load the last one until it breaks helps nobody.
+    /// The panic threshold: if fewer than this percentage of the replicas are available, all are called, available or
+    /// not; 30 by default, 0 to 100. It keeps the last ones from being overloaded.
     pub panic_percent: u32,
-    /// How names are looked up.
+    /// DNS lookups.
     pub dns: DnsConfig,
-    /// How each call is made: its time-out, retries, breaker, bulkhead and hedge.
+    /// The policy of calls: time-out, retries, breaker, bulkhead and hedge.
     pub policy: PolicyConfig,
 }
 
-/// How a replica is chosen among those that are available. A call with a key goes where `Rendezvous` says, whatever the
-/// strategy.
+/// How a replica is chosen among the available ones. A call with a key uses `Rendezvous` under every strategy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Strategy {
-    /// Of two at random the one with the lower product of peak latency and requests in flight.
+    /// Of two random replicas, the one with the lower product of peak latency and requests in flight.
     #[default]
     P2cEwma,
-    /// The one with the fewest requests in flight, in proportion to its weight.
+    /// The fewest requests in flight in proportion to the weight.
     LeastRequests,
-    /// Each as often as its weight says, evenly mixed.
+    /// In turn, each in proportion to its weight, evenly mixed.
     WeightedRoundRobin,
-    /// One after the other.
+    /// In turn.
     RoundRobin,
-    /// The same for the same client address.
+    /// The same replica for the same client address.
     IpHash,
-    /// The same for the same key; without a key, as `p2c_ewma`.
+    /// The same replica for the same key; `p2c_ewma` without a key.
     Rendezvous,
 }
 
-/// `health`: asking replicas by `grpc.health.v1` whether they are well.
+/// `health`: active health checks by `grpc.health.v1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields, remote = "Self")]
 pub struct HealthConfig {
-    /// From one question to the next, in ms; 5,000 by default, 50 to 600,000. The first comes at a random moment of it.
+    /// The period of the checks, in ms; 5,000 by default, 50 to 600,000. The first one comes at a random time within
+    /// it.
     pub interval_ms: u64,
-    /// How long an answer is waited for, in ms; 2,000 by default, 10 to 60,000.
+    /// The time-out of a check, in ms; 2,000 by default, 10 to 60,000.
     pub timeout_ms: u64,
-    /// After so many bad answers in a row a replica is out; 3 by default, 1 to 100.
+    /// Failed checks in a row after which a replica is unhealthy; 3 by default, 1 to 100.
     pub failures: u32,
-    /// After so many good ones it is in again; 2 by default, 1 to 100.
+    /// Successful checks in a row after which it is healthy again; 2 by default, 1 to 100.
     pub successes: u32,
 }
 
@@ -73,23 +74,24 @@ impl Default for HealthConfig {
     }
 }
 
-/// `ejection`: leaving a replica alone for what became of calls to it, as Envoy's outlier detection does.
+/// `ejection`: outlier detection. A replica whose calls fail gets no calls for a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields, remote = "Self")]
 pub struct EjectionConfig {
-    /// After so many failures in a row; 5 by default, 1 to 1,000.
+    /// Failures in a row that eject a replica while others succeed; 5 by default, 1 to 1,000.
     pub consecutive_failures: u32,
-    /// When it fails so many percent of its calls more than the others do of theirs at the same times; 25 by default, 1
-    /// to
-    /// 100.
+    /// Failures beyond those of the others at the same times that eject a replica, in percent of its calls; 25 by
+    /// default, 1 to 100.
     pub excess_percent: u32,
-    /// Not before it was called so often within 10 s; 20 by default, 1 to 100,000.
+    /// The fewest calls within 10 s for that comparison; 20 by default, 1 to 100,000.
     pub min_calls: u32,
-    /// How long the first time, in ms; 30,000 by default, 10 to 3,600,000. The second time twice as long, and so on.
+    /// The first ejection, in ms; 30,000 by default, 10 to 3,600,000. The second one is twice as long, the third three
+    /// times, and so on.
     pub base_ms: u64,
-    /// The longest, in ms; 300,000 by default, `base_ms` to 3,600,000.
+    /// The longest ejection, in ms; 300,000 by default, `base_ms` to 3,600,000.
     pub max_ms: u64,
-    /// The most replicas that are ejected at once, in percent, rounded down, but one of two; 50 by default, 0 to 100.
+    /// The most replicas ejected at once, in percent, rounded down but at least one; 50 by default, 0 to 100. With 0
+    /// none is ejected.
     pub max_percent: u32,
 }
 
@@ -117,7 +119,7 @@ impl HealthConfig {
 }
 
 impl UpstreamConfig {
-    /// Everything by default, for these replicas.
+    /// The defaults, for these targets.
     pub fn new(endpoints: Targets) -> Self {
         Self {
             endpoints,
@@ -138,7 +140,7 @@ impl UpstreamConfig {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged, expecting = "an upstream is its targets, or a table with `endpoints` and known settings")]
+#[serde(untagged, expecting = "an upstream must be its targets, or a table with `endpoints` and known settings")]
 enum Form {
     Targets(Targets),
     Table(Box<Table>),
@@ -176,15 +178,15 @@ impl<'de> Deserialize<'de> for UpstreamConfig {
             Form::Targets(targets) => return Ok(Self::new(targets)),
             Form::Table(table) => *table,
         };
-        let usual = Self::new(table.endpoints);
-        let attempt_timeout_ms = table.attempt_timeout_ms.unwrap_or(usual.policy.attempt_timeout_ms);
+        let default = Self::new(table.endpoints);
+        let attempt_timeout_ms = table.attempt_timeout_ms.unwrap_or(default.policy.attempt_timeout_ms);
         Ok(Self {
             strategy: table.strategy,
             zone: zone(table.zone)?,
             health: table.health,
             ejection: table.ejection,
-            slow_start_ms: within("slow_start_ms", table.slow_start_ms.unwrap_or(usual.slow_start_ms), 0, 600_000)?,
-            panic_percent: within("panic_percent", table.panic_percent.unwrap_or(usual.panic_percent), 0, 100)?,
+            slow_start_ms: within("slow_start_ms", table.slow_start_ms.unwrap_or(default.slow_start_ms), 0, 600_000)?,
+            panic_percent: within("panic_percent", table.panic_percent.unwrap_or(default.panic_percent), 0, 100)?,
             dns: table.dns,
             policy: PolicyConfig {
                 attempt_timeout_ms: within("attempt_timeout_ms", attempt_timeout_ms, 1, 600_000)?,
@@ -193,7 +195,7 @@ impl<'de> Deserialize<'de> for UpstreamConfig {
                 bulkhead: table.bulkhead,
                 hedge: table.hedge,
             },
-            endpoints: usual.endpoints,
+            endpoints: default.endpoints,
         })
     }
 }
@@ -224,7 +226,7 @@ impl<'de> Deserialize<'de> for EjectionConfig {
 
 fn zone<E: serde::de::Error>(zone: Option<String>) -> Result<Option<Arc<str>>, E> {
     match zone {
-        Some(name) if name.trim().is_empty() => Err(E::custom("zone has no name")),
+        Some(name) if name.trim().is_empty() => Err(E::custom("zone must not be blank")),
         zone => Ok(zone.map(Arc::from)),
     }
 }
@@ -237,7 +239,7 @@ where
     if (least..=most).contains(&value) {
         Ok(value)
     } else {
-        Err(E::custom(format_args!("{name} is from {least} to {most}, not {value}")))
+        Err(E::custom(format_args!("{name} must be from {least} to {most}, not {value}")))
     }
 }
 
@@ -252,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn the_short_form_is_everything_by_default() {
+    fn the_short_form_has_defaults_for_the_rest() {
         let short = load(json!("http://a:1,http://b:1")).unwrap();
         assert_eq!(short, load(json!(["http://a:1", "http://b:1"])).unwrap());
         assert_eq!(short, load(json!({ "endpoints": ["http://a:1", "http://b:1"] })).unwrap());
@@ -260,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_says_more() {
+    fn a_table_overrides_defaults() {
         let config = load(json!({
             "endpoints": [{ "target": "dns://a:1", "zone": "east" }], "zone": "east", "strategy": "least_requests",
             "attempt_timeout_ms": 200, "retry": { "max_attempts": 1 }, "ejection": { "base_ms": 50 },
@@ -272,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_out_of_bounds_is_not_loaded() {
+    fn values_out_of_bounds_do_not_load() {
         for bad in [
             json!({}),
             json!({ "endpoints": [] }),

@@ -1,16 +1,16 @@
-//! What travels with a request to the place where a replica is chosen for it.
+//! What the picker needs to know about a call. It travels with the request as an extension.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// How a replica is to be chosen. An extension of the request; without one, as the strategy says.
+/// How to choose a replica; by the strategy alone if a request has none.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Hint {
-    /// What belongs together: the same replica for the same key.
+    /// Requests with the same key go to the same replica.
     pub(crate) key: Option<Arc<str>>,
-    /// Where the client connects from.
+    /// The client's address.
     pub(crate) client: Option<IpAddr>,
-    /// The endpoints that attempts of the same call have asked, or ask now; as many as there are attempts.
+    /// The endpoints that attempts of this call have asked, or are asking; at most one for each attempt.
     asked: Arc<Mutex<Vec<u64>>>,
 }
 

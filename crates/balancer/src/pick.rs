@@ -1,4 +1,10 @@
-//! Which replica gets a request: first who may get it at all, then the strategy among those.
+//! Chooses the replica for a request: first the filters (connected, available, not asked before, zone, load), then the
+//! strategy among those that are left.
+//!
+//! A replica must be connected, and not have refused this very request. Every other filter is dropped if it would leave
+//! no replica. Sources: panic threshold and zone overprovisioning from Envoy; power of two choices from Mitzenmacher,
+//! with the peak EWMA of Finagle; smooth weighted round robin from nginx; rendezvous hashing from Thaler and
+//! Ravishankar.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -6,14 +12,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::config::{Strategy, UpstreamConfig};
-use crate::endpoint::{Endpoint, Line};
+use crate::endpoint::{ConnectionId, Endpoint};
 use crate::hint::Hint;
 
-/// A replica that takes so many times longer than usual, and than the best, is called when no other is there: keys stay
-/// where they are however busy it is there, but not where something is wrong.
-const LAG_TIMES: f64 = 30.0;
-/// With so many times its share of endpoints available, a zone still serves all of its own requests; from Envoy's
-/// overprovisioning factor.
+/// A replica that is this many times slower than usual, and than the best one, is avoided: requests with a key stay
+/// with a busy replica, but not with a broken one.
+const LAG_FACTOR: f64 = 30.0;
+/// A zone serves all of its own requests while its available part times this is at least 1: Envoy's overprovisioning
+/// factor.
 const OVERPROVISIONING: f64 = 1.4;
 
 /// Chooses replicas of one upstream.
@@ -23,8 +29,8 @@ pub(crate) struct Picker {
     zone: Option<Arc<str>>,
     panic_percent: usize,
     turn: AtomicUsize,
-    /// What smooth weighted round robin owes each endpoint, by its id; those of the current set.
-    owed: Mutex<HashMap<u64, f64>>,
+    /// The current weights of smooth weighted round robin, by endpoint id; of the current set only.
+    credit: Mutex<HashMap<u64, f64>>,
 }
 
 type Candidates<'a> = Vec<&'a Arc<Endpoint>>;
@@ -36,15 +42,15 @@ impl Picker {
             zone: config.zone.clone(),
             panic_percent: usize::try_from(config.panic_percent).unwrap_or(100),
             turn: AtomicUsize::new(0),
-            owed: Mutex::new(HashMap::new()),
+            credit: Mutex::new(HashMap::new()),
         }
     }
 
-    /// A replica of `all` that is connected, and not over one of the lines `passed`, which could not take this very
-    /// request. Not one that another attempt asked, as long as there is another.
-    pub(crate) fn pick(&self, all: &[Arc<Endpoint>], hint: &Hint, passed: &[Line]) -> Option<Arc<Endpoint>> {
+    /// A connected replica of `all`, if possible one that no other attempt of the call has asked; never on a connection
+    /// in `tried`, which could not take this request.
+    pub(crate) fn pick(&self, all: &[Arc<Endpoint>], hint: &Hint, tried: &[ConnectionId]) -> Option<Arc<Endpoint>> {
         let mut open = self.candidates(all);
-        open.retain(|endpoint| !passed.contains(&endpoint.line()));
+        open.retain(|endpoint| !tried.contains(&endpoint.connection_id()));
         {
             let asked = hint.asked();
             prefer(&mut open, |endpoint| !asked.contains(&endpoint.id));
@@ -52,7 +58,7 @@ impl Picker {
         self.prefer_own_zone(&mut open, all);
         prefer(&mut open, |endpoint| !endpoint.load.is_stuck());
         prefer(&mut open, |endpoint| !endpoint.standing.is_overloaded());
-        prefer_prompt(&mut open);
+        prefer_fast(&mut open);
         self.choose(&open, hint).cloned()
     }
 
@@ -63,13 +69,13 @@ impl Picker {
         self.candidates(all).iter().any(|endpoint| is_free(endpoint))
     }
 
-    /// Whether so few are available that all are called, whatever is known of them.
+    /// Whether so few are available that all are called, available or not.
     pub(crate) fn panics(&self, all: &[Arc<Endpoint>]) -> bool {
         let available = all.iter().filter(|endpoint| endpoint.is_available()).count();
         available * 100 < all.len() * self.panic_percent
     }
 
-    /// Those that are connected and available.
+    /// The replicas that are connected and available; in panic mode all that are connected.
     fn candidates<'a>(&self, all: &'a [Arc<Endpoint>]) -> Candidates<'a> {
         let mut open: Candidates<'_> = all.iter().filter(|endpoint| endpoint.connection.is_open()).collect();
         if !self.panics(all) {
@@ -78,23 +84,24 @@ impl Picker {
         open
     }
 
-    /// Forgets endpoints that are gone.
+    /// Forgets endpoints that have left the set.
     pub(crate) fn set_changed(&self, all: &[Arc<Endpoint>]) {
-        let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
-        owed.retain(|id, _| all.iter().any(|endpoint| endpoint.id == *id));
+        let mut credit = self.credit.lock().unwrap_or_else(PoisonError::into_inner);
+        credit.retain(|id, _| all.iter().any(|endpoint| endpoint.id == *id));
     }
 
-    /// Keeps those of the own zone, but for a part of the requests: in proportion to what is missing in it.
+    /// Keeps the replicas of the own zone, except for a part of the requests that grows with the missing part of the
+    /// zone.
     fn prefer_own_zone(&self, open: &mut Candidates<'_>, all: &[Arc<Endpoint>]) {
         let Some(zone) = &self.zone else { return };
         let is_own = |endpoint: &Endpoint| endpoint.address.zone.as_ref() == Some(zone);
         let own = all.iter().filter(|endpoint| is_own(endpoint));
-        let (mut there, mut well) = (0.0, 0.0);
+        let (mut known, mut available) = (0.0, 0.0);
         for endpoint in own {
-            there += 1.0;
-            well += f64::from(u8::from(endpoint.is_available()));
+            known += 1.0;
+            available += f64::from(u8::from(endpoint.is_available()));
         }
-        let stays = there > 0.0 && rand::random::<f64>() < well / there * OVERPROVISIONING;
+        let stays = known > 0.0 && rand::random::<f64>() < available / known * OVERPROVISIONING;
         prefer(open, |endpoint| is_own(endpoint) == stays);
     }
 
@@ -103,10 +110,10 @@ impl Picker {
             return open.first().copied();
         }
         if let Some(key) = &hint.key {
-            return ranked(open, key);
+            return highest_score(open, key);
         }
         match (self.strategy, hint.client) {
-            (Strategy::IpHash, Some(client)) => ranked(open, &client.to_string()),
+            (Strategy::IpHash, Some(client)) => highest_score(open, &client.to_string()),
             (Strategy::LeastRequests, _) => least(open, |endpoint| requests(endpoint) / share(endpoint)),
             (Strategy::WeightedRoundRobin, _) => self.in_weighted_turn(open),
             (Strategy::RoundRobin, _) => self.in_turn(open),
@@ -114,7 +121,7 @@ impl Picker {
         }
     }
 
-    /// Each in turn; one that is warming up lets its turn pass more often than not.
+    /// Round robin. A replica in slow start skips turns in proportion to its missing share.
     fn in_turn<'a>(&self, open: &Candidates<'a>) -> Option<&'a Arc<Endpoint>> {
         let warmest = open.iter().map(|endpoint| endpoint.standing.warmth()).fold(0.0, f64::max);
         for _ in open {
@@ -127,49 +134,48 @@ impl Picker {
         open.iter().copied().max_by(|one, other| one.standing.warmth().total_cmp(&other.standing.warmth()))
     }
 
-    /// Smooth weighted round robin, as nginx does it: each is owed its share, and who is owed most is called.
+    /// Smooth weighted round robin, as in nginx: each replica is credited its share, the one with the highest credit is
+    /// chosen and pays the sum of all shares.
     fn in_weighted_turn<'a>(&self, open: &Candidates<'a>) -> Option<&'a Arc<Endpoint>> {
-        let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut credit = self.credit.lock().unwrap_or_else(PoisonError::into_inner);
         let mut total = 0.0;
         for endpoint in open {
             let share = share(endpoint);
-            *owed.entry(endpoint.id).or_insert(0.0) += share;
+            *credit.entry(endpoint.id).or_insert(0.0) += share;
             total += share;
         }
-        let of = |endpoint: &Endpoint| owed.get(&endpoint.id).copied().unwrap_or_default();
+        let of = |endpoint: &Endpoint| credit.get(&endpoint.id).copied().unwrap_or_default();
         let chosen = open.iter().copied().max_by(|one, other| of(one).total_cmp(&of(other)))?;
-        *owed.entry(chosen.id).or_insert(0.0) -= total;
+        *credit.entry(chosen.id).or_insert(0.0) -= total;
         Some(chosen)
     }
 }
 
-/// Keeps those that are wished for, unless there are none. Each is asked once: the answer may change from one moment to
-/// the next.
-fn prefer(open: &mut Candidates<'_>, mut is_wished: impl FnMut(&Endpoint) -> bool) {
-    let wished: Candidates<'_> = open.iter().copied().filter(|endpoint| is_wished(endpoint)).collect();
-    if !wished.is_empty() {
-        *open = wished;
+/// Keeps the preferred replicas, unless there are none. Each is evaluated once, since its state may change meanwhile.
+fn prefer(open: &mut Candidates<'_>, mut is_preferred: impl FnMut(&Endpoint) -> bool) {
+    let preferred: Candidates<'_> = open.iter().copied().filter(|endpoint| is_preferred(endpoint)).collect();
+    if !preferred.is_empty() {
+        *open = preferred;
     }
 }
 
-fn prefer_prompt(open: &mut Candidates<'_>) {
+/// Avoids replicas that are far slower than the best one.
+fn prefer_fast(open: &mut Candidates<'_>) {
     if open.len() < 2 {
         return;
     }
     let best = open.iter().map(|endpoint| endpoint.load.slowness()).fold(f64::INFINITY, f64::min);
-    prefer(open, |endpoint| endpoint.load.slowness() <= best.max(1.0) * LAG_TIMES);
+    prefer(open, |endpoint| endpoint.load.slowness() <= best.max(1.0) * LAG_FACTOR);
 }
 
-/// Rendezvous hashing: Thaler and Ravishankar, "Using name-based mappings to increase hit rates", IEEE/ACM
-/// Transactions on Networking 6(1), 1998. Every process that knows the same replicas chooses the same one, however they
-/// are listed, and one that comes or goes moves only the keys that it gets or had.
-fn ranked<'a>(open: &Candidates<'a>, key: &str) -> Option<&'a Arc<Endpoint>> {
+/// Rendezvous hashing: the replica with the highest score for the key.
+fn highest_score<'a>(open: &Candidates<'a>, key: &str) -> Option<&'a Arc<Endpoint>> {
     open.iter().copied().max_by_key(|endpoint| (endpoint.seed.score(key), Reverse(endpoint.id)))
 }
 
 /// Mitzenmacher, "The power of two choices in randomized load balancing", IEEE Transactions on Parallel and Distributed
-/// Systems 12(10), 2001; by Finagle's cost of peak latency times requests in flight, the
-/// latency being that beside what is usual for each method.
+/// Systems 12(10), 2001. The cost is Finagle's: peak latency times requests in flight, with the latency relative to the
+/// baseline of each method.
 fn two_choices<'a>(open: &Candidates<'a>) -> Option<&'a Arc<Endpoint>> {
     let one = rand::random_range(0..open.len());
     let other = (one + rand::random_range(1..open.len())) % open.len();
@@ -177,7 +183,7 @@ fn two_choices<'a>(open: &Candidates<'a>) -> Option<&'a Arc<Endpoint>> {
     least(&[open[one], open[other]], cost)
 }
 
-/// The one with the lowest cost; any of several.
+/// The replica with the lowest cost; of several, one at random.
 fn least<'a>(open: &[&'a Arc<Endpoint>], cost: impl Fn(&Endpoint) -> f64) -> Option<&'a Arc<Endpoint>> {
     let start = rand::random_range(0..open.len().max(1));
     let (behind, ahead) = open.split_at(start);
@@ -185,12 +191,12 @@ fn least<'a>(open: &[&'a Arc<Endpoint>], cost: impl Fn(&Endpoint) -> f64) -> Opt
     costs.min_by(|one, other| one.0.total_cmp(&other.0)).map(|(_, endpoint)| endpoint)
 }
 
-/// The requests in flight with the one to come.
+/// The requests in flight, including the new one.
 fn requests(endpoint: &Endpoint) -> f64 {
     f64::from(endpoint.load.in_flight()) + 1.0
 }
 
-/// What part of the calls it should get beside the others.
+/// Its share of the calls relative to the others: weight times slow start.
 fn share(endpoint: &Endpoint) -> f64 {
     f64::from(endpoint.address.weight.get()) * endpoint.standing.warmth()
 }

@@ -1,4 +1,5 @@
-//! The endpoints of an upstream, with what keeps them connected, asks after their health, and ejects those that fail.
+//! The replicas of an upstream: keeps the set equal to what discovery finds, keeps each replica connected and checked,
+//! and tells waiting requests when a replica becomes callable.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,42 +12,44 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::call::Outcomes;
-use crate::config::{EjectionConfig, HealthConfig, UpstreamConfig};
+use crate::baseline::Baselines;
+use crate::config::{HealthConfig, UpstreamConfig};
 use crate::discovery::{Address, Discovery};
-use crate::endpoint::{Buffered, Endpoint, Line, Way};
-use crate::health::ask_health;
-use crate::pace::Paces;
+use crate::endpoint::{ConnectionId, Connector, Endpoint};
+use crate::health::check_periodically;
+use crate::outcomes::OutcomeCounters;
+use crate::outlier::OutlierDetector;
 use crate::pick::Picker;
 
-/// How long requests wait after the last connection is lost: for one to a replica that has just come back, and for
-/// replicas that have moved, which takes a lookup in DNS, as often as it is allowed, and a connection.
-const FOUND_WITHIN: Duration = Duration::from_secs(2);
-/// How often it is looked whether an ejection is over or there is panic.
-const LOOK: Duration = Duration::from_secs(1);
+/// How long requests wait after the last connection is lost: long enough to reconnect to a replica that restarts, and
+/// for replicas that have moved, for a lookup in DNS, as often as it is allowed, and a connection.
+const RECONNECT_WITHIN: Duration = Duration::from_secs(2);
+/// How long a request may wait while a connection is being made; callers have less patience.
+const CONNECTING_WITHIN: Duration = Duration::from_secs(60);
+/// How often states that end by themselves (ejection, panic) are observed.
+const OBSERVE_PERIOD: Duration = Duration::from_secs(1);
 
-/// What all clones of a channel share.
+/// The state that all clones of a channel share.
 #[derive(Debug)]
 pub(crate) struct Pool {
     pub(crate) upstream: &'static str,
     pub(crate) picker: Picker,
-    pub(crate) outcomes: Outcomes,
-    pub(crate) paces: Paces,
+    pub(crate) outcomes: OutcomeCounters,
+    pub(crate) baselines: Baselines,
     discovery: Discovery,
     endpoints: ArcSwap<Vec<Arc<Endpoint>>>,
-    ejection: EjectionConfig,
+    outliers: OutlierDetector,
     health: HealthConfig,
     slow_start: Duration,
     began: Instant,
     tls: Option<Tls>,
-    /// Since when there has been no connection.
-    dark_since: Mutex<Option<Instant>>,
-    judging: Mutex<()>,
-    /// Counts changes of what can be called: a connection that opens or fails, a set that changes.
+    /// Since when no replica has been connected.
+    disconnected_since: Mutex<Option<Instant>>,
+    /// Counts changes of the callable replicas: a connection opens or fails, the set changes.
     changes: watch::Sender<u64>,
 }
 
-/// An endpoint with its tasks, which end when it leaves the set.
+/// An endpoint with its tasks, which are aborted when it leaves the set.
 struct Member {
     endpoint: Arc<Endpoint>,
     tasks: [AbortHandle; 2],
@@ -63,12 +66,11 @@ impl Pool {
         let pool = Self {
             upstream,
             picker: Picker::new(config),
-            outcomes: Outcomes::new(upstream),
-            paces: Paces::default(),
-            dark_since: Mutex::new(Some(Instant::now())),
-            judging: Mutex::default(),
+            outcomes: OutcomeCounters::new(upstream),
+            baselines: Baselines::default(),
+            disconnected_since: Mutex::new(Some(Instant::now())),
             endpoints: ArcSwap::default(),
-            ejection: config.ejection,
+            outliers: OutlierDetector::new(upstream, config.ejection),
             health: config.health,
             slow_start: config.slow_start(),
             began: Instant::now(),
@@ -81,146 +83,112 @@ impl Pool {
         pool
     }
 
-    /// The endpoints of the moment.
+    /// The current endpoints.
     pub(crate) fn endpoints(&self) -> Arc<Vec<Arc<Endpoint>>> {
         self.endpoints.load_full()
     }
 
-    /// Tells when what can be called changes after this.
+    /// Notifies of each change of the callable replicas from now on.
     pub(crate) fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
 
-    pub(crate) fn health(&self) -> HealthConfig {
-        self.health
-    }
-
-    /// Until when a request that none of these can take may wait for another connection; none when there is no hope. It
-    /// has been tried over the lines that were `passed`: one that is still open is about to be found closed.
-    pub(crate) fn waits_until(&self, endpoints: &[Arc<Endpoint>], passed: &[Line]) -> Option<Instant> {
+    /// Until when a request that none of `endpoints` can take may wait for another connection; `None` if waiting is
+    /// pointless. The request was refused on the connections in `tried`: one of them that is still open is about to
+    /// close.
+    pub(crate) fn waits_until(&self, endpoints: &[Arc<Endpoint>], tried: &[ConnectionId]) -> Option<Instant> {
         let now = Instant::now();
-        let is_hopeful = |endpoint: &Arc<Endpoint>| {
+        let may_open = |endpoint: &Arc<Endpoint>| {
             let connection = &endpoint.connection;
-            connection.is_pending() || (connection.is_open() && passed.contains(&endpoint.line()))
+            connection.is_pending() || (connection.is_open() && tried.contains(&endpoint.connection_id()))
         };
-        if endpoints.is_empty() || endpoints.iter().any(is_hopeful) {
-            // Whoever asks has less patience than that.
-            return Some(now + Duration::from_secs(60));
+        if endpoints.is_empty() || endpoints.iter().any(may_open) {
+            return Some(now + CONNECTING_WITHIN);
         }
-        self.lost();
-        let is_dark = !endpoints.iter().any(|endpoint| endpoint.connection.is_open());
-        let since = self.dark_since.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or(now);
-        is_dark.then(|| since + FOUND_WITHIN)
+        self.refresh_discovery();
+        let is_disconnected = !endpoints.iter().any(|endpoint| endpoint.connection.is_open());
+        let since = self.disconnected_since.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or(now);
+        is_disconnected.then(|| since + RECONNECT_WITHIN)
     }
 
-    /// What can be called has changed.
+    /// Notes a change of the callable replicas.
     pub(crate) fn changed(&self) {
         let endpoints = self.endpoints();
-        let is_lit = endpoints.iter().any(|endpoint| endpoint.connection.is_open());
-        let was_lit = {
-            let mut dark_since = self.dark_since.lock().unwrap_or_else(PoisonError::into_inner);
-            let before = *dark_since;
-            *dark_since = if is_lit { None } else { before.or_else(|| Some(Instant::now())) };
+        let is_connected = endpoints.iter().any(|endpoint| endpoint.connection.is_open());
+        let was_connected = {
+            let mut since = self.disconnected_since.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = *since;
+            *since = if is_connected { None } else { before.or_else(|| Some(Instant::now())) };
             before.is_none()
         };
-        if was_lit && !is_lit {
-            // One that came back while the others served is not known to be there before its pause ends.
+        if was_connected && !is_connected {
+            // A replica may have come back while the others served; without this it is found at the end of its pause.
             endpoints.iter().for_each(|endpoint| endpoint.connection.hurry());
         }
-        self.count();
+        self.report();
         self.changes.send_modify(|changes| *changes += 1);
     }
 
-    /// A call could not be sent or broke off: the replica may have moved.
-    pub(crate) fn lost(&self) {
+    /// Looks replicas up again, because a call could not be sent or broke off: the replica may have moved.
+    pub(crate) fn refresh_discovery(&self) {
         self.discovery.refresh_now();
     }
 
-    /// Keeps the set, its connections and its health up to date until told to stop.
+    /// Judges a replica that has just failed, and ejects it if it is an outlier.
+    pub(crate) fn judge(&self, endpoint: &Endpoint) {
+        if self.outliers.judge(endpoint, &self.endpoints()) {
+            self.report();
+        }
+    }
+
+    /// Keeps the set, its connections and its health up to date until `stop` fires.
     pub(crate) async fn keep(self: Arc<Self>, stop: CancellationToken) -> Result<(), Infallible> {
         let mut tasks = JoinSet::new();
         let mut addresses = self.discovery.addresses();
-        // One that came after this pool was made is not missed.
+        // So that an update since this pool was created is not missed.
         addresses.mark_changed();
         let mut members: Vec<Member> = Vec::new();
         for endpoint in self.endpoints().iter() {
             members.push(self.join(Arc::clone(endpoint), &mut tasks));
         }
-        let mut looks = interval(LOOK);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut known = Known::default();
+        let mut ticks = interval(OBSERVE_PERIOD);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut observed = Observed::default();
         loop {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 changed = addresses.changed() => if changed.is_err() { return Ok(()) },
-                // Only endpoints that have left end their tasks.
+                // Only the tasks of endpoints that have left the set end.
                 Some(_ended) = tasks.join_next() => continue,
-                _ = looks.tick() => {
-                    known.look(&self);
+                _ = ticks.tick() => {
+                    observed.update(&self);
                     continue;
                 }
             }
             let wanted = addresses.borrow_and_update().clone();
-            let (before, gone) =
-                (members.len(), members.iter().filter(|m| !wanted.contains(&m.endpoint.address)).count());
-            members.retain(|member| wanted.contains(&member.endpoint.address));
-            for address in wanted.iter() {
-                if !members.iter().any(|member| member.endpoint.address == *address) {
-                    members.push(self.join(Arc::new(self.new_endpoint(address.clone())), &mut tasks));
-                }
-            }
-            let (upstream, now) = (self.upstream, members.len());
-            if gone > 0 || now != before {
-                tracing::info!(upstream, before, gone, now, "the replicas changed");
-            }
+            self.update_members(&mut members, &wanted, &mut tasks);
             self.publish(members.iter().map(|member| Arc::clone(&member.endpoint)).collect());
         }
     }
 
-    /// Judges a replica that has just failed: by its failures in a row, when another one has answered since they began,
-    /// and by how many more of its calls failed than of those that the others had at the same times. When all fail
-    /// alike it is nobody's fault, and nobody is ejected.
-    ///
-    /// The idea is Envoy's outlier detection. Its deviation from the mean says little with three replicas, one of which
-    /// is in the mean itself, so each is compared with the others alone.
-    pub(crate) fn judge(&self, endpoint: &Arc<Endpoint>) {
-        let all = self.endpoints();
-        let others = || all.iter().filter(|other| other.id != endpoint.id);
-        let is_well = |other: &Endpoint, since| other.connection.is_open() && other.load.has_answered_since(since);
-        let is_worse_in_row = endpoint.load.failures_in_row() >= self.ejection.consecutive_failures
-            && endpoint.load.failing_since().is_some_and(|since| others().any(|other| is_well(other, since)));
-        let fails_more = || {
-            let theirs: Vec<_> = others().map(|other| other.load.recent()).collect();
-            let excess = endpoint.load.recent().excess_percent(&theirs, self.ejection.min_calls);
-            excess.is_some_and(|excess| excess >= f64::from(self.ejection.excess_percent))
-        };
-        if !(is_worse_in_row || fails_more()) {
-            return;
+    /// Removes the members that are not `wanted` and adds those that are missing.
+    fn update_members(self: &Arc<Self>, members: &mut Vec<Member>, wanted: &[Address], tasks: &mut JoinSet<()>) {
+        let before = members.len();
+        members.retain(|member| wanted.contains(&member.endpoint.address));
+        let gone = before - members.len();
+        for address in wanted {
+            if !members.iter().any(|member| member.endpoint.address == *address) {
+                members.push(self.join(self.endpoint(address.clone()), tasks));
+            }
         }
-        // Two that fail at once are judged one after the other.
-        let judged = self.judging.lock().unwrap_or_else(PoisonError::into_inner);
-        let ejected = all.iter().filter(|other| other.standing.is_ejected()).count();
-        let percent = usize::try_from(self.ejection.max_percent).unwrap_or(0);
-        let most = if percent == 0 { 0 } else { (all.len() * percent / 100).max(1) };
-        if endpoint.standing.is_ejected() || all.len() < 2 || ejected >= most {
-            return;
+        let (upstream, now) = (self.upstream, members.len());
+        if gone > 0 || now != before {
+            tracing::info!(upstream, before, gone, now, "the replicas changed");
         }
-        let why = if is_worse_in_row { "failures_in_row" } else { "failure_share" };
-        let time = endpoint.standing.eject(&self.ejection);
-        endpoint.load.forgive();
-        drop(judged);
-        let (upstream, replica) = (self.upstream, &endpoint.address.uri);
-        tracing::warn!(upstream, %replica, why, ?time, "a replica is ejected");
-        metrics::counter!("balance_ejections_total", "upstream" => upstream, "reason" => why).increment(1);
-        self.count();
     }
 
     fn endpoint(&self, address: Address) -> Arc<Endpoint> {
-        Arc::new(self.new_endpoint(address))
-    }
-
-    fn new_endpoint(&self, address: Address) -> Endpoint {
-        Endpoint::new(address, self.slow_start, self.began)
+        Arc::new(Endpoint::new(address, self.slow_start, self.began))
     }
 
     fn publish(&self, endpoints: Vec<Arc<Endpoint>>) {
@@ -231,13 +199,15 @@ impl Pool {
 
     /// Starts the tasks of an endpoint.
     fn join(self: &Arc<Self>, endpoint: Arc<Endpoint>, tasks: &mut JoinSet<()>) -> Member {
-        let keep = tasks.spawn(keep_connected(Arc::clone(self), Arc::clone(&endpoint)));
-        let ask = tasks.spawn(ask_health(Arc::clone(self), Arc::clone(&endpoint)));
-        Member { endpoint, tasks: [keep, ask] }
+        let connect = tasks.spawn(keep_connected(Arc::clone(self), Arc::clone(&endpoint)));
+        let pool = Arc::clone(self);
+        let on_change = move || pool.report();
+        let check = tasks.spawn(check_periodically(self.upstream, Arc::clone(&endpoint), self.health, on_change));
+        Member { endpoint, tasks: [connect, check] }
     }
 
-    /// How many endpoints can be called, and how many there are.
-    pub(crate) fn count(&self) {
+    /// Sets the gauges of known and available endpoints.
+    fn report(&self) {
         let all = self.endpoints();
         let available = all.iter().filter(|endpoint| endpoint.is_available()).count();
         let gauge = |state| metrics::gauge!("balance_endpoints", "upstream" => self.upstream, "state" => state);
@@ -249,52 +219,52 @@ impl Pool {
     }
 }
 
-/// What has been said of the states that end by themselves.
+/// The last observation of the states that end by themselves, so that each change is logged once.
 #[derive(Debug, Default)]
-struct Known {
+struct Observed {
     ejected: Vec<u64>,
     panics: bool,
 }
 
-impl Known {
-    fn look(&mut self, pool: &Pool) {
+impl Observed {
+    fn update(&mut self, pool: &Pool) {
         let (all, upstream) = (pool.endpoints(), pool.upstream);
         for endpoint in all.iter() {
             let was_ejected = self.ejected.contains(&endpoint.id);
             if was_ejected && !endpoint.standing.is_ejected() {
-                tracing::info!(upstream, replica = %endpoint.address.uri, "an ejected replica is tried again");
+                tracing::info!(upstream, replica = %endpoint.address.uri, "the ejection of a replica is over");
             }
         }
         let ejected = all.iter().filter(|endpoint| endpoint.standing.is_ejected());
         self.ejected = ejected.map(|endpoint| endpoint.id).collect();
         let panics = !all.is_empty() && pool.picker.panics(&all);
         if std::mem::replace(&mut self.panics, panics) != panics {
-            tracing::warn!(upstream, panics, "whether too few replicas are available to choose among");
+            tracing::warn!(upstream, panics, "panic mode changed: too few replicas are available, or enough again");
         }
         metrics::gauge!("balance_panic", "upstream" => upstream).set(if panics { 1.0 } else { 0.0 });
-        pool.count();
+        pool.report();
     }
 }
 
-/// Keeps an endpoint connected, and says once that it is away and once that it is back.
+/// Keeps an endpoint connected, and logs when it becomes unreachable and reachable again, once each.
 async fn keep_connected(pool: Arc<Pool>, endpoint: Arc<Endpoint>) {
     let mut states = endpoint.connection.watch();
-    let noting = async {
-        let (upstream, replica, mut away) = (pool.upstream, &endpoint.address.uri, false);
+    let observing = async {
+        let (upstream, replica, mut is_down) = (pool.upstream, &endpoint.address.uri, false);
         while states.changed().await.is_ok() {
             let failure = endpoint.connection.failure();
             states.mark_unchanged();
             if failure.is_some() {
-                pool.lost();
+                pool.refresh_discovery();
             }
             match failure {
-                Some(error) if !away => {
-                    away = true;
+                Some(error) if !is_down => {
+                    is_down = true;
                     let error = &*error as &dyn std::error::Error;
                     tracing::warn!(upstream, %replica, error, "a replica can't be reached");
                 }
-                None if away && endpoint.connection.is_open() => {
-                    away = false;
+                None if is_down && endpoint.connection.is_open() => {
+                    is_down = false;
                     endpoint.standing.warm_up();
                     tracing::info!(upstream, %replica, "the replica can be reached again");
                 }
@@ -303,20 +273,9 @@ async fn keep_connected(pool: Arc<Pool>, endpoint: Arc<Endpoint>) {
             pool.changed();
         }
     };
-    let way = Way { uri: &endpoint.address.uri, service: pool.upstream, tls: pool.tls.as_ref() };
+    let connector = Connector { uri: &endpoint.address.uri, service: pool.upstream, tls: pool.tls.as_ref() };
     tokio::select! {
-        () = endpoint.connection.keep(way) => {}
-        () = noting => {}
+        () = endpoint.connection.keep(connector) => {}
+        () = observing => {}
     }
-}
-
-/// A request with its body in memory, at most so many bytes.
-pub(crate) async fn buffer(
-    request: http::Request<tonic::body::Body>,
-    most: usize,
-) -> Result<Buffered, tower::BoxError> {
-    use http_body_util::{BodyExt as _, Limited};
-    let (head, body) = request.into_parts();
-    let body = Limited::new(body, most).collect().await?.to_bytes();
-    Ok(Buffered { head, body })
 }

@@ -1,4 +1,4 @@
-//! An upstream as its users see it: a channel for generated clients, and calls under the upstream's policy.
+//! An upstream: the channel for generated clients, and calls under the upstream's policy.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::discovery::Discovery;
 use crate::hint::Hint;
 use crate::pool::Pool;
 
-/// The replicas of another service. Cheap to clone; clones share connections and what they learn.
+/// Another service, called through its replicas. Cheap to clone; clones share connections and statistics.
 #[derive(Debug, Clone)]
 pub struct Upstream {
     channel: Channel,
@@ -23,9 +23,9 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// Finds the replicas and connects to them, in tasks of the process. Nothing depends on start order: a replica that
-    /// is not there yet is tried again and again. `name` is that of the service: it labels metrics and log lines, and
-    /// with mutual TLS replicas must prove that they have it.
+    /// Discovers the replicas and connects to them, in tasks of the process. Start order does not matter: a missing
+    /// replica is retried until it appears. `name` is the service's name: the label of metrics and log lines, and with
+    /// mutual TLS the name that the replicas' certificates must have.
     pub fn start(name: &'static str, config: &UpstreamConfig, shell: &Shell) -> Self {
         let tasks = &shell.tasks;
         let discovery = Discovery::start(name, &config.endpoints, &config.dns, tasks);
@@ -34,26 +34,26 @@ impl Upstream {
         Self { channel: Channel::new(pool), policy: Policy::new(name, &config.policy) }
     }
 
-    /// The same replicas under another policy, so that what fails for a reason of its own opens no breaker for the
-    /// rest.
+    /// The same replicas under another policy, so that calls that fail for their own reasons do not open the breaker of
+    /// the others.
     #[must_use]
     pub fn under(&self, policy: Policy) -> Self {
         Self { channel: self.channel(), policy }
     }
 
-    /// The channel, for streams and whoever has a policy of their own.
+    /// The channel, for streams and for callers with their own policy.
     pub fn channel(&self) -> Channel {
         self.channel.clone()
     }
 
-    /// The policy that [`Upstream::ask`] calls under.
+    /// The policy of [`Upstream::ask`].
     pub fn policy(&self) -> &Policy {
         &self.policy
     }
 
-    /// Makes a unary call under the upstream's policy. `call` is made once an attempt, with a message and metadata of
-    /// its own and what is left of the time; each attempt goes to a replica that the others have not asked, as long as
-    /// there is one. When one is overloaded, and so are all others, that is the answer, and no other attempt is made.
+    /// Makes a unary call under the upstream's policy. `call` runs once for each attempt, with its own copy of the
+    /// message and the remaining time; each attempt goes to a replica that the others have not asked, as long as there
+    /// is one. When all replicas are overloaded, the call fails without another attempt.
     ///
     /// # Errors
     /// As [`resilience::Call::run`].
@@ -87,7 +87,7 @@ impl Upstream {
                     Ok(response) => return Ok(response),
                     Err(status) => Failure::from(status),
                 };
-                // Where all have too much to do, each further question is one more.
+                // If all replicas are overloaded, another attempt only adds load.
                 let is_last = failure.error().reason() == Reason::Overloaded && !channel.has_room(&hint);
                 Err(if is_last { failure.last() } else { failure })
             }
@@ -96,7 +96,7 @@ impl Upstream {
     }
 }
 
-/// How a call is made.
+/// How a call is made: whether it may be repeated, hedged, or bound to a key.
 #[derive(Debug, Clone, Copy)]
 pub struct Ask<'a> {
     safety: Safety,
@@ -106,28 +106,28 @@ pub struct Ask<'a> {
 }
 
 impl<'a> Ask<'a> {
-    /// It changes nothing: it is tried again, and a second replica is asked when the first takes long.
+    /// A read: it is retried, and hedged with a second replica when the first one is slow.
     pub fn read() -> Self {
         Self { is_hedged: true, ..Self::idempotent() }
     }
 
-    /// Doing it twice does no harm: it is tried again.
+    /// An idempotent write: it is retried.
     pub fn idempotent() -> Self {
         Self { safety: Safety::Idempotent, is_hedged: false, key: None, attempt_timeout: None }
     }
 
-    /// It is tried again only when it is known not to have been done.
+    /// A call that must not be repeated: it is retried only if it is known to have had no effect.
     pub fn once() -> Self {
         Self { safety: Safety::Once, ..Self::idempotent() }
     }
 
-    /// Goes to the replica that rendezvous hashing names for this key, as long as that one is well.
+    /// Routes to the replica that rendezvous hashing chooses for this key, as long as it is well.
     #[must_use]
     pub fn key(self, key: &'a str) -> Self {
         Self { key: Some(key), ..self }
     }
 
-    /// How long an attempt may take, instead of what the upstream is configured with.
+    /// Overrides the configured time-out of an attempt.
     #[must_use]
     pub fn attempt_timeout(self, timeout: Duration) -> Self {
         Self { attempt_timeout: Some(timeout), ..self }

@@ -1,5 +1,5 @@
-//! What makes a request take effect once: its key in a scope, the fingerprint of its body, and the first answer, which
-//! is given again. Pure; `mongo::idempotency` stores the records.
+//! Idempotent requests: the scoped key, the fingerprint of the request, and the first answer, which is replayed. Pure;
+//! `mongo::idempotency` stores the records.
 
 use std::time::Duration;
 
@@ -8,19 +8,19 @@ use primitives::{IdempotencyKey, UserId};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-/// SHA-256 of a request, so that the same key with another body is noticed.
+/// The SHA-256 of a request, which detects a key that is reused with another request.
 pub type Fingerprint = [u8; 32];
 
-/// The fingerprint of a request, by its JSON form: fields in order of declaration.
+/// The fingerprint of a request: the hash of its JSON, with fields in order of declaration.
 ///
 /// # Errors
-/// `INTERNAL` when the request has no JSON form.
+/// `INTERNAL` if the request can't be serialized.
 pub fn fingerprint(request: &impl Serialize) -> Result<Fingerprint, Error> {
     let bytes = serde_json::to_vec(request).map_err(Error::internal)?;
     Ok(Sha256::digest(&bytes).into())
 }
 
-/// A key in its scope (the caller and the call), with the fingerprint of the request that it was sent with.
+/// An idempotency key in its scope (the caller and the call), with the fingerprint of its request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ScopedKey {
     id: String,
@@ -28,54 +28,54 @@ pub struct ScopedKey {
 }
 
 impl ScopedKey {
-    /// A caller's key for one call with this request.
+    /// The key of a caller for one call with this request.
     ///
     /// # Errors
     /// As [`fingerprint`].
     pub fn new(caller: UserId, call: &str, key: &IdempotencyKey, request: &impl Serialize) -> Result<Self, Error> {
-        // Neither a call's name nor a UUID holds a space, so no two scopes share an id.
+        // Neither a call's name nor a UUID contains a space, so no two scopes share an id.
         let id = format!("{call} {caller} {}", key.as_str());
         Ok(Self { id, fingerprint: fingerprint(request)? })
     }
 
-    /// The key with the id and the fingerprint that were stored; `None` unless the fingerprint has 32 bytes.
+    /// A key from its stored id and fingerprint; `None` unless the fingerprint has 32 bytes.
     pub fn from_stored(id: String, fingerprint: &[u8]) -> Option<Self> {
         Some(Self { id, fingerprint: fingerprint.try_into().ok()? })
     }
 
-    /// The scope and the key as one text: the key of its record.
+    /// Scope and key as one string: the id of the record.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// The fingerprint of the request that it was sent with.
+    /// The fingerprint of its request.
     pub fn fingerprint(&self) -> &Fingerprint {
         &self.fingerprint
     }
 }
 
-/// Why a keyed request does not run.
+/// Why a keyed request is not executed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Conflict {
-    /// The same request is running at this moment.
+    /// The same request is in flight.
     #[error("the same request is running")]
     InFlight,
-    /// The same request has ended since its key was looked up: look up its answer again.
+    /// The same request has finished since its key was looked up: look its answer up again.
     #[error("the same request has just ended")]
     Finished,
 }
 
-/// An answer and, for a replay, the request that it was first given to.
+/// An answer and, if it is a replay, the id of the first request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer<A> {
     /// The answer itself.
     pub value: A,
-    /// The id of the request that was given this answer first; `None` when this is that request.
+    /// The id of the request that got this answer first; `None` if it is this one.
     pub replay_of: Option<String>,
 }
 
 impl<A> Answer<A> {
-    /// An answer that is given for the first time.
+    /// An answer that is not a replay.
     pub fn first(value: A) -> Self {
         Self { value, replay_of: None }
     }
@@ -86,7 +86,7 @@ impl<A> Answer<A> {
     }
 }
 
-/// `IDEMPOTENCY_IN_FLIGHT`, to be sent again after a second.
+/// `IDEMPOTENCY_IN_FLIGHT`, to be retried after a second.
 pub fn in_flight() -> Error {
     Error::new(Reason::IdempotencyInFlight, "the same request is still running")
         .with_retry_after(Duration::from_secs(1))

@@ -1,100 +1,78 @@
-//! Ends transactions that nobody goes on with. When a process is killed, its open transactions keep what they wrote
-//! locked until the server gives them up, `transactionLifetimeLimitSeconds` later: a minute, unless it is set, in which
-//! nobody else can sell what the dead process was about to.
+//! Ends abandoned transactions. When a process is killed, its open transactions keep their writes locked until the
+//! server aborts them after `transactionLifetimeLimitSeconds`: a minute by default, in which no other process can sell
+//! the same stock.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::TryStreamExt as _;
 use mongodb::bson::{Uuid, doc};
 use serde::Deserialize;
 use service::{Deadline, OnFailure};
-use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::conflicts::Conflicts;
 use crate::{Db, Error, bounded};
 
-/// How long a transaction may stand still. Ours never wait for anything but the database, and one that is ended
-/// although its process lives is tried again there.
-const STANDSTILL: Duration = Duration::from_secs(2);
-/// How often they are looked at, at most.
-const PERIOD: Duration = Duration::from_millis(500);
-/// How many times longer than a look the pause after it is. The server goes through all sessions of the last half hour
-/// for each look, which after many restarts takes it a tenth of a second.
+/// How long a transaction may be idle. Ours wait for nothing but the database, and one that is ended while its process
+/// lives is retried there.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(2);
+/// The pause between two scans as a multiple of the time of a scan. The server goes through all sessions of the last
+/// half hour, which takes a tenth of a second after many restarts.
 const CALM: u32 = 50;
-/// The same while transactions have to begin again, and for how long after one had to: one that stands still may be
-/// why.
+/// The multiple after a conflict between transactions, and for how long it applies: an abandoned one may be the cause.
 const ALERT: u32 = 4;
 const ALERT_TIME: Duration = Duration::from_secs(4);
-/// The longest pause: a look also takes long while nobody is primary, which says nothing of the next one.
-const LONGEST: Duration = Duration::from_secs(10);
-/// How long one look may take.
-const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
-/// The most transactions that are looked at. More than that stand still only while the database itself does.
-const MOST: i64 = 1_000;
+/// The bounds of the pause. A scan is also slow while there is no primary, which does not make the next one slow.
+const MIN_PAUSE: Duration = Duration::from_millis(500);
+const MAX_PAUSE: Duration = Duration::from_secs(10);
+/// How long one scan may take.
+const SCAN_TIMEOUT: Duration = Duration::from_secs(2);
+/// The most transactions of a scan. More are idle only while the database itself hangs.
+const MAX_TRANSACTIONS: i64 = 1_000;
 
-/// One transaction at one point of its work.
+/// An idle transaction at one point of its work.
 #[derive(Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Idle {
-    /// The id of its session.
+    /// The id of the session.
     session: Uuid,
     transaction: i64,
-    /// How long it has worked so far: more, once it has gone on.
+    /// Its working time so far, which grows if it resumes.
     active_us: i64,
 }
 
-/// When a transaction last had to begin again.
-#[derive(Debug, Default)]
-pub(crate) struct Conflicts {
-    last: Mutex<Option<Instant>>,
-    another: Notify,
-}
-
-impl Conflicts {
-    pub(crate) fn note(&self) {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-        self.another.notify_one();
-    }
-
-    fn are_recent(&self) -> bool {
-        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        last.is_some_and(|last| last.elapsed() < ALERT_TIME)
-    }
-
-    /// After a look that took so long.
-    async fn pause(&self, took: Duration) {
-        let [short, long] = [ALERT, CALM].map(|times| (times * took).clamp(PERIOD, LONGEST));
-        sleep(short).await;
-        if !self.are_recent() {
-            // Either it is time, or something has met a conflict.
-            let _ = timeout(long - short, self.another.notified()).await;
-        }
+/// Waits before the next scan, which follows one that took `took`.
+async fn pause(conflicts: &Conflicts, took: Duration) {
+    let [short, long] = [ALERT, CALM].map(|times| (times * took).clamp(MIN_PAUSE, MAX_PAUSE));
+    sleep(short).await;
+    if !conflicts.is_recent(ALERT_TIME) {
+        // Ends early at a conflict.
+        let _ = timeout(long - short, conflicts.next()).await;
     }
 }
 
 impl Db {
-    /// Ends, from now until the process stops, the transactions of processes with the same user and application name
-    /// that have stood still for two seconds. Needs no privilege, and may be done by any number of processes.
+    /// Ends transactions that have been idle for two seconds, from now until the process stops: those of all processes
+    /// with the same user and application name. Needs no privilege; any number of processes may do it.
     pub fn end_abandoned_transactions(&self) {
         let db = self.clone();
         self.tasks.spawn("abandoned-transactions", OnFailure::Stop, async move {
-            db.watch_transactions().await;
+            db.scan_transactions().await;
             Ok::<_, Error>(())
         });
     }
 
-    async fn watch_transactions(self) {
+    async fn scan_transactions(self) {
         let stop = self.tasks.stop_signal();
         let (mut seen, mut fails, mut took) = (HashMap::new(), false, Duration::ZERO);
-        while stop.run_until_cancelled(self.conflicts.pause(took)).await.is_some() {
+        while stop.run_until_cancelled(pause(&self.conflicts, took)).await.is_some() {
             let began = Instant::now();
-            match self.end_those_that_stand_still(&mut seen).await {
+            match self.end_idle_transactions(&mut seen).await {
                 Ok(()) => fails = false,
-                // Said once: nobody is primary for a while, or the user may not look.
+                // Logged once: there is no primary for a while, or the user lacks the privilege.
                 Err(error) if !fails => {
-                    tracing::warn!(%error, "open transactions can't be looked at");
+                    tracing::warn!(%error, "open transactions can't be listed");
                     fails = true;
                 }
                 Err(_) => {}
@@ -103,14 +81,15 @@ impl Db {
         }
     }
 
-    async fn end_those_that_stand_still(&self, seen: &mut HashMap<Idle, Instant>) -> Result<(), Error> {
-        let deadline = Deadline::after(LOOK_TIMEOUT);
+    async fn end_idle_transactions(&self, seen: &mut HashMap<Idle, Instant>) -> Result<(), Error> {
+        let deadline = Deadline::after(SCAN_TIMEOUT);
         let now = Instant::now();
         let idle = self.idle_transactions(deadline).await?.into_iter().map(|idle| {
             let since = seen.get(&idle).copied().unwrap_or(now);
             (idle, since)
         });
-        let (ended, others): (HashMap<_, _>, _) = idle.partition(|(_, since)| now.duration_since(*since) >= STANDSTILL);
+        let (ended, others): (HashMap<_, _>, _) =
+            idle.partition(|(_, since)| now.duration_since(*since) >= IDLE_TIMEOUT);
         *seen = others;
         if ended.is_empty() {
             return Ok(());
@@ -118,7 +97,7 @@ impl Db {
         let sessions: Vec<_> = ended.into_keys().map(|idle| doc! { "id": idle.session }).collect();
         metrics::counter!("mongo_transactions_abandoned_total")
             .increment(sessions.len().try_into().unwrap_or(u64::MAX));
-        tracing::warn!(transactions = sessions.len(), "ending transactions that nobody goes on with");
+        tracing::warn!(transactions = sessions.len(), "ending abandoned transactions");
         let kill = doc! { "killSessions": sessions };
         let admin = self.client.database("admin");
         bounded(deadline, |_| admin.run_command(kill)).await?;
@@ -126,14 +105,14 @@ impl Db {
     }
 
     async fn idle_transactions(&self, deadline: Deadline) -> Result<Vec<Idle>, Error> {
-        let look = [
+        let scan = [
             doc! { "$currentOp": { "allUsers": false, "idleSessions": true } },
             doc! { "$match": {
                 "type": "idleSession",
                 "appName": &self.app_name,
                 "transaction.parameters.txnNumber": { "$exists": true },
             } },
-            doc! { "$limit": MOST },
+            doc! { "$limit": MAX_TRANSACTIONS },
             doc! { "$project": {
                 "session": "$lsid.id",
                 "transaction": "$transaction.parameters.txnNumber",
@@ -141,7 +120,7 @@ impl Db {
             } },
         ];
         let admin = self.client.database("admin");
-        let found = bounded(deadline, |left| admin.aggregate(look).with_type().max_time(left)).await?;
+        let found = bounded(deadline, |left| admin.aggregate(scan).with_type().max_time(left)).await?;
         Ok(deadline.bound(found.try_collect()).await??)
     }
 }
@@ -151,7 +130,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn looks_that_take_long_are_rare_until_there_is_a_conflict() {
+    async fn slow_scans_are_rare_until_there_is_a_conflict() {
         let conflicts = Conflicts::default();
         let lasts = async |took, after| {
             let began = Instant::now();
@@ -161,13 +140,13 @@ mod tests {
                     conflicts.note();
                 }
             };
-            tokio::join!(conflicts.pause(took), conflict);
+            tokio::join!(pause(&conflicts, took), conflict);
             began.elapsed()
         };
         let long = Duration::from_millis(150);
-        assert_eq!(lasts(Duration::from_millis(2), None).await, PERIOD);
+        assert_eq!(lasts(Duration::from_millis(2), None).await, MIN_PAUSE);
         assert_eq!(lasts(long, None).await, CALM * long);
-        assert_eq!(lasts(LOOK_TIMEOUT, None).await, LONGEST);
+        assert_eq!(lasts(SCAN_TIMEOUT, None).await, MAX_PAUSE);
         assert_eq!(lasts(long, Some(Duration::from_secs(1))).await, Duration::from_secs(1));
         assert_eq!(lasts(long, None).await, ALERT * long);
         sleep(ALERT_TIME).await;

@@ -1,14 +1,14 @@
-//! Conversions between our types and BSON's, for the stores.
+//! Conversions between our types and BSON types, for the stores.
 
 use jiff::Timestamp;
 use mongodb::bson;
 use uuid::Uuid;
 
-/// A stored value that our types do not allow: a fault of ours or of whoever wrote to the database by hand.
+/// A stored value that our types do not allow: a bug, or a manual change of the database.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("a stored {what} is not valid")]
 pub struct ConvertError {
-    /// What was read.
+    /// The kind of value.
     pub what: &'static str,
 }
 

@@ -1,4 +1,4 @@
-//! A moment of the database that several processes read as of, and collections read in pages as of one.
+//! A cut: a cluster time at which several processes read, and paged reads of collections as of a cut.
 
 use std::future::IntoFuture as _;
 use std::num::NonZeroU32;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
-use mongodb::bson::{self, Document, doc};
+use mongodb::bson::{self, Bson, Document, doc};
 use mongodb::options::SessionOptions;
 use mongodb::{ClientSession, SessionCursor};
 use serde::de::DeserializeOwned;
@@ -15,31 +15,44 @@ use service::Deadline;
 
 use crate::{ConvertError, Db, Error, Policy, bounded};
 
-/// The documents of a page of small ones.
+/// The page size for small documents.
 pub const PAGE: NonZeroU32 = NonZeroU32::new(1_000).unwrap();
-/// How long a page may take, the sorting before the first included. The server keeps a moment for 300 s by default
-/// (`minSnapshotHistoryWindowInSeconds`), so waiting longer is in vain.
+/// The time-out of a page, including the sort before the first one. By default the server keeps a snapshot for 300 s
+/// (`minSnapshotHistoryWindowInSeconds`), so a longer wait would be useless.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(240);
 
-/// A moment of the database: a cluster time. All that a majority had then can be read as of it, for as long as the
-/// server keeps it.
+/// Pages of a collection, in order.
+pub type Pages<T> = BoxStream<'static, Result<Vec<T>, Error>>;
+
+/// A filter for documents whose `field` has one of these values; for all documents if there are no values.
+pub fn one_of<V: Into<Bson>>(field: &str, values: impl IntoIterator<Item = V>) -> Document {
+    let values: Vec<Bson> = values.into_iter().map(Into::into).collect();
+    if values.is_empty() {
+        Document::new()
+    } else {
+        doc! { field: { "$in": values } }
+    }
+}
+
+/// A cluster time of the database. Majority-committed data can be read as of it, for as long as the server keeps the
+/// snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cut {
-    /// Since 1970-01-01T00:00:00Z.
+    /// Seconds since 1970-01-01T00:00:00Z.
     pub seconds: u32,
-    /// Tells moments of the same second apart.
+    /// Distinguishes cluster times within a second.
     pub increment: u32,
 }
 
 impl Cut {
-    /// Its second, in calendar time.
+    /// Its second as a calendar time.
     pub fn time(self) -> Timestamp {
-        // All of u32 is within the calendar.
+        // Every u32 is within the range of the calendar.
         Timestamp::from_second(i64::from(self.seconds)).unwrap_or(Timestamp::MAX)
     }
 }
 
-/// Seconds and increment, as messages have them.
+/// From seconds and increment, as in messages.
 impl From<(u32, u32)> for Cut {
     fn from((seconds, increment): (u32, u32)) -> Self {
         Self { seconds, increment }
@@ -47,10 +60,10 @@ impl From<(u32, u32)> for Cut {
 }
 
 impl Db {
-    /// What is now.
+    /// The current cut.
     ///
     /// # Errors
-    /// What the database says; just after a collection was made there may be no snapshot for a moment.
+    /// Database errors. Just after a collection was created there may be no snapshot for a moment.
     pub async fn cut(&self, deadline: Deadline) -> Result<Cut, Error> {
         let mut session = bounded(deadline, |_| self.snapshot()).await?;
         let any = self.collection::<Document>(Policy::Snapshot, "migrations");
@@ -60,19 +73,19 @@ impl Db {
         Ok(Cut { seconds: time.time, increment: time.increment })
     }
 
-    /// What `pipeline` makes of a collection as of `cut`, or as of now, in pages of at most `page` documents. It is
-    /// read as it is taken, so memory does not grow with the collection; the server sorts and groups on disk beyond 100
-    /// MB.
+    /// Streams the results of `pipeline` on a collection as of `cut`, or as of now, in pages of at most `page`
+    /// documents. Pages are read on demand, so memory does not grow with the collection; the server sorts and groups on
+    /// disk beyond 100 MB.
     ///
     /// # Errors
-    /// Each page: what the database says, above all when it no longer keeps that moment.
+    /// Of each page: database errors, such as a cut that the server no longer keeps.
     pub fn pages<T, D>(
         &self,
         cut: Option<Cut>,
         collection: &'static str,
         pipeline: Vec<Document>,
         page: NonZeroU32,
-    ) -> BoxStream<'static, Result<Vec<D>, Error>>
+    ) -> Pages<D>
     where
         T: DeserializeOwned + Send + Sync + Unpin + 'static,
         D: TryFrom<T, Error = ConvertError> + Send + 'static,
@@ -129,10 +142,10 @@ where
 }
 
 async fn read_page<T: DeserializeOwned>(reading: &mut Reading<T>) -> mongodb::error::Result<Vec<T>> {
-    let Reading { session, cursor, page: most } = reading;
-    let most = usize::try_from(most.get()).unwrap_or(usize::MAX);
-    let mut page = Vec::with_capacity(most);
-    while page.len() < most && cursor.advance(session).await? {
+    let Reading { session, cursor, page: size } = reading;
+    let size = usize::try_from(size.get()).unwrap_or(usize::MAX);
+    let mut page = Vec::with_capacity(size);
+    while page.len() < size && cursor.advance(session).await? {
         page.push(cursor.deserialize_current()?);
     }
     Ok(page)

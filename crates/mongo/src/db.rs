@@ -1,4 +1,4 @@
-//! The connection, and the one place where read and write concerns are spelled out.
+//! The connection to the database, and the only place that sets read and write concerns.
 
 use std::future::IntoFuture;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use mongodb::{Client, ClientSession, Collection, Database};
 use secrecy::ExposeSecret as _;
 use service::{Deadline, Tasks};
 
-use crate::abandoned::Conflicts;
+use crate::conflicts::Conflicts;
 use crate::observe::observe;
 use crate::{Error, MongoConfig};
 
@@ -21,35 +21,34 @@ use crate::{Error, MongoConfig};
 pub struct Db {
     pub(crate) client: Client,
     pub(crate) database: Database,
-    /// What the server knows our connections by.
+    /// The application name of our connections at the server.
     pub(crate) app_name: String,
     pub(crate) tasks: Tasks,
     write_concern_timeout: Duration,
     pub(crate) conflicts: Arc<Conflicts>,
 }
 
-/// What is promised about reads and writes, by kind of data.
+/// The read and write concerns of a kind of data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Policy {
-    /// Orders, stock, payments, users, idempotency records: majority reads from the primary, journaled majority
-    /// writes. In a transaction: snapshot reads.
+    /// Orders, stock, payments, users, idempotency records: majority reads from the primary, journaled majority writes.
+    /// In a transaction: snapshot reads.
     Ledger,
-    /// Linearizable reads: account balances outside a transaction. One document by its `_id` at a time.
+    /// Linearizable reads, of one document by its `_id`: account balances outside a transaction.
     Linearizable,
-    /// The same data as of one moment, in a session of [`Db::snapshot`]. A collection of another policy keeps its own
-    /// read concern there, and sees what is committed from one read to the next.
+    /// Snapshot reads, in a session of [`Db::snapshot`]. A collection under another policy keeps its own read concern
+    /// in such a session, and sees newer commits from one read to the next.
     Snapshot,
-    /// What is only shown, and decides nothing: the catalogue, and orders, stock, users and statements as people look
-    /// at them. Majority reads, from a secondary when there is no primary, which may be a moment behind; majority
-    /// writes.
+    /// Data for display, on which no decision is based: the catalogue, and lists of orders, stock, users and
+    /// statements. Majority reads, from a secondary if there is no primary, which may lag behind; majority writes.
     Shown,
     /// Access and login logs: local reads, writes acknowledged by the primary alone. The caller drops and counts
-    /// what can't be written.
+    /// records that can't be written.
     Log,
 }
 
 impl Db {
-    /// Prepares the connection; no I/O happens until it is used. Transactions run as `tasks` of the process.
+    /// Prepares the connection; there is no I/O until it is used. Transactions run as `tasks` of the process.
     pub async fn connect(config: &MongoConfig, tasks: &Tasks) -> Result<Self, Error> {
         let mut options = ClientOptions::parse(config.uri.expose_secret()).await?;
         let ms = |value| Some(Duration::from_millis(value));
@@ -77,26 +76,26 @@ impl Db {
     }
 
     /// A collection under a policy.
-    #[allow(clippy::disallowed_methods)] // this is where collections come from
+    #[allow(clippy::disallowed_methods)] // the one place where collections are opened
     pub fn collection<T: Send + Sync>(&self, policy: Policy, name: &str) -> Collection<T> {
         self.database.collection_with_options(name, self.options(policy))
     }
 
-    /// Whether a member answers, be it the primary or not: reads that only show go on without one, so an election makes
-    /// nobody unready.
+    /// Checks that a member answers, primary or not: reads for display work without a primary, so an election must not
+    /// make services unready.
     pub async fn ping(&self) -> Result<(), Error> {
         let any = SelectionCriteria::ReadPreference(ReadPreference::PrimaryPreferred { options: None });
         self.database.run_command(doc! { "ping": 1 }).selection_criteria(any).await?;
         Ok(())
     }
 
-    /// A session whose reads all see one moment, as a majority had it: that of the first read. Only collections under
-    /// [`Policy::Snapshot`] are read so.
+    /// A session whose reads all see the majority-committed data at the time of the first read. This holds for
+    /// collections under [`Policy::Snapshot`] only.
     pub async fn snapshot(&self) -> Result<ClientSession, mongodb::error::Error> {
         self.client.start_session().snapshot(true).await
     }
 
-    /// The database itself, for migrations.
+    /// The underlying database, for migrations.
     pub fn database(&self) -> &Database {
         &self.database
     }
@@ -127,8 +126,8 @@ impl Db {
     }
 }
 
-/// Runs one operation within the deadline. `operation` gets the time that is left, for `max_time`, so that the server
-/// stops too; the driver has no socket time-out, so the wait is bounded here as well.
+/// Runs one operation within the deadline. `operation` gets the remaining time for `max_time`, so that the server stops
+/// too. The wait is bounded here as well, since the driver has no socket time-out.
 pub async fn bounded<T, O>(deadline: Deadline, operation: impl FnOnce(Duration) -> O) -> Result<T, Error>
 where
     O: IntoFuture<Output = mongodb::error::Result<T>>,

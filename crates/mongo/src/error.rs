@@ -1,4 +1,4 @@
-//! What can go wrong with the database, sorted by what the caller can do about it.
+//! Database errors, classified by what the caller can do about them.
 
 use mongodb::error::{
     Error as DriverError, ErrorKind, RETRYABLE_WRITE_ERROR, TRANSIENT_TRANSACTION_ERROR, WriteFailure,
@@ -9,22 +9,22 @@ use crate::convert::ConvertError;
 /// A failure of the database.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
-    /// The caller's deadline passed; if it was a write outside a transaction, it may or may not have happened.
+    /// The caller's deadline passed; a write outside a transaction may or may not have been applied.
     #[error("the deadline passed during a database operation")]
     Deadline(#[source] Option<DriverError>),
-    /// The database can't do it at present; nothing was written, and trying again makes sense.
+    /// The database is temporarily unavailable; nothing was written, and a retry makes sense.
     #[error("the database is unavailable")]
     Unavailable(#[source] DriverError),
-    /// A transaction was sent to be committed and its outcome could not be learned: look the effect up.
+    /// A commit was sent and its outcome is unknown: look its effect up.
     #[error("the outcome of a commit is unknown")]
     OutcomeUnknown(#[source] Option<DriverError>),
-    /// The operation is wrong, or the data is: a fault of ours.
+    /// The operation or the data is invalid: an internal error.
     #[error("a database operation failed")]
     Failed(#[source] DriverError),
-    /// A stored document is not one that we write.
+    /// A stored document is not valid.
     #[error(transparent)]
     Convert(#[from] ConvertError),
-    /// A migration has not been applied yet: run the service's `migrate` command.
+    /// A migration has not been applied: run the service's `migrate` command.
     #[error("the migration {0} has not been applied")]
     SchemaBehind(String),
     /// A transaction body panicked.
@@ -32,9 +32,9 @@ pub enum Error {
     Panicked,
 }
 
-/// Server codes for "not now": no primary, shutting down, stepping down, unreachable, write concern not met in time.
+/// Server codes of temporary failures: no primary, shutdown, step-down, unreachable, write concern not met in time.
 const UNAVAILABLE_CODES: [i32; 14] = [6, 7, 64, 89, 91, 100, 112, 133, 189, 9001, 10107, 11600, 11602, 13435];
-/// Server codes for "out of time".
+/// Server codes of an exceeded time limit.
 const DEADLINE_CODES: [i32; 2] = [50, 262];
 const DUPLICATE_KEY: i32 = 11000;
 const WRITE_CONFLICT: i32 = 112;
@@ -45,13 +45,13 @@ impl From<DriverError> for Error {
         if code.is_some_and(|code| DEADLINE_CODES.contains(&code)) {
             return Self::Deadline(Some(error));
         }
-        let not_now = matches!(
+        let is_temporary = matches!(
             *error.kind,
             ErrorKind::ServerSelection { .. } | ErrorKind::Io(_) | ErrorKind::ConnectionPoolCleared { .. }
         ) || code.is_some_and(|code| UNAVAILABLE_CODES.contains(&code))
             || error.contains_label(RETRYABLE_WRITE_ERROR)
             || error.contains_label(TRANSIENT_TRANSACTION_ERROR);
-        if not_now { Self::Unavailable(error) } else { Self::Failed(error) }
+        if is_temporary { Self::Unavailable(error) } else { Self::Failed(error) }
     }
 }
 
@@ -71,7 +71,7 @@ impl From<Error> for envelope::Error {
     }
 }
 
-/// The name of the unique index that a write ran into, if that is what the error is.
+/// The name of the unique index that a write violated, if that is the error.
 pub fn duplicate_key_index(error: &DriverError) -> Option<String> {
     let message = match &*error.kind {
         ErrorKind::Write(WriteFailure::WriteError(write)) if write.code == DUPLICATE_KEY => &write.message,
@@ -81,12 +81,12 @@ pub fn duplicate_key_index(error: &DriverError) -> Option<String> {
         ErrorKind::Command(command) if command.code == DUPLICATE_KEY => &command.message,
         _ => return None,
     };
-    // The server gives the index only in its text: `… index: NAME dup key: …`.
+    // The server names the index only in its message: `… index: NAME dup key: …`.
     let name = message.split("index: ").nth(1).and_then(|rest| rest.split_whitespace().next());
     Some(name.unwrap_or_default().to_owned())
 }
 
-/// Whether another transaction that is still open holds what a write in a transaction asked for.
+/// Whether a write in a transaction conflicts with another open transaction.
 pub(crate) fn is_write_conflict(error: &DriverError) -> bool {
     code(error) == Some(WRITE_CONFLICT)
 }

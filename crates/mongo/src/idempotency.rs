@@ -1,5 +1,4 @@
-//! Idempotency records: the answer that a key was given, written in the transaction of its effect and kept for 48
-//! hours.
+//! Idempotency records: the answer to a keyed request, written in the transaction of its effect and kept for 48 hours.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -17,10 +16,10 @@ use crate::migration::Migration;
 use crate::{Abort, Db, Policy, bounded, schema};
 
 const COLLECTION: &str = "idempotency_keys";
-/// How long a record is kept; the contract says at least 24 hours.
+/// How long a record is kept; the API promises at least 24 hours.
 const RETENTION: Duration = Duration::from_secs(48 * 60 * 60);
 
-/// The records whose answers have the form `A`, a document of the store that uses them.
+/// The records with answers of type `A`, a document of the store that uses them.
 #[derive(Debug, Clone)]
 pub struct Records<A: Send + Sync> {
     records: Collection<Record<A>>,
@@ -49,10 +48,10 @@ impl<A: Serialize + DeserializeOwned + Clone + Send + Sync> Records<A> {
         Self { records: db.collection(Policy::Ledger, COLLECTION) }
     }
 
-    /// The answer that this key was given before, if any.
+    /// The stored answer for this key, if any.
     ///
     /// # Errors
-    /// `IDEMPOTENCY_KEY_REUSED` when it was for another request.
+    /// `IDEMPOTENCY_KEY_REUSED` if the key was used with another request.
     pub async fn find(&self, key: &ScopedKey, deadline: Deadline) -> Result<Option<Answer<A>>, envelope::Error> {
         let filter = doc! { "_id": key.id() };
         let found = bounded(deadline, |left| self.records.find_one(filter).max_time(left)).await?;
@@ -63,7 +62,7 @@ impl<A: Serialize + DeserializeOwned + Clone + Send + Sync> Records<A> {
         }
     }
 
-    /// Those of the keys that have a record, in the caller's transaction.
+    /// The keys that have a record, read in the caller's transaction.
     pub async fn existing<'a>(
         &self,
         session: &mut ClientSession,
@@ -84,8 +83,8 @@ impl<A: Serialize + DeserializeOwned + Clone + Send + Sync> Records<A> {
         Ok(existing)
     }
 
-    /// Writes the answer in the transaction of its effect. To be called first in the transaction: then a conflict can
-    /// only come from a twin.
+    /// Writes the answer in the transaction of its effect. Call this first in the transaction, so that a conflict can
+    /// only come from a concurrent duplicate.
     pub async fn record<R: From<Conflict>>(
         &self,
         session: &mut ClientSession,
@@ -100,8 +99,8 @@ impl<A: Serialize + DeserializeOwned + Clone + Send + Sync> Records<A> {
         }
     }
 
-    /// Writes several answers in the transaction of their effects. A twin of one makes it fail for all, as a duplicate
-    /// key or a write conflict.
+    /// Writes several answers in the transaction of their effects. A concurrent duplicate of one of them fails all,
+    /// with a duplicate key or a write conflict.
     pub async fn record_all(
         &self,
         session: &mut ClientSession,
@@ -116,12 +115,12 @@ impl<A: Serialize + DeserializeOwned + Clone + Send + Sync> Records<A> {
     }
 }
 
-/// An answer to be kept.
+/// An answer to be stored.
 #[derive(Debug, Clone)]
 pub struct KeyedAnswer<A> {
-    /// The key that it is kept under.
+    /// The key of the request.
     pub key: ScopedKey,
-    /// The request that it is the answer of.
+    /// The id of the request.
     pub request_id: String,
     /// The answer.
     pub answer: A,
@@ -139,7 +138,7 @@ impl<A> Record<A> {
     }
 }
 
-/// What a failed insert of a unique key means to a keyed request.
+/// Maps a failed insert of the record to the conflict that it means.
 fn conflict_or<R: From<Conflict>>(error: mongodb::error::Error) -> Abort<R> {
     if is_write_conflict(&error) {
         Abort::Refused(Conflict::InFlight.into())
@@ -159,7 +158,7 @@ fn retention_ms() -> i64 {
     i64::try_from(RETENTION.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// The schema of the records; every service that keeps some lists it among its migrations.
+/// The schema of the records, for the migrations of every service that stores them.
 pub const MIGRATIONS: &[Migration] = &[Migration {
     component: "idempotency",
     version: 1,

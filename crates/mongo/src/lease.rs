@@ -1,5 +1,5 @@
-//! A lease: the right to do something alone for a while. Times are the database's, so that clocks of different hosts
-//! need not agree.
+//! A lease: the exclusive right to do something, for a limited time. Times are those of the database, so the clocks of
+//! the hosts need not agree.
 
 use std::time::Duration;
 
@@ -14,8 +14,7 @@ use crate::{Db, Error, Policy, bounded};
 
 const COLLECTION: &str = "leases";
 
-/// One holder's view of a lease. What is done under it must be safe without it: a holder that stalls may overlap with
-/// the next.
+/// One holder's view of a lease. Work under it must be safe without it: a stalled holder may overlap with the next one.
 #[derive(Debug)]
 pub struct Lease {
     leases: Collection<Document>,
@@ -26,7 +25,7 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// A lease by that name, not held yet; `ttl` is how long it lasts without being renewed.
+    /// A lease with this name, not held yet. It expires `ttl` after the last renewal.
     pub fn new(db: &Db, name: &str, ttl: Duration) -> Self {
         Self {
             leases: db.collection(Policy::Ledger, COLLECTION),
@@ -37,14 +36,14 @@ impl Lease {
         }
     }
 
-    /// Whether this holder has the lease now; takes it when it is free, and renews it after a third of its time.
+    /// Whether this holder has the lease now. Takes it if it is free, and renews it after a third of its time.
     pub async fn hold(&mut self, deadline: Deadline) -> Result<bool, Error> {
         if self.renew_at.is_some_and(|at| Instant::now() < at) {
             return Ok(true);
         }
         let asked_at = Instant::now();
         let ttl_ms = i64::try_from(self.ttl.as_millis()).unwrap_or(i64::MAX);
-        // A lease that nobody has had yet lacks the field, which compares as less than any time.
+        // A new lease lacks the field; a missing field sorts before any time.
         let ours = doc! { "$or": [
             { "$lt": ["$expiresAt", "$$NOW"] },
             { "$eq": ["$holder", &self.holder] },
@@ -66,7 +65,7 @@ impl Lease {
         Ok(held)
     }
 
-    /// Gives the lease up, so that another need not wait for its end.
+    /// Releases the lease, so that others need not wait until it expires.
     pub async fn release(&mut self, deadline: Deadline) -> Result<(), Error> {
         if self.renew_at.take().is_some() {
             let ours = doc! { "_id": &self.name, "holder": &self.holder };

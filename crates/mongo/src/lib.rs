@@ -1,8 +1,10 @@
-//! MongoDB as Fournines uses it: concern policies by name, every call bounded by the caller's deadline, transactions
-//! that outlive a dropped request, idempotency records, versioned migrations and leases.
+//! MongoDB as Fournines uses it: named policies of read and write concerns, operations bounded by the caller's
+//! deadline, transactions that complete even if their request is dropped, idempotency records, versioned migrations and
+//! leases.
 
 mod abandoned;
 mod config;
+mod conflicts;
 mod convert;
 mod cut;
 mod db;
@@ -16,7 +18,7 @@ mod transaction;
 
 pub use config::MongoConfig;
 pub use convert::{ConvertError, from_bson_time, from_bson_uuid, to_bson_time, to_bson_uuid, to_i64, to_u64};
-pub use cut::{Cut, PAGE};
+pub use cut::{Cut, PAGE, Pages, one_of};
 pub use db::{Db, Policy, bounded};
 pub use error::{Error, duplicate_key_index};
 pub use lease::Lease;

@@ -12,25 +12,25 @@ use service::{Deadline, Shell};
 use crate::{Db, Error, Lease, MongoConfig, Policy, bounded};
 
 const COLLECTION: &str = "migrations";
-/// How long the lock lasts without being renewed; it is renewed before each migration.
+/// The lock expires this long after its last renewal; it is renewed before each migration.
 const LOCK_TTL: Duration = Duration::from_secs(60);
-/// How often the lock is asked for while another process holds it.
+/// The period of attempts to take the lock while another process holds it.
 const LOCK_POLL: Duration = Duration::from_millis(200);
-/// How long the `migrate` command may take, other processes' migrations included.
+/// The time limit of the `migrate` command, including waits for other processes.
 const RUN_TIMEOUT: Duration = Duration::from_secs(300);
-/// How often a service asks whether the database answers.
+/// The period of readiness checks.
 const CHECK_PERIOD: Duration = Duration::from_secs(2);
 
-/// A step of a schema. Steps are never changed once released; a new one is added.
+/// A step of a schema. Released steps never change; new ones are added.
 #[derive(Debug, Clone, Copy)]
 pub struct Migration {
-    /// Whose schema it is; versions count for each component.
+    /// The owner of the schema; each component has its own versions.
     pub component: &'static str,
     /// Counts from 1 without gaps.
     pub version: u32,
-    /// What it does, for the log.
+    /// A description, for the log.
     pub name: &'static str,
-    /// Does it; doing it again after a crash half-way must change nothing.
+    /// Applies the step. It must be idempotent, since it is repeated after a crash half-way.
     pub up: for<'a> fn(&'a Database) -> BoxFuture<'a, mongodb::error::Result<()>>,
 }
 
@@ -40,7 +40,7 @@ impl Migration {
     }
 }
 
-/// The `migrate` command of a service: connects, applies what has not been applied, and leaves. At most 300 s.
+/// The `migrate` command of a service: connects, and applies the pending migrations. At most 300 s.
 pub async fn run(config: &MongoConfig, migrations: &[Migration]) -> Result<(), Error> {
     let tasks = Shell::without_admin().tasks;
     let db = Db::connect(config, &tasks).await?;
@@ -49,8 +49,8 @@ pub async fn run(config: &MongoConfig, migrations: &[Migration]) -> Result<(), E
     Ok(())
 }
 
-/// Applies the migrations that have not been applied, and gives their number. Waits for another process that is
-/// migrating, until the deadline.
+/// Applies the pending migrations, and returns their number. Waits for another process that is migrating, until the
+/// deadline.
 pub async fn migrate(db: &Db, migrations: &[Migration], deadline: Deadline) -> Result<usize, Error> {
     let mut lock = Lease::new(db, "migrations", LOCK_TTL);
     while !lock.hold(deadline).await? {
@@ -74,7 +74,7 @@ pub async fn pending(db: &Db, migrations: &[Migration], deadline: Deadline) -> R
     Ok(migrations.iter().filter(|migration| !applied.contains(&migration.id())).copied().collect())
 }
 
-/// Makes the process ready only while the database answers and, from the start on, has all of these migrations.
+/// Makes the process ready only while the database answers, and once all of these migrations have been applied.
 pub fn watch(shell: &Shell, db: &Db, migrations: &'static [Migration]) {
     let db = db.clone();
     let migrated = Arc::new(AtomicBool::new(false));

@@ -1,4 +1,4 @@
-//! What the driver tells of its commands and connections, as metrics and spans.
+//! Metrics and spans of commands and connections, from the events of the driver.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,8 +10,8 @@ use mongodb::options::ClientOptions;
 use service::telemetry;
 use tracing::Span;
 
-/// The most spans of commands under way; a command beyond is not traced.
-const MOST: usize = 10_000;
+/// The most spans of concurrent commands; further commands are not traced.
+const MAX_SPANS: usize = 10_000;
 
 /// Observes every command and connection of a client.
 pub(crate) fn observe(options: &mut ClientOptions) {
@@ -20,7 +20,7 @@ pub(crate) fn observe(options: &mut ClientOptions) {
     options.cmap_event_handler = Some(EventHandler::callback(pool));
 }
 
-/// The spans of the commands under way, by the number that the driver gives each request.
+/// The spans of commands in flight, by the driver's request id.
 #[derive(Debug, Default)]
 struct Commands {
     spans: Mutex<HashMap<i32, Span>>,
@@ -45,7 +45,7 @@ impl Commands {
     }
 
     fn begin(&self, started: &CommandStartedEvent) {
-        // What no request asks for, such as waiting for changes, is nobody's step.
+        // Commands outside of a request, such as waiting for changes, have no trace.
         if Span::current().is_disabled() {
             return;
         }
@@ -69,7 +69,7 @@ impl Commands {
             return;
         }
         let mut spans = self.spans.lock().unwrap_or_else(PoisonError::into_inner);
-        if spans.len() < MOST {
+        if spans.len() < MAX_SPANS {
             spans.insert(started.request_id, span);
         }
     }

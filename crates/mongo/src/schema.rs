@@ -1,4 +1,4 @@
-//! Collections with validators and indexes, made so that making them again changes nothing.
+//! Idempotent creation of collections, validators and indexes.
 
 use mongodb::bson::{Document, doc};
 use mongodb::error::ErrorKind;
@@ -7,7 +7,7 @@ use mongodb::{Database, IndexModel};
 
 const NAMESPACE_EXISTS: i32 = 48;
 
-/// Makes a collection whose documents must fit the `$jsonSchema`, or gives an existing one this schema.
+/// Creates a collection whose documents must match the `$jsonSchema`, or sets the schema of an existing one.
 pub async fn collection(database: &Database, name: &str, json_schema: Document) -> mongodb::error::Result<()> {
     let validator = doc! { "$jsonSchema": json_schema };
     let made = database
@@ -27,7 +27,7 @@ pub async fn collection(database: &Database, name: &str, json_schema: Document) 
     }
 }
 
-/// Makes indexes; those that are there already with the same name and form are left alone.
+/// Creates indexes; existing ones with the same name and definition are kept.
 pub async fn indexes(
     database: &Database,
     collection: &str,
@@ -43,23 +43,23 @@ pub fn index(name: &str, keys: Document) -> IndexModel {
     model(keys, IndexOptions::builder().name(name.to_owned()).build())
 }
 
-/// An index whose keys are unique.
+/// A unique index.
 pub fn unique(name: &str, keys: Document) -> IndexModel {
     model(keys, IndexOptions::builder().name(name.to_owned()).unique(true).build())
 }
 
-/// An index of the documents that fit `filter`.
+/// An index of the documents that match `filter`.
 pub fn partial(name: &str, keys: Document, filter: Document) -> IndexModel {
     model(keys, IndexOptions::builder().name(name.to_owned()).partial_filter_expression(filter).build())
 }
 
-/// A unique index of the documents that fit `filter`.
+/// A unique index of the documents that match `filter`.
 pub fn partial_unique(name: &str, keys: Document, filter: Document) -> IndexModel {
     let options = IndexOptions::builder().name(name.to_owned()).unique(true).partial_filter_expression(filter);
     model(keys, options.build())
 }
 
-/// An index that removes documents once the time in `field` has passed.
+/// A TTL index: documents are removed at the time in `field`.
 pub fn ttl(name: &str, field: &str) -> IndexModel {
     let at_that_time = std::time::Duration::ZERO;
     model(doc! { field: 1 }, IndexOptions::builder().name(name.to_owned()).expire_after(at_that_time).build())

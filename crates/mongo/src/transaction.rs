@@ -1,37 +1,39 @@
-//! The transaction loop: bounded by the caller's deadline, retried with jitter, and run in a task of its own, so that
-//! a request that is dropped can't cut a commit off.
+//! The transaction loop: bounded by the caller's deadline, retried with jitter, and run in its own task, so that a
+//! dropped request can't interrupt a commit.
+//!
+//! It follows the convenient transaction API of the MongoDB driver specification, with two differences: a refusal is
+//! confirmed by a majority before it is returned, and a commit is followed to its end 5 s beyond the deadline.
 
 use std::future::IntoFuture as _;
 use std::time::Duration;
 
-use backon::{BackoffBuilder as _, ExponentialBuilder};
 use futures::future::BoxFuture;
 use mongodb::ClientSession;
 use mongodb::bson::{Document, doc};
 use mongodb::error::{Error as DriverError, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT};
 use mongodb::options::{ReadConcern, TransactionOptions};
-use service::Deadline;
+use service::{Backoff, Deadline};
 
 use crate::{Db, Error, Policy, bounded};
 
-/// How long after the caller's deadline the outcome of a commit that was sent is still asked for.
+/// How long beyond the caller's deadline a sent commit is retried to learn its outcome.
 const COMMIT_GRACE: Duration = Duration::from_secs(5);
-/// How long the server gets to hear of an abort; it aborts by itself later if it does not.
+/// The time-out of an abort; without one the server aborts by itself later.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long settling a commit that was not answered may take.
+/// The time-out for superseding an unanswered commit.
 const SUPERSEDE_TIMEOUT: Duration = Duration::from_secs(5);
-/// The waits between tries: full jitter around 2, 4, 8 … 128 ms.
-const FIRST_BACKOFF: Duration = Duration::from_millis(2);
+/// The pauses between attempts: 2, 4, 8 … 128 ms, each plus up to as much again at random.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(2), LONGEST_BACKOFF);
 const LONGEST_BACKOFF: Duration = Duration::from_millis(128);
 
-/// Why a transaction's body ends without a value.
+/// Why the body of a transaction ends without a value.
 #[derive(Debug)]
 pub enum Abort<R> {
-    /// The rules refuse it: nothing is written and nothing is tried again.
+    /// A business rule refuses it: nothing is written, and there is no retry.
     Refused(R),
-    /// The body has learned something and wants to start over at once, in a new snapshot.
+    /// The body needs to start over at once, in a new snapshot.
     Again,
-    /// The database failed; what may pass is tried again.
+    /// The database failed; transient failures are retried.
     Driver(DriverError),
 }
 
@@ -60,12 +62,12 @@ enum Attempt<T, R> {
 }
 
 impl Db {
-    /// Runs `body` in a transaction (snapshot reads, journaled majority commit) until it is committed or the deadline
-    /// passes. `body` may run many times: it must do nothing but read and write in the session.
+    /// Runs `body` in a transaction (snapshot reads, journaled majority commit) until it commits or the deadline
+    /// passes. `body` may run many times: it must have no effects except reads and writes in the session.
     ///
     /// # Errors
-    /// `Refused` is the body's own, and rests on what a majority has; [`Error::OutcomeUnknown`] means that a commit was
-    /// sent and not answered for 5 s beyond the deadline.
+    /// `Refused` is returned by the body, and is based on majority-committed data; [`Error::OutcomeUnknown`] means that
+    /// a commit was sent and not answered until 5 s beyond the deadline.
     pub async fn transact<T, R, F>(&self, deadline: Deadline, body: F) -> Result<T, TransactError<R>>
     where
         F: for<'s> FnMut(&'s mut ClientSession) -> BoxFuture<'s, Result<T, Abort<R>>> + Send + 'static,
@@ -82,7 +84,7 @@ impl Db {
         F: for<'s> FnMut(&'s mut ClientSession) -> BoxFuture<'s, Result<T, Abort<R>>> + Send,
     {
         let mut session = bounded(deadline, |_| self.client.start_session()).await?;
-        let mut backoff = backoff();
+        let mut pauses = BACKOFF.pauses();
         loop {
             match self.attempt(&mut session, deadline, &mut body).await {
                 Attempt::Committed(value) => return Ok(value),
@@ -91,8 +93,8 @@ impl Db {
                 Attempt::Retry(error) => {
                     metrics::counter!("mongo_transaction_retries_total").increment(1);
                     self.conflicts.note();
-                    let wait = backoff.next().unwrap_or(LONGEST_BACKOFF);
-                    if deadline.bound(tokio::time::sleep(wait)).await.is_err() {
+                    let pause = pauses.next().unwrap_or(LONGEST_BACKOFF);
+                    if deadline.bound(tokio::time::sleep(pause)).await.is_err() {
                         return Err(TransactError::Store(Error::Deadline(Some(error))));
                     }
                 }
@@ -145,9 +147,10 @@ impl Db {
         }
     }
 
-    /// Settles a commit that was not answered. If it never reached the server, its transaction is still open there and
-    /// keeps what it wrote locked until the server gives it up after a minute; the session's next transaction, which
-    /// does nothing, ends it at once. If it did, a majority has it when this returns, so that looking it up finds it.
+    /// Supersedes an unanswered commit. If the commit never reached the server, its transaction is still open and keeps
+    /// its writes locked until the server aborts it after a minute; the next transaction of the session, which is
+    /// empty, ends it at once. If it did reach the server, a majority has it when this returns, so that a lookup finds
+    /// its effect.
     async fn supersede(&self, session: &mut ClientSession) {
         let deadline = Deadline::after(SUPERSEDE_TIMEOUT);
         let any = self.collection::<Document>(Policy::Ledger, "migrations");
@@ -159,13 +162,13 @@ impl Db {
             self.confirm_seen(deadline).await
         };
         if let Err(error) = next.await {
-            tracing::warn!(?error, "a commit that was not answered could not be settled");
+            tracing::warn!(?error, "an unanswered commit could not be superseded");
         }
     }
 
-    /// Waits until a majority has what a transaction that was not committed has seen. A snapshot may hold writes that
-    /// only the primary has yet: a refusal must not rest on what can still be rolled back, and whoever looks up what
-    /// stood in the way must find it.
+    /// Waits until a majority has the data that an aborted transaction has read. A snapshot may contain writes that
+    /// only the primary has: a refusal must not be based on data that can be rolled back, and a lookup of the
+    /// conflicting document must find it.
     async fn confirm_seen(&self, deadline: Deadline) -> Result<(), Error> {
         let any = self.collection::<Document>(Policy::Linearizable, "migrations");
         bounded(deadline, |left| any.find_one(doc! { "_id": "" }).max_time(left)).await?;
@@ -185,22 +188,22 @@ impl Db {
 }
 
 enum CommitError {
-    /// The transaction was not committed; all of it can be tried again.
+    /// The transaction was not committed, and can be retried as a whole.
     Transient(DriverError),
     Final(Error),
 }
 
-/// Commits, and asks again while the outcome is unknown: committing twice is safe.
+/// Commits, and repeats the commit while its outcome is unknown, which is safe.
 async fn commit(session: &mut ClientSession, deadline: Deadline) -> Result<(), CommitError> {
     let left = deadline.remaining().unwrap_or_default();
     let until = Deadline::after(left + COMMIT_GRACE);
-    let mut backoff = backoff();
+    let mut pauses = BACKOFF.pauses();
     let mut last = None;
     loop {
         match until.bound(session.commit_transaction().into_future()).await {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) if error.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT) => last = Some(error),
-            // After an unknown outcome this no longer proves that nothing was committed.
+            // After an unknown outcome, this label no longer proves that nothing was committed.
             Ok(Err(error)) if last.is_none() && error.contains_label(TRANSIENT_TRANSACTION_ERROR) => {
                 return Err(CommitError::Transient(error));
             }
@@ -209,8 +212,8 @@ async fn commit(session: &mut ClientSession, deadline: Deadline) -> Result<(), C
             Err(_) => return Err(CommitError::Final(Error::OutcomeUnknown(last))),
         }
         metrics::counter!("mongo_commit_retries_total").increment(1);
-        let wait = backoff.next().unwrap_or(LONGEST_BACKOFF);
-        if until.bound(tokio::time::sleep(wait)).await.is_err() {
+        let pause = pauses.next().unwrap_or(LONGEST_BACKOFF);
+        if until.bound(tokio::time::sleep(pause)).await.is_err() {
             return Err(CommitError::Final(Error::OutcomeUnknown(last)));
         }
     }
@@ -219,17 +222,8 @@ async fn commit(session: &mut ClientSession, deadline: Deadline) -> Result<(), C
 async fn abort(session: &mut ClientSession) {
     match tokio::time::timeout(ABORT_TIMEOUT, session.abort_transaction()).await {
         Ok(Ok(())) => {}
-        // The server has aborted it already, or will when the transaction's lifetime ends.
+        // The server has already aborted it, or will at the end of its lifetime.
         Ok(Err(error)) => tracing::debug!(%error, "a transaction could not be aborted"),
         Err(_) => tracing::debug!("aborting a transaction took too long"),
     }
-}
-
-fn backoff() -> impl Iterator<Item = Duration> {
-    ExponentialBuilder::new()
-        .with_min_delay(FIRST_BACKOFF)
-        .with_max_delay(LONGEST_BACKOFF)
-        .with_jitter()
-        .without_max_times()
-        .build()
 }

@@ -1,10 +1,10 @@
-//! The waits between tries.
+//! The pauses between attempts.
 
 use std::time::Duration;
 
-use backon::{BackoffBuilder as _, ExponentialBuilder};
+use service::Backoff;
 
-/// Without end: `first`, then twice as long each time up to `longest`, each with up to as much again at random.
+/// An endless sequence: `first`, doubled each time up to `longest`, each plus up to as much again at random.
 pub(crate) fn backoff(first: Duration, longest: Duration) -> impl Iterator<Item = Duration> {
-    ExponentialBuilder::new().with_min_delay(first).with_max_delay(longest).with_jitter().without_max_times().build()
+    Backoff::new(first, longest).pauses()
 }

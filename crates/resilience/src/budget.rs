@@ -1,26 +1,26 @@
-//! The budget that retries and hedges are paid from, so that they can't become the load.
+//! The retry budget, which keeps retries and hedges from multiplying the load on a failing peer.
 
 use std::sync::Mutex;
 use std::time::Duration;
 
 use crate::lock::locked;
-use crate::policy::Window;
 use crate::retry::RetryConfig;
+use crate::window::SlidingWindow;
 
-/// How long calls and retries are remembered.
+/// The window over which calls and retries count.
 const SPAN: Duration = Duration::from_secs(10);
 
-/// Each call adds a fraction of an attempt, each retry and each hedge takes one, and a few are free. What was added and
-/// what was taken are both forgotten after 10 s.
+/// Each call deposits a fraction of an attempt, each retry and each hedge withdraws one, and a few per second are free.
+/// Deposits and withdrawals expire after 10 s.
 ///
-/// Source: `RetryBudget` of Twitter's Finagle. gRPC's retry throttling (proposal A6) has the same aim, but knows no
-/// time.
+/// Bound: over 10 s, at most `budget_floor_per_second` times 10 plus `budget_percent` of the calls. Source:
+/// `RetryBudget` of Twitter's Finagle. gRPC's retry throttling (proposal A6) has the same aim, but does not expire.
 #[derive(Debug)]
 pub(crate) struct Budget {
     percent: u64,
     free: u64,
-    /// Calls, and attempts that were paid for.
-    window: Mutex<Window<2>>,
+    /// Deposits (calls) and withdrawals.
+    window: Mutex<SlidingWindow<2>>,
 }
 
 impl Budget {
@@ -28,25 +28,26 @@ impl Budget {
         Self {
             percent: config.budget_percent.into(),
             free: u64::from(config.budget_floor_per_second) * SPAN.as_secs(),
-            window: Mutex::new(Window::new(SPAN)),
+            window: Mutex::new(SlidingWindow::new(SPAN)),
         }
     }
 
-    /// Counts a call, which pays in.
+    /// Deposits for a call.
     pub(crate) fn deposit(&self) {
         locked(&self.window).add([1, 0]);
     }
 
-    /// Pays for a retry; false when there is nothing left.
+    /// Withdraws a retry; false if the budget is exhausted.
     pub(crate) fn pay_for_retry(&self) -> bool {
         self.pay(1)
     }
 
-    /// Pays for a hedge; false when less than half is left. A hedge makes a call faster, but a retry saves it.
+    /// Withdraws a hedge; false if less than half of the budget is left. A hedge makes a call faster, a retry saves it.
     pub(crate) fn pay_for_hedge(&self) -> bool {
         self.pay(2)
     }
 
+    /// Withdraws an attempt if that leaves spending at most one `share`-th of the budget.
     fn pay(&self, share: u64) -> bool {
         let mut window = locked(&self.window);
         let [calls, spent] = window.total();
@@ -83,7 +84,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the sequence: at each moment, and all in all.
+        /// In any sequence: at each moment, and in total.
         #[test]
         fn retries_and_hedges_stay_below_the_floor_and_a_fifth_of_the_calls(steps in steps()) {
             let runtime = tokio::runtime::Builder::new_current_thread()

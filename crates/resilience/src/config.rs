@@ -1,8 +1,8 @@
-//! How a number in the configuration is kept within its bounds.
+//! Bounds of numbers in the configuration.
 
 use serde::{Deserialize as _, Deserializer, de::Error as _};
 
-/// Deserializes a whole number from `MIN` to `MAX`; what lies outside is a load error. For serde's `deserialize_with`.
+/// Deserializes a whole number from `MIN` to `MAX`; any other is an error. For serde's `deserialize_with`.
 pub fn within<'de, const MIN: u64, const MAX: u64, D, T>(from: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -10,5 +10,5 @@ where
 {
     let number = u64::deserialize(from)?;
     let checked = (MIN..=MAX).contains(&number).then(|| T::try_from(number).ok()).flatten();
-    checked.ok_or_else(|| D::Error::custom(format_args!("{number} is not within {MIN} and {MAX}")))
+    checked.ok_or_else(|| D::Error::custom(format_args!("{number} is not between {MIN} and {MAX}")))
 }

@@ -1,11 +1,11 @@
-//! One time budget for a request, handed from hop to hop.
+//! The deadline of a request. It is propagated from hop to hop, as `grpc-timeout` on the wire.
 
 use std::future::Future;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The moment after which nobody waits for the answer any more.
+/// The moment at which the caller stops waiting for the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deadline(Instant);
 
@@ -15,7 +15,7 @@ pub struct Deadline(Instant);
 pub struct Expired;
 
 impl Deadline {
-    /// A deadline so far from now.
+    /// A deadline `budget` from now.
     pub fn after(budget: Duration) -> Self {
         Self(Instant::now() + budget)
     }
@@ -25,19 +25,19 @@ impl Deadline {
         self.0
     }
 
-    /// The time that is left; an error when there is none, so that expired work is refused before it starts.
+    /// The remaining time; an error if there is none, so that expired work does not start.
     pub fn remaining(self) -> Result<Duration, Expired> {
         let left = self.0.saturating_duration_since(Instant::now());
         if left.is_zero() { Err(Expired) } else { Ok(left) }
     }
 
-    /// The earlier of this deadline and one so far from now.
+    /// The earlier of this deadline and one `budget` from now.
     #[must_use]
     pub fn at_most(self, budget: Duration) -> Self {
         self.min(Self::after(budget))
     }
 
-    /// Runs `work` until it is done or the deadline passes; then it is dropped.
+    /// Runs `work`, and drops it when the deadline passes.
     pub async fn bound<T>(self, work: impl Future<Output = T>) -> Result<T, Expired> {
         self.remaining()?;
         tokio::time::timeout_at(self.0, work).await.map_err(|_| Expired)

@@ -1,4 +1,4 @@
-//! What the failure of an attempt tells: whether it can have done something, and whether the peer is to blame.
+//! The classification of a failed attempt: whether it may have had an effect, and whether another attempt is safe.
 
 use std::error::Error as _;
 use std::time::Duration;
@@ -8,66 +8,66 @@ use tonic_types::StatusExt as _;
 
 use crate::Expired;
 
-/// Whether a call may be made twice.
+/// Whether a call may be repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Safety {
-    /// Doing it twice does no harm: a read, or a write under an idempotency key.
+    /// Repeating is harmless: a read, or a write under an idempotency key.
     Idempotent,
-    /// It is tried again only when it is known not to have happened.
+    /// It is retried only if it is known to have had no effect.
     Once,
 }
 
-/// The failure of one attempt, which is one call to the peer.
+/// The failure of one attempt, which is one request to the peer.
 #[derive(Debug)]
 pub struct Failure {
     error: Error,
     effect: Effect,
-    told_pause: Option<Duration>,
+    requested_pause: Option<Duration>,
     is_last: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Effect {
-    /// The peer did not begin.
+    /// The peer did not start.
     None,
-    /// It may have been done, in part or as a whole.
+    /// The request may have taken effect, in part or as a whole.
     Unknown,
-    /// The peer has decided; asking again gives the same.
+    /// The peer has decided; repeating gives the same answer.
     Decided,
 }
 
 impl Failure {
-    /// The same, told by the peer to wait that long before the next attempt. A gRPC status with `RetryInfo` needs no
-    /// telling; this is for other protocols, such as HTTP's `Retry-After`.
+    /// Adds the pause that the peer asks for before the next attempt. A gRPC status has it in `RetryInfo`; this is for
+    /// other protocols, such as HTTP's `Retry-After`.
     #[must_use]
     pub fn with_retry_after(mut self, pause: Duration) -> Self {
-        self.told_pause = Some(pause);
+        self.requested_pause = Some(pause);
         self
     }
 
-    /// The same, after which no other attempt is made: whoever makes it knows that none could end better.
+    /// Marks this as the last attempt, for callers that know that another one can't succeed.
     #[must_use]
     pub fn last(self) -> Self {
         Self { is_last: true, ..self }
     }
 
-    /// The error that the caller gets when this is the last attempt.
+    /// The error that the caller gets if this is the last attempt.
     pub fn error(&self) -> &Error {
         &self.error
     }
 
-    /// The same, given away.
+    /// Like [`Self::error`], by value.
     pub fn into_error(self) -> Error {
         self.error
     }
 
-    /// Whether the peer is known not to have begun: there was no connection, the stream was refused, or the peer sheds
-    /// load.
+    /// Whether the request is known to have had no effect: there was no connection, the stream was refused, or the peer
+    /// sheds load.
     pub fn had_no_effect(&self) -> bool {
         self.effect == Effect::None
     }
 
-    /// Whether another attempt is safe and may end better. Errors of the client are never tried again.
+    /// Whether another attempt is safe and may succeed. Client errors are never retried.
     pub fn is_retryable(&self, safety: Safety) -> bool {
         match self.effect {
             _ if self.is_last => false,
@@ -77,31 +77,31 @@ impl Failure {
         }
     }
 
-    /// The same as `is_retryable`, for the attempt of that number. A later attempt that finds its idempotency key in
-    /// flight has met an earlier one of the same call, not somebody else's.
+    /// Like [`Self::is_retryable`], for the attempt with this number. A later attempt that finds its idempotency key in
+    /// flight has met an earlier attempt of the same call.
     pub(crate) fn is_retryable_at(&self, safety: Safety, number: u32) -> bool {
-        // When a second replica sheds load too, the service has too much to do, and a third request makes it worse.
+        // If a second replica sheds load too, the service is overloaded, and a third request would add to it.
         let is_shed_again = number > 1 && self.error.reason() == Reason::Overloaded;
         (self.is_retryable(safety) && !is_shed_again)
             || (number > 1 && safety == Safety::Idempotent && self.is_in_flight())
     }
 
-    /// Whether another replica may answer otherwise at once. A rate limit and a key in flight hold everywhere.
+    /// Whether another replica may answer differently at once. A rate limit and a key in flight hold for all replicas.
     pub(crate) fn is_of_one_replica(&self) -> bool {
         self.error.reason() != Reason::RateLimited && !self.is_in_flight()
     }
 
-    /// The pause that the peer asked for. What an error made here proposes to the client is not the peer's word.
-    pub(crate) fn told_pause(&self) -> Option<Duration> {
-        self.told_pause
+    /// The pause that the peer asked for. The `Retry-After` of an error made in this process does not count.
+    pub(crate) fn requested_pause(&self) -> Option<Duration> {
+        self.requested_pause
     }
 
-    /// Whether time ran out, here or at the peer.
+    /// Whether it timed out, here or at the peer.
     pub(crate) fn is_timeout(&self) -> bool {
         self.error.reason() == Reason::DeadlineExceeded
     }
 
-    /// Whether the same idempotency key is being worked on.
+    /// Whether the idempotency key is in flight.
     pub(crate) fn is_in_flight(&self) -> bool {
         self.error.reason() == Reason::IdempotencyInFlight
     }
@@ -109,24 +109,24 @@ impl Failure {
 
 impl From<tonic::Status> for Failure {
     fn from(status: tonic::Status) -> Self {
-        let told_pause = status.get_details_retry_info().and_then(|info| info.retry_delay);
-        Self { told_pause, ..Error::from_status(status).into() }
+        let requested_pause = status.get_details_retry_info().and_then(|info| info.retry_delay);
+        Self { requested_pause, ..Error::from_status(status).into() }
     }
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        // What our services say comes without a source. One means that the error was made in this process, and that
-        // its text and its Retry-After are guesses.
-        let is_said = error.source().is_none();
-        let told_pause = if is_said { error.retry_after() } else { None };
+        // Errors from the wire have no source. A source means that the error was made in this process, and that its
+        // text and Retry-After are guesses.
+        let is_from_peer = error.source().is_none();
+        let requested_pause = if is_from_peer { error.retry_after() } else { None };
         let effect = match error.reason() {
-            Reason::RateLimited | Reason::Overloaded if is_said => Effect::None,
+            Reason::RateLimited | Reason::Overloaded if is_from_peer => Effect::None,
             _ if !error.is_server_fault() => Effect::Decided,
             _ if envelope::was_never_sent(&error) => Effect::None,
             _ => Effect::Unknown,
         };
-        Self { error, effect, told_pause, is_last: false }
+        Self { error, effect, requested_pause, is_last: false }
     }
 }
 
@@ -144,12 +144,12 @@ mod tests {
 
     use super::*;
 
-    const ONLY_IF_SAFE: [bool; 2] = [true, false];
+    const IF_IDEMPOTENT: [bool; 2] = [true, false];
     const ALWAYS: [bool; 2] = [true, true];
     const NEVER: [bool; 2] = [false, false];
 
     /// Retryable when idempotent and when not; without effect.
-    fn told(failure: &Failure) -> ([bool; 2], bool) {
+    fn classify(failure: &Failure) -> ([bool; 2], bool) {
         let retryable = [Safety::Idempotent, Safety::Once].map(|safety| failure.is_retryable(safety));
         (retryable, failure.had_no_effect())
     }
@@ -159,13 +159,13 @@ mod tests {
         for &reason in Reason::ALL {
             let expected = match reason {
                 Reason::RateLimited | Reason::Overloaded => (ALWAYS, true),
-                Reason::Internal | Reason::Unavailable | Reason::DeadlineExceeded => (ONLY_IF_SAFE, false),
+                Reason::Internal | Reason::Unavailable | Reason::DeadlineExceeded => (IF_IDEMPOTENT, false),
                 _ => (NEVER, false),
             };
             let error = || Error::new(reason, "text").with_retry_after(Duration::from_secs(3));
             for failure in [Failure::from(error()), Failure::from(error().into_status())] {
-                assert_eq!(told(&failure), expected, "{reason:?}");
-                assert_eq!(failure.told_pause(), Some(Duration::from_secs(3)), "{reason:?}");
+                assert_eq!(classify(&failure), expected, "{reason:?}");
+                assert_eq!(failure.requested_pause(), Some(Duration::from_secs(3)), "{reason:?}");
                 let later = failure.is_retryable_at(Safety::Idempotent, 2);
                 let (safe, once) =
                     (expected.0[0] && reason != Reason::Overloaded, expected.0[1] && reason != Reason::Overloaded);
@@ -177,27 +177,27 @@ mod tests {
     }
 
     #[test]
-    fn what_breaks_on_the_way_is_classified() {
+    fn transport_errors_are_classified() {
         let refused = ConnectError(Box::new(IoError::from(ErrorKind::ConnectionRefused)));
         let cases = [
             (Status::from_error(Box::new(refused)), (ALWAYS, true)),
-            (Status::from_error(Box::new(IoError::from(ErrorKind::BrokenPipe))), (ONLY_IF_SAFE, false)),
-            (Status::from_error(Box::new(TimeoutExpired(()))), (ONLY_IF_SAFE, false)),
-            (Status::new(Code::Unavailable, "a proxy"), (ONLY_IF_SAFE, false)),
-            (Status::new(Code::ResourceExhausted, "a proxy"), (ONLY_IF_SAFE, false)),
-            (Status::new(Code::Unknown, "a proxy"), (ONLY_IF_SAFE, false)),
+            (Status::from_error(Box::new(IoError::from(ErrorKind::BrokenPipe))), (IF_IDEMPOTENT, false)),
+            (Status::from_error(Box::new(TimeoutExpired(()))), (IF_IDEMPOTENT, false)),
+            (Status::new(Code::Unavailable, "a proxy"), (IF_IDEMPOTENT, false)),
+            (Status::new(Code::ResourceExhausted, "a proxy"), (IF_IDEMPOTENT, false)),
+            (Status::new(Code::Unknown, "a proxy"), (IF_IDEMPOTENT, false)),
         ];
         for (status, expected) in cases {
             let text = format!("{status:?}");
             let failure = Failure::from(status);
-            assert_eq!(told(&failure), expected, "{text}");
-            assert_eq!(failure.told_pause(), None, "{text}");
+            assert_eq!(classify(&failure), expected, "{text}");
+            assert_eq!(failure.requested_pause(), None, "{text}");
         }
-        assert_eq!(told(&Failure::from(Expired)), (ONLY_IF_SAFE, false));
+        assert_eq!(classify(&Failure::from(Expired)), (IF_IDEMPOTENT, false));
     }
 
     #[test]
-    fn after_the_last_one_there_is_no_other() {
+    fn a_last_failure_is_not_retried() {
         for number in [1, 2] {
             let failure = || Failure::from(Error::new(Reason::Overloaded, "text"));
             assert_eq!(failure().is_retryable_at(Safety::Idempotent, number), number == 1);

@@ -1,4 +1,4 @@
-//! When a read that takes long is asked of a second replica.
+//! Hedged requests: a slow read is sent to a second replica as well.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,16 +9,16 @@ use serde::Deserialize;
 use crate::config::within;
 use crate::lock::locked;
 
-/// How many latencies are remembered.
+/// Recent latencies that are kept.
 const SAMPLES: usize = 256;
-/// After how many new ones the percentile is computed again.
+/// New latencies after which the percentile is recomputed.
 const REFRESH: usize = 16;
 
-/// When a read that takes long is asked of a second replica. It holds for calls that ask for it.
+/// When a slow read is sent to a second replica. It applies to calls that request hedging.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HedgeConfig {
-    /// Whether reads are hedged at all; true by default.
+    /// Whether reads are hedged; true by default.
     pub enabled: bool,
     /// The percentile of recent latencies after which the second attempt starts, 50 to 99; 95 by default.
     #[serde(deserialize_with = "within::<50, 99, _, _>")]
@@ -26,7 +26,7 @@ pub struct HedgeConfig {
     /// The least time before the second attempt, in milliseconds, 1 to 60,000; 5 by default.
     #[serde(deserialize_with = "within::<1, 60_000, _, _>")]
     pub min_delay_ms: u64,
-    /// How many latencies must be known first, 16 to 256; 64 by default.
+    /// The fewest known latencies before reads are hedged, 16 to 256; 64 by default.
     #[serde(deserialize_with = "within::<16, 256, _, _>")]
     pub min_samples: u32,
 }
@@ -37,7 +37,7 @@ impl Default for HedgeConfig {
     }
 }
 
-/// The recent latencies of hedged calls, and the delay that follows from them.
+/// The recent latencies of hedged calls, and the delay derived from them.
 ///
 /// Source: Dean and Barroso, "The Tail at Scale", Communications of the ACM 56(2), 2013: a second request after the
 /// 95th percentile costs about 5 % more load and shortens the tail the most.
@@ -45,16 +45,16 @@ impl Default for HedgeConfig {
 pub(crate) struct Hedge {
     config: HedgeConfig,
     recent: Mutex<Recent>,
-    /// In microseconds; 0 while too little is known.
+    /// In microseconds; 0 while too few latencies are known.
     delay: AtomicU64,
 }
 
 #[derive(Debug)]
 struct Recent {
     micros: [u32; SAMPLES],
-    /// How many of them are known.
+    /// The number of known latencies.
     known: usize,
-    /// Where the next one goes.
+    /// The position of the next one.
     next: usize,
 }
 
@@ -64,21 +64,21 @@ impl Hedge {
         Self { config: *config, recent: Mutex::new(recent), delay: AtomicU64::new(0) }
     }
 
-    /// How long the first attempt has for itself; none when there shall be no second one.
+    /// The delay before the second attempt; `None` if there is none.
     pub(crate) fn delay(&self) -> Option<Duration> {
         let micros = self.delay.load(Ordering::Relaxed);
         let is_known = self.config.enabled && micros > 0;
         is_known.then(|| Duration::from_micros(micros).max(Duration::from_millis(self.config.min_delay_ms)))
     }
 
-    /// Remembers how long an answer took, or how long one was waited for in vain.
+    /// Records the latency of an answer, or the time of a wait without one.
     pub(crate) fn record(&self, latency: Duration) {
         let micros = u32::try_from(latency.as_micros()).unwrap_or(u32::MAX).max(1);
         let mut recent = locked(&self.recent);
-        let slot = recent.next;
-        recent.micros[slot] = micros;
-        recent.next = (slot + 1) % SAMPLES;
-        recent.known = recent.known.max(slot + 1);
+        let position = recent.next;
+        recent.micros[position] = micros;
+        recent.next = (position + 1) % SAMPLES;
+        recent.known = recent.known.max(position + 1);
         let is_enough = u32::try_from(recent.known).is_ok_and(|known| known >= self.config.min_samples);
         if is_enough && recent.next.is_multiple_of(REFRESH) {
             self.delay.store(recent.percentile(self.config.percentile).into(), Ordering::Relaxed);
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_delay_is_the_percentile_of_what_is_recent_and_has_a_floor() {
+    fn the_delay_is_the_percentile_of_recent_latencies_and_has_a_floor() {
         let hedge = Hedge::new(&HedgeConfig::default());
         for ms in 1..=63 {
             hedge.record(Duration::from_millis(ms));

@@ -1,4 +1,4 @@
-//! Short locks whose holders leave nothing half done, so that a panic of one is no matter to the others.
+//! Locks whose holders never leave their data inconsistent, so that poisoning can be ignored.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

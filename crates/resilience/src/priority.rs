@@ -1,15 +1,15 @@
-//! What goes first when not everything can be served.
+//! The priorities of requests under overload.
 
 use std::fmt;
 
-/// How much a request matters; the lowest is refused first.
+/// How important a request is; the lowest is refused first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Priority {
-    /// Looking around: the buyer can look again.
+    /// Browsing: the buyer can try again.
     Browse,
-    /// Making or changing an order: refused, it is a lost sale.
+    /// Placing or changing an order: a refusal may lose the sale.
     Order,
-    /// Paying: refused, it leaves a buyer who doesn't know whether money moved.
+    /// Paying: a refusal leaves the buyer unsure whether money moved.
     Pay,
 }
 
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paying_goes_before_ordering_and_ordering_before_browsing() {
+    fn payments_rank_above_orders_and_orders_above_browsing() {
         assert!(Priority::Pay > Priority::Order && Priority::Order > Priority::Browse);
         assert!(Priority::ALL.is_sorted());
         assert_eq!(Priority::ALL.map(Priority::name), ["browse", "order", "pay"]);

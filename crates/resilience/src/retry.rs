@@ -1,17 +1,18 @@
-//! When a failed attempt is followed by another one, and how long the pause between them is.
+//! Retries of failed attempts: their number, and the pauses between them.
 
 use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::backoff::Backoff;
 use crate::config::within;
 use crate::failure::Failure;
 
-/// How calls to a peer are tried again.
+/// How calls to a peer are retried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RetryConfig {
-    /// Attempts a call, the first and a hedge among them, 1 to 10; 3 by default. With 1 nothing is tried again.
+    /// Attempts of a call, including the first and a hedge, 1 to 10; 3 by default. With 1 nothing is retried.
     #[serde(deserialize_with = "within::<1, 10, _, _>")]
     pub max_attempts: u32,
     /// The bound of the first pause, in milliseconds, 1 to 60,000; 20 by default. It doubles with each pause.
@@ -20,10 +21,10 @@ pub struct RetryConfig {
     /// The bound of every pause, in milliseconds, 1 to 60,000; 1,000 by default.
     #[serde(deserialize_with = "within::<1, 60_000, _, _>")]
     pub cap_ms: u64,
-    /// How many retries and hedges the calls of the last 10 s pay for, in percent of them, 0 to 100; 20 by default.
+    /// The retry budget: retries and hedges in percent of the calls of the last 10 s, 0 to 100; 20 by default.
     #[serde(deserialize_with = "within::<0, 100, _, _>")]
     pub budget_percent: u32,
-    /// How many more are free, a second, 0 to 1,000; 3 by default. A peer with few calls needs them.
+    /// Retries and hedges per second beyond that, 0 to 1,000; 3 by default. A peer with few calls needs them.
     #[serde(deserialize_with = "within::<0, 1_000, _, _>")]
     pub budget_floor_per_second: u32,
 }
@@ -35,21 +36,20 @@ impl Default for RetryConfig {
 }
 
 impl RetryConfig {
-    /// The pause after that failure of the attempt of that number, the first of which is 1.
+    /// The pause after this failure of the attempt with this number, counted from 1.
     ///
-    /// Exponential backoff with full jitter: Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
-    /// The first retry of a failure without effect has no pause, as another replica is asked; and what one replica
-    /// says of itself does not hold for that other one. From then on the peer's word is the least pause; the jitter
-    /// comes on top, so that those who were sent away together do not come back together.
+    /// The pause has full jitter ([`Backoff`]). The first retry goes to another replica: it has no pause if the failed
+    /// attempt had no effect, and ignores the pause that the first replica asked for. From then on the requested pause
+    /// is the minimum; the jitter is added to it, so that callers that were refused together do not return together.
     pub(crate) fn pause(&self, failure: &Failure, number: u32) -> Duration {
         let asks_another = number == 1 && failure.is_of_one_replica();
         if asks_another && failure.had_no_effect() {
             return Duration::ZERO;
         }
-        let told = if asks_another { None } else { failure.told_pause() };
-        let doubled = self.base_ms.saturating_mul(1_u64 << number.saturating_sub(1).min(32));
-        let jitter = Duration::from_millis(doubled.min(self.cap_ms)).mul_f64(rand::random());
-        told.unwrap_or_default().saturating_add(jitter)
+        let requested = if asks_another { None } else { failure.requested_pause() };
+        let backoff = Backoff::new(Duration::from_millis(self.base_ms), Duration::from_millis(self.cap_ms));
+        let jitter = backoff.full_jitter(number);
+        requested.unwrap_or_default().saturating_add(jitter)
     }
 }
 
@@ -74,20 +74,20 @@ mod tests {
     }
 
     #[test]
-    fn another_replica_is_asked_at_once_and_then_the_word_of_the_peer_holds() {
+    fn the_first_retry_is_immediate_and_later_ones_respect_the_requested_pause() {
         let config = RetryConfig::default();
-        let told = Duration::from_secs(2);
-        let said = |reason| Failure::from(Error::new(reason, "text").with_retry_after(told));
-        assert_eq!(config.pause(&said(Reason::Overloaded), 1), Duration::ZERO);
-        assert!(config.pause(&said(Reason::Overloaded), 2) >= told);
-        assert!(config.pause(&said(Reason::Unavailable), 1) < told);
-        assert!(config.pause(&said(Reason::Unavailable), 2) >= told);
+        let requested = Duration::from_secs(2);
+        let failure = |reason| Failure::from(Error::new(reason, "text").with_retry_after(requested));
+        assert_eq!(config.pause(&failure(Reason::Overloaded), 1), Duration::ZERO);
+        assert!(config.pause(&failure(Reason::Overloaded), 2) >= requested);
+        assert!(config.pause(&failure(Reason::Unavailable), 1) < requested);
+        assert!(config.pause(&failure(Reason::Unavailable), 2) >= requested);
         for everywhere in [Reason::RateLimited, Reason::IdempotencyInFlight] {
-            assert!(config.pause(&said(everywhere), 1) >= told, "{everywhere:?}");
+            assert!(config.pause(&failure(everywhere), 1) >= requested, "{everywhere:?}");
         }
-        // A Retry-After that was made up here for the client.
-        assert!(config.pause(&Failure::from(Error::unavailable("broken")), 2) < told);
-        let forever = said(Reason::RateLimited).with_retry_after(Duration::MAX);
+        // The Retry-After of an error made in this process is for the client only.
+        assert!(config.pause(&Failure::from(Error::unavailable("broken")), 2) < requested);
+        let forever = failure(Reason::RateLimited).with_retry_after(Duration::MAX);
         assert_eq!(config.pause(&forever, 3), Duration::MAX);
     }
 }

@@ -1,4 +1,4 @@
-//! The admin port: liveness, readiness and metrics. Never reachable from outside.
+//! The admin port: liveness, readiness and metrics. It must not be reachable from outside.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 
 use crate::{OnFailure, Readiness, Tasks};
 
-/// How often the exporter folds what it recorded into its histograms, so that memory stays bounded without scrapes.
+/// How often the exporter aggregates its samples into histograms, so that memory is bounded without scrapes.
 const UPKEEP_PERIOD: Duration = Duration::from_secs(5);
 
 #[derive(Clone)]
@@ -33,7 +33,7 @@ pub(crate) fn spawn(tasks: &Tasks, listener: TcpListener, readiness: Readiness, 
     metrics::gauge!("build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     let stop = tasks.stop_signal();
     tasks.spawn("admin", OnFailure::Stop, async move {
-        // Tasks are told to stop after the drain, so the port answers to its end.
+        // Tasks stop after the drain, so the port answers until its end.
         axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
     });
     let stop = tasks.stop_signal();

@@ -1,11 +1,11 @@
-//! Who is calling: verified by the gateway, passed on in metadata, never taken from a message.
+//! The caller of a request: verified by the gateway, propagated in metadata, never taken from a message.
 
 use primitives::{SessionId, UserId};
 
-/// What a user may do.
+/// The role of a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Buys.
+    /// A buyer.
     Customer,
     /// Runs the shop.
     Admin,
@@ -20,7 +20,7 @@ impl Role {
         }
     }
 
-    /// The role of that name.
+    /// The role with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::Customer, Self::Admin].into_iter().find(|role| role.name() == name)
     }
@@ -31,19 +31,19 @@ impl Role {
 pub struct Caller {
     /// The user.
     pub user_id: UserId,
-    /// What the user may do.
+    /// The role of the user.
     pub role: Role,
-    /// The login that the access token came from.
+    /// The session of the access token.
     pub session_id: SessionId,
 }
 
 impl Caller {
-    /// Whether the caller runs the shop.
+    /// Whether the caller is an administrator.
     pub fn is_admin(&self) -> bool {
         self.role == Role::Admin
     }
 
-    /// Whether the caller may see what belongs to `owner`.
+    /// Whether the caller may see the data of `owner`.
     pub fn may_see(&self, owner: UserId) -> bool {
         self.user_id == owner || self.is_admin()
     }

@@ -1,4 +1,4 @@
-//! The entry of every process: command line, configuration, telemetry, runtime, exit code.
+//! The entry point of every process: command line, configuration, telemetry, runtime, exit code.
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -6,21 +6,11 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use serde::de::DeserializeOwned;
 
-use crate::config::{self, LogConfig, TelemetryConfig};
+use crate::config::{self, ServiceConfig};
 use crate::telemetry;
 
-/// A process's whole configuration.
-pub trait ServiceConfig: DeserializeOwned + Send + 'static {
-    /// The `[log]` section, which is needed before the rest.
-    fn log(&self) -> &LogConfig;
-
-    /// The `[telemetry]` section, which is too.
-    fn telemetry(&self) -> &TelemetryConfig;
-}
-
-/// What the process is asked to do.
+/// The command of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Subcommand)]
 pub enum Command {
     /// Serve until SIGTERM.
@@ -51,7 +41,7 @@ where
     match start(name, command_line, run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Telemetry may not have started, so this goes to stderr in both cases.
+            // Telemetry may not have started, so errors always go to stderr too.
             #[allow(clippy::print_stderr)]
             {
                 eprintln!("{name}: {error:#}");

@@ -1,5 +1,5 @@
-//! Page tokens: where a list goes on, opaque and signed with HMAC-SHA-256 (RFC 2104), so that a token that we did not
-//! make for just this list is refused instead of giving a wrong page.
+//! Page tokens: opaque list cursors, signed with HMAC-SHA-256 (RFC 2104), so that a token that was not issued for the
+//! same list is refused instead of returning a wrong page.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,11 +20,11 @@ pub const DEFAULT_SIZE: u32 = 50;
 /// The most items on a page.
 pub const MAX_SIZE: u32 = 200;
 
-/// How long a token can be used.
+/// The lifetime of a token.
 const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
-/// Bytes of the signature: all of SHA-256.
+/// The length of the signature in bytes: a whole SHA-256.
 const SIGNATURE_LENGTH: usize = 32;
-/// The shortest key that is taken, in bytes.
+/// The least length of a key in bytes.
 const MIN_KEY_LENGTH: usize = 32;
 
 /// `[page_tokens]`: the key that page tokens are signed with.
@@ -35,7 +35,7 @@ pub struct PageTokensConfig {
     pub key_file: PathBuf,
 }
 
-/// Makes and opens page tokens.
+/// Issues and opens page tokens.
 #[derive(Clone)]
 pub struct PageTokens {
     key: Hmac<Sha256>,
@@ -50,7 +50,7 @@ struct Payload<C> {
 }
 
 impl PageTokens {
-    /// Reads the key.
+    /// Reads the key file.
     pub fn from_config(config: &PageTokensConfig) -> Result<Self, ConfigError> {
         let too_short = || ConfigError::Secret {
             path: config.key_file.clone(),
@@ -60,12 +60,12 @@ impl PageTokens {
         Self::new(secret.expose_secret().as_bytes()).ok_or_else(too_short)
     }
 
-    /// With a key of at least 32 bytes.
+    /// Uses this key; `None` if it is shorter than 32 bytes.
     pub fn new(key: &[u8]) -> Option<Self> {
         (key.len() >= MIN_KEY_LENGTH).then(|| Hmac::new_from_slice(key).ok()).flatten().map(|key| Self { key })
     }
 
-    /// A token for the page after `cursor`. `list` names the list and its filters: the token opens no other.
+    /// Issues a token for the page after `cursor`. It is valid only for `list`, the name of the list and its filters.
     pub fn issue<C: Serialize>(&self, list: &str, cursor: &C) -> Result<String, Error> {
         self.issue_at(list, cursor, primitives::now().as_second())
     }
@@ -77,8 +77,10 @@ impl PageTokens {
         Ok(URL_SAFE_NO_PAD.encode(bytes))
     }
 
-    /// The cursor in a token for `list`; `None` for the first page; `INVALID_PAGE_TOKEN` for a token that is not
-    /// ours, was made for another list, or is over 24 hours old.
+    /// Opens a token for `list` and returns its cursor; `None` for the first page.
+    ///
+    /// # Errors
+    /// `INVALID_PAGE_TOKEN` if the token is forged, of another list, or older than 24 hours.
     pub fn open<C: DeserializeOwned>(&self, list: &str, token: &str) -> Result<Option<C>, Error> {
         if token.is_empty() {
             return Ok(None);
@@ -97,9 +99,9 @@ impl PageTokens {
         }
     }
 
-    /// Makes a page of at most `size` out of items that were read one more than that, with the token of the next page:
-    /// empty when there is none.
-    pub fn cut<T, C: Serialize>(
+    /// Makes a page of at most `size` items from up to `size` + 1 that were read, with the token of the next page,
+    /// which is empty if there is none.
+    pub fn paginate<T, C: Serialize>(
         &self,
         list: &str,
         mut items: Vec<T>,
@@ -117,7 +119,7 @@ impl PageTokens {
 
     fn sign(&self, list: &str, payload: &[u8]) -> Hmac<Sha256> {
         let mut mac = self.key.clone();
-        // The length keeps list and payload apart.
+        // The length separates list and payload.
         mac.update(&(list.len() as u64).to_be_bytes());
         mac.update(list.as_bytes());
         mac.update(payload);

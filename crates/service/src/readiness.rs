@@ -1,4 +1,4 @@
-//! Whether the process can do its work: named conditions that all have to hold, and a drain that ends it.
+//! Readiness: named conditions that must all hold, until a drain ends it.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use crate::{OnFailure, Tasks};
 
-/// Conditions for being ready; cheap to clone, all clones are one.
+/// The conditions of readiness. Cheap to clone; clones share the state.
 #[derive(Debug, Clone)]
 pub struct Readiness {
     state: Arc<watch::Sender<State>>,
@@ -29,13 +29,13 @@ impl State {
 }
 
 impl Readiness {
-    /// Not ready before the process serves: until then not all conditions may have been named.
-    #[allow(clippy::new_without_default)] // one for each process, made on purpose
+    /// Not ready until [`Self::serve`], since not all conditions may be named before.
+    #[allow(clippy::new_without_default)] // one for each process, created explicitly
     pub fn new() -> Self {
         Self { state: Arc::new(watch::Sender::new(State::default())) }
     }
 
-    /// States whether a condition holds.
+    /// Sets whether a condition holds.
     pub fn set(&self, condition: &'static str, holds: bool) {
         self.state.send_if_modified(|state| {
             let before = state.conditions.insert(condition, holds);
@@ -46,12 +46,12 @@ impl Readiness {
         });
     }
 
-    /// The process serves, and has named its conditions.
+    /// The process serves, and all conditions are named.
     pub fn serve(&self) {
         self.state.send_modify(|state| state.serving = true);
     }
 
-    /// Ends readiness for good: the process is stopping.
+    /// Ends readiness permanently: the process is stopping.
     pub fn drain(&self) {
         self.state.send_modify(|state| state.draining = true);
     }
@@ -69,17 +69,17 @@ impl Readiness {
         conditions
     }
 
-    /// Waits until readiness is other than `ready`, and gives the new value.
+    /// Waits until readiness differs from `ready`, and returns the new value.
     pub async fn changed_from(&self, ready: bool) -> bool {
         let mut changes = self.state.subscribe();
         match changes.wait_for(|state| state.is_ready() != ready).await {
             Ok(state) => state.is_ready(),
-            Err(_) => ready, // the sender is self: it can't be gone
+            Err(_) => ready, // unreachable: self is the sender
         }
     }
 
-    /// Keeps a condition up to date by running `check` every `period`, each run bounded by `period`; it does not
-    /// hold before the first success.
+    /// Updates a condition by running `check` every `period`, with `period` as its time-out. It does not hold before
+    /// the first success.
     pub fn watch<F, E>(
         &self,
         tasks: &Tasks,
@@ -104,7 +104,7 @@ impl Readiness {
                         false
                     }
                     Err(_) => {
-                        tracing::warn!(condition, "a readiness check took too long");
+                        tracing::warn!(condition, "a readiness check timed out");
                         false
                     }
                 };
@@ -123,7 +123,7 @@ mod tests {
     #[tokio::test]
     async fn all_conditions_must_hold_and_a_drain_is_final() {
         let readiness = Readiness::new();
-        assert!(!readiness.is_ready(), "it must not look ready before it has said what it needs");
+        assert!(!readiness.is_ready(), "not ready before its conditions are named");
         readiness.set("mongo", false);
         readiness.serve();
         readiness.set("schema", true);

@@ -1,4 +1,4 @@
-//! The life of a process: start, run, drain, stop.
+//! The life cycle of a process: start, run, drain, stop.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,25 +12,25 @@ use crate::config::AdminConfig;
 use crate::tls::{Tls, TlsConfig};
 use crate::{OnFailure, Readiness, Tasks, admin, telemetry};
 
-/// How long tasks may take to end after the servers have drained.
+/// How long tasks may take to end after the drain.
 const TASKS_END_WITHIN: Duration = Duration::from_secs(10);
-/// The exit code of a process that a second signal ended.
-const EXIT_IMPATIENT: i32 = 130;
+/// The exit code after a second signal.
+const EXIT_FORCED: i32 = 130;
 
-/// What the parts of a process share.
+/// The state that the parts of a process share.
 #[derive(Debug, Clone)]
 pub struct Shell {
-    /// The named tasks; their stop signal ends them after the drain.
+    /// The named tasks; their stop signal fires after the drain.
     pub tasks: Tasks,
-    /// The conditions for being ready.
+    /// The conditions of readiness.
     pub readiness: Readiness,
-    /// Who this process is to other services; without it calls between them are plain.
+    /// Mutual TLS between services; without it their connections are plain.
     pub tls: Option<Tls>,
     drain: CancellationToken,
 }
 
 impl Shell {
-    /// Binds the admin port, reads the certificates and starts to listen for signals.
+    /// Binds the admin port, reads the certificates and installs signal handlers.
     pub async fn start(name: &'static str, admin: &AdminConfig, tls: Option<&TlsConfig>) -> anyhow::Result<Self> {
         let metrics = telemetry::install_metrics()?;
         let listener = TcpListener::bind(admin.listen).await.context("the admin port can't be bound")?;
@@ -38,13 +38,14 @@ impl Shell {
         if let Some(config) = tls {
             shell.tls = Some(Tls::start(config, &shell.tasks).await.context("[tls]")?);
         }
-        tracing::info!(service = name, admin = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "starting");
+        let (address, version) = (listener.local_addr()?, env!("CARGO_PKG_VERSION"));
+        tracing::info!(service = name, admin = %address, version, "starting");
         admin::spawn(&shell.tasks, listener, shell.readiness.clone(), metrics);
         shell.listen_for_signals()?;
         Ok(shell)
     }
 
-    /// A shell for commands that serve nothing, and for tests.
+    /// A shell without an admin port, for commands that do not serve and for tests.
     pub fn without_admin() -> Self {
         Self {
             tasks: Tasks::new(CancellationToken::new()),
@@ -54,26 +55,28 @@ impl Shell {
         }
     }
 
-    /// Binds a port and logs the real address.
+    /// Binds a port and logs the actual address.
     pub async fn bind(&self, what: &'static str, address: SocketAddr) -> anyhow::Result<TcpListener> {
         let listener = TcpListener::bind(address).await.with_context(|| format!("{what}: {address} can't be bound"))?;
         tracing::info!(listener = what, address = %listener.local_addr()?, "listening");
         Ok(listener)
     }
 
-    /// The signal for servers to take no new work and finish what they have.
+    /// The signal for servers to finish requests in flight and accept no new ones.
     pub fn drain_signal(&self) -> CancellationToken {
         self.drain.clone()
     }
 
-    /// Turns unready, starts the drain. SIGTERM and SIGINT do the same.
+    /// Ends readiness and starts the drain, as SIGTERM and SIGINT do.
     pub fn stop(&self) {
         self.readiness.drain();
         self.drain.cancel();
     }
 
-    /// To be called when the servers have drained: ends the tasks and waits for them, 10 s at most. An error when a
-    /// vital task had failed.
+    /// Ends the tasks after the servers have drained, and waits for them, 10 s at most.
+    ///
+    /// # Errors
+    /// When a vital task has failed.
     pub async fn finish(self) -> anyhow::Result<()> {
         let failed = self.tasks.have_failed();
         self.stop();
@@ -100,8 +103,8 @@ impl Shell {
             tracing::info!("stopping: draining");
             shell.stop();
             tokio::select! {
-                _ = terminate.recv() => std::process::exit(EXIT_IMPATIENT),
-                _ = interrupt.recv() => std::process::exit(EXIT_IMPATIENT),
+                _ = terminate.recv() => std::process::exit(EXIT_FORCED),
+                _ = interrupt.recv() => std::process::exit(EXIT_FORCED),
                 () = tasks_stop.cancelled() => Ok(()),
             }
         });

@@ -1,4 +1,4 @@
-//! Background tasks: each has a name and a stated policy for its failure, and the process waits for them at its end.
+//! Background tasks: each has a name and a failure policy, and the process waits for all of them before it exits.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -11,12 +11,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
-/// What becomes of the process when a task fails or panics.
+/// What happens when a task fails or panics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnFailure {
-    /// The failure is logged; the process goes on. For work whose loss somebody else notices.
+    /// The failure is logged, and the process continues. For work whose loss is noticed elsewhere.
     Log,
-    /// The process stops in good order and exits with an error. For tasks without which it would only look alive.
+    /// The process shuts down gracefully and exits with an error. For tasks without which it can't do its work.
     Stop,
 }
 
@@ -29,21 +29,21 @@ pub struct Tasks {
     running: Running,
 }
 
-/// How many tasks of each name are running.
+/// The number of running tasks by name.
 #[derive(Debug, Clone, Default)]
 struct Running(Arc<Mutex<BTreeMap<&'static str, usize>>>);
 
-/// One of them, while this lives.
-struct Run(&'static str, Running);
+/// Counts one task as running until it is dropped.
+struct RunningTask(&'static str, Running);
 
 impl Running {
-    fn begin(&self, name: &'static str) -> Run {
+    fn begin(&self, name: &'static str) -> RunningTask {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_default() += 1;
-        Run(name, self.clone())
+        RunningTask(name, self.clone())
     }
 }
 
-impl Drop for Run {
+impl Drop for RunningTask {
     fn drop(&mut self) {
         let Self(name, running) = self;
         if let Some(count) = running.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(name) {
@@ -53,7 +53,7 @@ impl Drop for Run {
 }
 
 impl Tasks {
-    /// No tasks yet; `stop` is the signal for all of them to end.
+    /// No tasks yet. `stop` signals all of them to end.
     pub fn new(stop: CancellationToken) -> Self {
         Self { tracker: TaskTracker::new(), stop, failed: Arc::default(), running: Running::default() }
     }
@@ -68,14 +68,14 @@ impl Tasks {
         self.failed.load(Ordering::Relaxed)
     }
 
-    /// The names of the tasks that have not ended, with how many there are of each.
+    /// The number of running tasks by name.
     pub fn running(&self) -> BTreeMap<&'static str, usize> {
         let mut running = self.running.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         running.retain(|_, count| *count > 0);
         running
     }
 
-    /// Runs `work` beside everything else, in the current span. It must end by itself soon after the stop signal.
+    /// Spawns `work` in the current span. It must end by itself soon after the stop signal.
     pub fn spawn<E: std::fmt::Debug>(
         &self,
         name: &'static str,
@@ -99,8 +99,8 @@ impl Tasks {
         self.tracker.spawn(supervised.in_current_span());
     }
 
-    /// Runs `work` to its end even when the caller no longer waits for it, and gives its result to the caller who
-    /// does. The process waits for it before it exits. `None` when it panicked.
+    /// Runs `work` to its end, even if the caller is dropped, and returns its result; `None` if it panicked. The
+    /// process waits for it before it exits.
     pub async fn run_to_end<T: Send + 'static>(
         &self,
         name: &'static str,
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_failure_of_a_vital_task_stops_the_process_and_of_another_does_not() {
+    async fn only_the_failure_of_a_vital_task_stops_the_process() {
         let tasks = Tasks::new(CancellationToken::new());
         tasks.spawn("other", OnFailure::Log, async { Err::<(), _>("lost") });
         tasks.spawn("other", OnFailure::Log, async { panic!("lost") as Result<(), ()> });
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn work_goes_on_after_its_caller_is_gone() {
+    async fn work_continues_after_its_caller_is_dropped() {
         let tasks = Tasks::new(CancellationToken::new());
         let (sender, mut receiver) = tokio::sync::mpsc::channel(1);
         let mut caller = Box::pin(tasks.run_to_end("work", async move {

@@ -1,8 +1,7 @@
-//! What the ledger says, as of a cut.
+//! The stock ledger as of a cut.
 
-use futures::stream::BoxStream;
 use jiff::Timestamp;
-use mongo::{ConvertError, Cut, from_bson_uuid, to_bson_uuid};
+use mongo::{ConvertError, Cut, Pages, from_bson_uuid, one_of, to_bson_uuid};
 use mongodb::bson::{Document, Uuid, doc};
 use primitives::{MovementId, Sku};
 use serde::Deserialize;
@@ -10,30 +9,28 @@ use serde::Deserialize;
 use crate::store::{LEVELS, MOVEMENTS};
 use crate::{Ledger, Reason};
 
-type Pages<T> = BoxStream<'static, Result<Vec<T>, mongo::Error>>;
-
-/// A movement that orders made.
+/// A movement made by an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditedMovement {
     /// Its id.
     pub id: MovementId,
-    /// What it moved.
+    /// The SKU.
     pub sku: Sku,
-    /// Pieces that came or, when negative, went.
+    /// The change of the counter: positive for returned pieces, negative for taken ones.
     pub delta: i64,
 }
 
-/// A number of pieces of a SKU: what its counter has, or what its movements add up to.
+/// A number of pieces of a SKU: its counter, or the sum of its movements.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SkuPieces {
     /// The SKU.
     pub sku: Sku,
-    /// How many.
+    /// The number of pieces.
     pub pieces: i64,
 }
 
 impl Ledger {
-    /// The movements that orders made in a span of time, by id.
+    /// The movements of orders made between `from` and `to`, by id.
     pub fn audit_movements(&self, cut: Cut, from: Option<Timestamp>, to: Option<Timestamp>) -> Pages<AuditedMovement> {
         let of_orders = [Reason::OrderPlaced, Reason::OrderCancelled, Reason::OrderExpired];
         let mut filter = doc! { "reason": { "$in": of_orders.map(|reason| reason.to_string()).to_vec() } };
@@ -52,14 +49,14 @@ impl Ledger {
         self.db.pages::<MovementRow, _>(Some(cut), MOVEMENTS, pipeline, mongo::PAGE)
     }
 
-    /// The counters of these SKUs, or of all when there are none, by SKU.
+    /// The counters by SKU: of these SKUs, or of all if none are given.
     pub fn audit_counters(&self, cut: Cut, skus: &[Sku]) -> Pages<SkuPieces> {
         let by_sku = doc! { "$sort": { "_id": 1 } };
         let pieces = doc! { "$project": { "pieces": "$available" } };
         self.db.pages::<PiecesRow, _>(Some(cut), LEVELS, vec![of("_id", skus), by_sku, pieces], mongo::PAGE)
     }
 
-    /// What all movements of each of these SKUs, or of each SKU when there are none, add up to; by SKU.
+    /// The sums of all movements by SKU: of these SKUs, or of all if none are given.
     pub fn audit_movement_sums(&self, cut: Cut, skus: &[Sku]) -> Pages<SkuPieces> {
         let sum = doc! { "$group": { "_id": "$sku", "pieces": { "$sum": "$delta" } } };
         let by_sku = doc! { "$sort": { "_id": 1 } };
@@ -68,11 +65,7 @@ impl Ledger {
 }
 
 fn of(field: &str, skus: &[Sku]) -> Document {
-    if skus.is_empty() {
-        return doc! { "$match": {} };
-    }
-    let skus: Vec<_> = skus.iter().map(Sku::as_str).collect();
-    doc! { "$match": { field: { "$in": skus } } }
+    doc! { "$match": one_of(field, skus.iter().map(Sku::as_str)) }
 }
 
 #[derive(Deserialize)]

@@ -10,44 +10,32 @@ use resilience::within;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
-use service::ServiceConfig;
-use service::config::{AdminConfig, LogConfig, ServerConfig, TelemetryConfig};
+use service::config::ServerConfig;
 use service::page::PageTokensConfig;
-use service::tls::TlsConfig;
 
-/// Everything that can be configured.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Config {
-    /// The gRPC server.
-    pub server: ServerConfig,
-    /// The admin port.
-    pub admin: AdminConfig,
-    /// Logging.
-    #[serde(default)]
-    pub log: LogConfig,
-    /// Where traces go.
-    #[serde(default)]
-    pub telemetry: TelemetryConfig,
-    /// Mutual TLS with other services; without it calls between them are plain.
-    pub tls: Option<TlsConfig>,
-    /// The database.
-    pub mongo: MongoConfig,
-    /// The key of page tokens.
-    pub page_tokens: PageTokensConfig,
-    /// The services that this one calls.
-    pub upstreams: UpstreamsConfig,
-    /// Rules for orders.
-    #[serde(default)]
-    pub orders: OrdersConfig,
-    /// The commit lanes.
-    #[serde(default)]
-    pub lanes: LanesConfig,
-    /// Events that are written together with changes.
-    #[serde(default)]
-    pub outbox: OutboxConfig,
-    /// The broker that they are published to.
-    pub kafka: KafkaConfig,
+service::process_config! {
+    /// The configuration of the order service.
+    pub struct Config {
+        /// The gRPC server.
+        pub server: ServerConfig,
+        /// The database.
+        pub mongo: MongoConfig,
+        /// The key of page tokens.
+        pub page_tokens: PageTokensConfig,
+        /// The services that this one calls.
+        pub upstreams: UpstreamsConfig,
+        /// Rules for orders.
+        #[serde(default)]
+        pub orders: OrdersConfig,
+        /// The commit lanes.
+        #[serde(default)]
+        pub lanes: LanesConfig,
+        /// The outbox of events.
+        #[serde(default)]
+        pub outbox: OutboxConfig,
+        /// The broker that events are published to.
+        pub kafka: KafkaConfig,
+    }
 }
 
 /// `[upstreams]`: the services that this one calls.
@@ -58,10 +46,9 @@ pub struct UpstreamsConfig {
     pub inventory: UpstreamConfig,
     /// The replicas of payment.
     pub payment: UpstreamConfig,
-    /// The replicas of risk. A customer waits for its verdict, so what is not given of time-out, retries, breaker and
-    /// bulkhead is not as for other upstreams: 200 ms and one attempt, and when half of the last 50 verdicts, of 20 at
-    /// least, have failed or took that long, no order waits for one; every 5 s a single one is asked for, beside an
-    /// order, to see whether it is well again.
+    /// The replicas of risk. Customers wait for its verdict, so the defaults of its policy differ from other upstreams:
+    /// 200 ms and one attempt; the breaker opens when half of the last 20 verdicts, of at least 10, failed or took that
+    /// long, and sends a single probe every 5 s, for which no order waits; no call waits for the bulkhead.
     #[serde(deserialize_with = "risk_upstream")]
     pub risk: UpstreamConfig,
 }
@@ -71,11 +58,11 @@ fn risk_upstream<'de, D: Deserializer<'de>>(from: D) -> Result<UpstreamConfig, D
         table @ Value::Object(_) => table,
         endpoints => json!({ "endpoints": endpoints }),
     };
-    let of_verdicts = json!({
+    let defaults = json!({
         "attempt_timeout_ms": 200,
         "retry": { "max_attempts": 1 },
         "breaker": {
-            // Ten late verdicts open it, each of which a customer waited 200 ms for.
+            // Opened by ten late verdicts, for each of which a customer waited 200 ms.
             "window": { "calls": 20 },
             "min_calls": 10,
             "failure_percent": 50,
@@ -84,47 +71,47 @@ fn risk_upstream<'de, D: Deserializer<'de>>(from: D) -> Result<UpstreamConfig, D
             "open_ms": 5_000,
             "probes": 1,
         },
-        // Whoever would have to wait for a place is better served by the rules at hand.
+        // Instead of waiting for a permit, an order is judged by the local rules.
         "bulkhead": { "max_waiting": 0 },
     });
-    lay_under(&mut upstream, of_verdicts);
+    add_defaults(&mut upstream, defaults);
     UpstreamConfig::deserialize(upstream).map_err(D::Error::custom)
 }
 
-/// Adds what is not there.
-fn lay_under(over: &mut Value, under: Value) {
-    let (Value::Object(over), Value::Object(under)) = (over, under) else { return };
-    for (name, value) in under {
-        match over.get_mut(&name) {
-            // Either calls or seconds.
+/// Adds the defaults of missing settings.
+fn add_defaults(settings: &mut Value, defaults: Value) {
+    let (Value::Object(settings), Value::Object(defaults)) = (settings, defaults) else { return };
+    for (name, value) in defaults {
+        match settings.get_mut(&name) {
+            // An enum of calls or seconds, which can't be merged.
             Some(_given) if name == "window" => {}
-            Some(given) => lay_under(given, value),
+            Some(given) => add_defaults(given, value),
             None => {
-                over.insert(name, value);
+                settings.insert(name, value);
             }
         }
     }
 }
 
-/// `[orders]`: rules for orders, and the pace of what happens to them without a request.
+/// `[orders]`: rules for orders, and the periods of background work.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OrdersConfig {
     /// How long an order waits to be paid, in ms; 900,000 (15 minutes), from 1 to 2,592,000,000 (30 days).
     #[serde(deserialize_with = "within::<1, 2_592_000_000, _, _>")]
     pub payment_window_ms: u64,
-    /// How often orders are looked for that have expired, in ms; 200, from 10 to 60,000. Their stock is back within a
-    /// second as long as this is well below it.
+    /// The period of the search for expired orders, in ms; 200, from 10 to 60,000. Their stock is released within a
+    /// second if this is well below a second.
     #[serde(deserialize_with = "within::<10, 60_000, _, _>")]
     pub expiry_period_ms: u64,
-    /// How long an attempt to pay has an order to itself, in ms; 20,000, up to 600,000. It must be longer than the
-    /// longest request deadline together with the 5 s in which a commit may still be decided.
+    /// The lease of a payment attempt on its order, in ms; 20,000, up to 600,000. It must exceed the longest request
+    /// deadline by more than the 5 s in which the outcome of a commit may still be open.
     #[serde(deserialize_with = "within::<1, 600_000, _, _>")]
     pub payment_lease_ms: u64,
-    /// How long a price may be sold after it has changed, in ms; 2,000, up to 3,600,000.
+    /// How long an old price may be sold after a change, in ms; 2,000, up to 3,600,000.
     #[serde(deserialize_with = "within::<0, 3_600_000, _, _>")]
     pub price_cache_ms: u64,
-    /// The largest order that is accepted, whatever the risk service says, in minor units; none by default.
+    /// The largest accepted order, regardless of risk verdicts, in minor units; no limit by default.
     pub max_order_amount: Option<i64>,
 }
 
@@ -162,24 +149,25 @@ impl OrdersConfig {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LanesConfig {
-    /// How many batches are committed at once; 2. One for each connection to MongoDB that may be busy with commits.
+    /// The number of lanes: batches that are committed concurrently, each on its own connection to MongoDB; 2.
     pub count: NonZeroUsize,
-    /// How many orders may wait for a batch; 4,096, from 1 to 1,000,000. Beyond, orders are refused with `OVERLOADED`.
+    /// The most orders that wait for a batch; 4,096, from 1 to 1,000,000. More are refused with `OVERLOADED`.
     #[serde(deserialize_with = "within::<1, 1_000_000, _, _>")]
     pub max_waiting_orders: usize,
-    /// How many cancellations and expiries may wait beyond that, so that new orders don't keep stock from coming back;
-    /// 1,000, which is what an expiry lines up at once, from 1 to 1,000,000.
+    /// The most cancellations and expiries that wait in addition, so that new orders do not block the release of stock;
+    /// 1,000, the batch size of expiries, from 1 to 1,000,000.
     #[serde(deserialize_with = "within::<1, 1_000_000, _, _>")]
     pub max_waiting_releases: usize,
-    /// How many bytes the waiting orders may take, about; 33,554,432 (32 MiB), from 1 MiB to 16 GiB.
+    /// The approximate size of all waiting orders, in bytes; 33,554,432 (32 MiB), from 1 MiB to 16 GiB.
     #[serde(deserialize_with = "within::<1_048_576, 17_179_869_184, _, _>")]
     pub max_waiting_bytes: usize,
     /// The most orders in a batch; 256.
     pub max_batch_orders: NonZeroUsize,
-    /// The most order lines in a batch; 2,000, from 1 to 100,000. An order with more goes alone.
+    /// The most order lines in a batch; 2,000, from 1 to 100,000. A larger order has a batch of its own.
     #[serde(deserialize_with = "within::<1, 100_000, _, _>")]
     pub max_batch_lines: usize,
-    /// The most bytes in a batch, about; 4,194,304 (4 MiB), from 64 KiB to 32 MiB. MongoDB takes 48 MB in one command.
+    /// The approximate size of a batch, in bytes; 4,194,304 (4 MiB), from 64 KiB to 32 MiB. A MongoDB command is
+    /// limited to 48 MB.
     #[serde(deserialize_with = "within::<65_536, 33_554_432, _, _>")]
     pub max_batch_bytes: usize,
 }
@@ -198,16 +186,6 @@ impl Default for LanesConfig {
     }
 }
 
-impl ServiceConfig for Config {
-    fn log(&self) -> &LogConfig {
-        &self.log
-    }
-
-    fn telemetry(&self) -> &TelemetryConfig {
-        &self.telemetry
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use resilience::{BreakerConfig, PolicyConfig, WindowConfig};
@@ -222,12 +200,12 @@ mod tests {
     }
 
     #[test]
-    fn verdicts_have_defaults_of_their_own_for_what_is_not_given() {
+    fn the_risk_upstream_has_its_own_defaults() {
         let usual = risk("['http://c:1', 'http://d:1']");
         assert_eq!((usual.attempt_timeout_ms, usual.retry.max_attempts), (200, 1));
         assert_eq!((usual.breaker.slow_ms, usual.bulkhead.max_waiting), (200, 0));
         assert_eq!(risk("{ endpoints = 'http://c:1', strategy = 'rendezvous' }"), usual);
-        // Even what is the default elsewhere.
+        // Also if the value is the default of other upstreams.
         let attempt_timeout_ms = PolicyConfig::default().attempt_timeout_ms;
         let given = format!("{{ endpoints = 'http://c:1', attempt_timeout_ms = {attempt_timeout_ms} }}");
         assert_eq!(risk(&given), PolicyConfig { attempt_timeout_ms, ..usual });
@@ -237,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_stop_the_service_is_refused() {
+    fn values_out_of_bounds_do_not_load() {
         for bad in ["expiry_period_ms = 0", "payment_window_ms = 0", "payment_lease_ms = 0"] {
             assert!(toml::from_str::<OrdersConfig>(bad).is_err(), "{bad}");
         }

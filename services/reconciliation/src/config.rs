@@ -1,4 +1,4 @@
-//! What the reconciliation service can be told.
+//! The configuration of the reconciliation service.
 
 use std::time::Duration;
 
@@ -8,44 +8,32 @@ use messaging::{ConsumerConfig, KafkaConfig};
 use mongo::MongoConfig;
 use primitives::Currency;
 use serde::Deserialize;
-use service::ServiceConfig;
-use service::config::{AdminConfig, LogConfig, ServerConfig, TelemetryConfig};
+use service::config::ServerConfig;
 use service::page::PageTokensConfig;
-use service::tls::TlsConfig;
 
-/// The whole configuration.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Config {
-    /// The gRPC server.
-    pub server: ServerConfig,
-    /// The admin port.
-    pub admin: AdminConfig,
-    /// What is logged.
-    #[serde(default)]
-    pub log: LogConfig,
-    /// Where traces go.
-    #[serde(default)]
-    pub telemetry: TelemetryConfig,
-    /// Mutual TLS with other services; without it calls between them are plain.
-    pub tls: Option<TlsConfig>,
-    /// The database.
-    pub mongo: MongoConfig,
-    /// The key of page tokens.
-    pub page_tokens: PageTokensConfig,
-    /// Statements.
-    #[serde(default)]
-    pub statements: StatementsConfig,
-    /// The broker that events come from.
-    pub kafka: KafkaConfig,
-    /// How events are applied.
-    #[serde(default)]
-    pub consumer: ConsumerConfig,
-    /// The services whose books are compared.
-    pub upstreams: UpstreamsConfig,
-    /// When they are compared.
-    #[serde(default)]
-    pub reconciliation: ReconciliationConfig,
+service::process_config! {
+    /// The configuration of the reconciliation service.
+    pub struct Config {
+        /// The gRPC server.
+        pub server: ServerConfig,
+        /// The database.
+        pub mongo: MongoConfig,
+        /// The key of page tokens.
+        pub page_tokens: PageTokensConfig,
+        /// Statements.
+        #[serde(default)]
+        pub statements: StatementsConfig,
+        /// The broker that events come from.
+        pub kafka: KafkaConfig,
+        /// The consumer of events.
+        #[serde(default)]
+        pub consumer: ConsumerConfig,
+        /// The services whose books are compared.
+        pub upstreams: UpstreamsConfig,
+        /// The schedule of the comparisons.
+        #[serde(default)]
+        pub reconciliation: ReconciliationConfig,
+    }
 }
 
 /// `[upstreams]`: the services whose books are compared.
@@ -60,19 +48,19 @@ pub struct UpstreamsConfig {
     pub payment: UpstreamConfig,
 }
 
-/// `[reconciliation]`: when the books are compared.
+/// `[reconciliation]`: the schedule of the comparisons.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ReconciliationConfig {
-    /// The time of day in UTC from which on the daily run is made; `03:00:00`.
+    /// The time of day in UTC of the daily run; `03:00:00`.
     pub daily_at: Time,
-    /// How often what has changed is compared, in ms; 10,000.
+    /// The period of incremental runs, in ms; 10,000.
     pub incremental_period_ms: u64,
-    /// How long events may take to be applied before they count as lost, in ms; 60,000. A broker that was away for
-    /// longer makes them count as lost for a while; they are published again, which does no harm, and the next run
-    /// finds nothing.
+    /// The age at which an event that has not been applied counts as lost, in ms; 60,000. After a longer outage of the
+    /// broker events count as lost for a while: they are published again, which is harmless, and the next run finds no
+    /// difference.
     pub settle_ms: u64,
-    /// How far back events are compared, in hours; 144. It must be shorter than outboxes keep them.
+    /// How far back events are compared, in hours; 144. It must be less than the retention of the outboxes.
     pub events_hours: u64,
 }
 
@@ -101,22 +89,12 @@ impl ReconciliationConfig {
     }
 }
 
-impl ServiceConfig for Config {
-    fn log(&self) -> &LogConfig {
-        &self.log
-    }
-
-    fn telemetry(&self) -> &TelemetryConfig {
-        &self.telemetry
-    }
-}
-
-/// `[statements]`: what is added up.
+/// `[statements]`: rules of statements.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StatementsConfig {
-    /// The one currency of the shop, as an ISO 4217 code; `USD` by default. Events in another are refused, since
-    /// amounts of two currencies can't be added.
+    /// The single currency of the shop, as an ISO 4217 code; `USD` by default. Events in other currencies are refused,
+    /// since their amounts can't be added.
     pub currency: Currency,
 }
 

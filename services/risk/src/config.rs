@@ -6,58 +6,46 @@ use std::time::Duration;
 use messaging::{ConsumerConfig, KafkaConfig};
 use mongo::MongoConfig;
 use serde::Deserialize;
-use service::ServiceConfig;
-use service::config::{AdminConfig, LogConfig, ServerConfig, TelemetryConfig};
-use service::tls::TlsConfig;
+use service::config::ServerConfig;
 
 use crate::domain::Rules;
 
-/// Everything that can be configured.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Config {
-    /// The gRPC server.
-    pub server: ServerConfig,
-    /// The admin port.
-    pub admin: AdminConfig,
-    /// Logging.
-    #[serde(default)]
-    pub log: LogConfig,
-    /// Where traces go.
-    #[serde(default)]
-    pub telemetry: TelemetryConfig,
-    /// Mutual TLS with other services; without it calls between them are plain.
-    pub tls: Option<TlsConfig>,
-    /// The database.
-    pub mongo: MongoConfig,
-    /// Version 1 of the rules: those that hold until an administrator replaces them. All replicas must have the same.
-    /// By default nothing is counted and no usual order is refused.
-    #[serde(default)]
-    pub rules: Rules,
-    /// Counting orders.
-    #[serde(default)]
-    pub velocity: VelocityConfig,
-    /// The broker that orders to be looked at again come from.
-    pub kafka: KafkaConfig,
-    /// How they are looked at.
-    #[serde(default)]
-    pub consumer: ConsumerConfig,
+service::process_config! {
+    /// The configuration of the risk service.
+    pub struct Config {
+        /// The gRPC server.
+        pub server: ServerConfig,
+        /// The database.
+        pub mongo: MongoConfig,
+        /// Version 1 of the rules, in force until an administrator replaces them. All replicas must have the same. By
+        /// default nothing is counted, and only extreme amounts are refused.
+        #[serde(default)]
+        pub rules: Rules,
+        /// The counting of orders.
+        #[serde(default)]
+        pub velocity: VelocityConfig,
+        /// The broker of orders to be reviewed.
+        pub kafka: KafkaConfig,
+        /// The consumer of orders to be reviewed.
+        #[serde(default)]
+        pub consumer: ConsumerConfig,
+    }
 }
 
-/// `[velocity]`: how orders are counted, while a rule asks for it.
+/// `[velocity]`: the counting of orders, which is active while a rule needs it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct VelocityConfig {
-    /// How often a replica reads the rules, and tells the others what it has counted, in ms; 1,000. Others' orders
-    /// count that much later, and a replica that is killed takes the counts of that time with it.
+    /// The period in which a replica reads the rules and shares its counts with the others, in ms; 1,000. Orders at
+    /// other replicas count with this delay, and a killed replica loses the counts of this time.
     pub exchange_period_ms: u64,
-    /// The most counts in memory, one a subject and 5 s in which it has ordered; 500,000, about 50 MB. Beyond, orders
-    /// of those that have not been counted in those 5 s are not.
+    /// The most counts in memory, one for each subject and 5 s interval with orders; 500,000, about 50 MB. Beyond that,
+    /// orders of subjects without a count in the interval are not counted.
     pub max_counts: NonZeroUsize,
-    /// The most attempts that are remembered in order to count each once; 500,000, about 30 MB. Beyond, the oldest are
-    /// forgotten.
+    /// The most attempts in memory, so that each counts once; 500,000, about 30 MB. Beyond that, the oldest are
+    /// dropped.
     pub max_attempts: NonZeroUsize,
-    /// The most counts that are told at once; 2,000. Beyond, the highest are, and the others in their turn.
+    /// The most counts shared at once; 2,000. Beyond that, the highest ones are, and the others in turn.
     pub max_told: NonZeroUsize,
 }
 
@@ -78,16 +66,6 @@ impl VelocityConfig {
     }
 }
 
-impl ServiceConfig for Config {
-    fn log(&self) -> &LogConfig {
-        &self.log
-    }
-
-    fn telemetry(&self) -> &TelemetryConfig {
-        &self.telemetry
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_are_read_and_checked_when_loaded() {
+    fn rules_are_checked_on_load() {
         assert_eq!(config("").unwrap().rules, Rules::default());
         let given = r#"
             [rules]

@@ -6,53 +6,31 @@ use std::time::Duration;
 
 use mongo::MongoConfig;
 use serde::Deserialize;
-use service::ServiceConfig;
-use service::config::{AdminConfig, LogConfig, ServerConfig, TelemetryConfig};
+use service::config::ServerConfig;
 use service::page::PageTokensConfig;
-use service::tls::TlsConfig;
 
-/// Everything that can be configured.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Config {
-    /// The gRPC server.
-    pub server: ServerConfig,
-    /// The admin port.
-    pub admin: AdminConfig,
-    /// Logging.
-    #[serde(default)]
-    pub log: LogConfig,
-    /// Where traces go.
-    #[serde(default)]
-    pub telemetry: TelemetryConfig,
-    /// Mutual TLS with other services; without it calls between them are plain.
-    pub tls: Option<TlsConfig>,
-    /// The database.
-    pub mongo: MongoConfig,
-    /// The key of page tokens.
-    pub page_tokens: PageTokensConfig,
-    /// The keys and lifetimes of tokens.
-    pub tokens: TokensConfig,
-    /// Password hashing.
-    #[serde(default)]
-    pub passwords: PasswordsConfig,
-    /// The limits of failed logins.
-    #[serde(default)]
-    pub throttle: ThrottleConfig,
-    /// The record of logins.
-    #[serde(default)]
-    pub audit: AuditConfig,
-    /// The first administrator; without this section none is made.
-    pub bootstrap: Option<BootstrapConfig>,
-}
-
-impl ServiceConfig for Config {
-    fn log(&self) -> &LogConfig {
-        &self.log
-    }
-
-    fn telemetry(&self) -> &TelemetryConfig {
-        &self.telemetry
+service::process_config! {
+    /// The configuration of the user service.
+    pub struct Config {
+        /// The gRPC server.
+        pub server: ServerConfig,
+        /// The database.
+        pub mongo: MongoConfig,
+        /// The key of page tokens.
+        pub page_tokens: PageTokensConfig,
+        /// The keys and lifetimes of tokens.
+        pub tokens: TokensConfig,
+        /// Password hashing.
+        #[serde(default)]
+        pub passwords: PasswordsConfig,
+        /// The limits of failed logins.
+        #[serde(default)]
+        pub throttle: ThrottleConfig,
+        /// The audit log of logins.
+        #[serde(default)]
+        pub audit: AuditConfig,
+        /// The first administrator; without this section none is created.
+        pub bootstrap: Option<BootstrapConfig>,
     }
 }
 
@@ -63,17 +41,17 @@ pub struct TokensConfig {
     /// A PEM file with the Ed25519 private key (PKCS#8 version 1, as `openssl genpkey -algorithm ed25519` writes it),
     /// the same for all replicas.
     pub signing_key_file: PathBuf,
-    /// PEM files with public keys (SPKI) whose tokens may still be under way or are about to be. To rotate: list the
-    /// new public key here on all replicas, then make it the signing key and list the old one, then, an access
-    /// token's lifetime later, drop the old one.
+    /// PEM files with other public keys (SPKI) whose tokens are accepted. To rotate: list the new public key here on
+    /// all replicas, then make it the signing key and list the old one, then, after the lifetime of an access token,
+    /// remove the old one.
     #[serde(default)]
     pub previous_public_key_files: Vec<PathBuf>,
-    /// How long an access token is good, in seconds; 900. A user who logs out or loses a role keeps what the token
-    /// allows for as long.
+    /// The lifetime of an access token, in seconds; 900. A user who logs out or loses a role keeps the rights of the
+    /// token for this long.
     #[serde(default = "default_access_lifetime_seconds")]
     pub access_lifetime_seconds: NonZeroU32,
-    /// How long a refresh token is good, in days; 30. Each refresh gives a new one, so this is how long a user may
-    /// stay away.
+    /// The lifetime of a refresh token, in days; 30. Each refresh issues a new one, so this is the longest time between
+    /// two visits of a user who stays logged in.
     #[serde(default = "default_refresh_lifetime_days")]
     pub refresh_lifetime_days: NonZeroU16,
 }
@@ -96,15 +74,15 @@ fn default_refresh_lifetime_days() -> NonZeroU16 {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PasswordsConfig {
-    /// Memory of one hash, in KiB; 19,456. A change holds for new passwords; old hashes keep what they were made with.
+    /// Memory of one hash, in KiB; 19,456. A change applies to new passwords; old hashes keep their parameters.
     pub memory_kib: u32,
     /// Passes over the memory; 2.
     pub iterations: u32,
     /// Lanes of one hash; 1.
     pub parallelism: u32,
-    /// How many hashes are computed at once; 2. Each takes a core for tens of ms, and its memory.
+    /// The most hashes computed at once; 2. Each takes a core for tens of ms, and its memory.
     pub concurrency: NonZeroUsize,
-    /// How many requests may wait for their turn; 64. One more is refused as OVERLOADED.
+    /// The most requests that wait for a hash; 64. More are refused with `OVERLOADED`.
     pub queue: usize,
 }
 
@@ -120,17 +98,16 @@ impl Default for PasswordsConfig {
     }
 }
 
-/// `[throttle]`: failed logins. Counted in the database, so that all replicas share the counts and restarts keep
-/// them; a window begins with its first try.
+/// `[throttle]`: limits of failed logins. They are counted in the database, so that replicas share the counts and
+/// restarts keep them. A window begins with its first attempt.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ThrottleConfig {
-    /// Failures of one account in its window, whether it exists or not; 10.
+    /// Failures of one account in its window, whether the account exists or not; 10.
     pub account_limit: NonZeroU32,
     /// The window of an account, in seconds; 900.
     pub account_window_seconds: NonZeroU32,
-    /// Failures from one client address (one /64 of IPv6) in its window; 100, since one address may be a whole
-    /// office's.
+    /// Failures from one client address (an IPv6 /64) in its window; 100, since a whole office may share one address.
     pub address_limit: NonZeroU32,
     /// The window of an address, in seconds; 900.
     pub address_window_seconds: NonZeroU32,
@@ -148,11 +125,11 @@ impl Default for ThrottleConfig {
     }
 }
 
-/// `[audit]`: the record of logins, written behind their backs.
+/// `[audit]`: the audit log of logins, written asynchronously.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AuditConfig {
-    /// How many records may wait to be written; 1,024. One more is dropped and counted.
+    /// The most records that wait to be written; 1,024. More are dropped and counted.
     pub queue: NonZeroUsize,
     /// How long a record is kept, in days; 90.
     pub retention_days: NonZeroU16,
@@ -173,7 +150,7 @@ impl Default for AuditConfig {
     }
 }
 
-/// `[bootstrap]`: an administrator who is made at start when nobody has this email. A user who has it is left alone.
+/// `[bootstrap]`: an administrator, created at the start unless a user has this email. An existing user is not changed.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BootstrapConfig {

@@ -1,4 +1,4 @@
-//! `dns`: how often names are looked up, and for how long an answer is waited for.
+//! The configuration of DNS lookups.
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -11,20 +11,20 @@ use serde::{Deserialize, Deserializer};
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields, remote = "Self")]
 pub struct DnsConfig {
-    /// The least time from the start of one lookup of a name to the start of the next, in ms; 1,000 by default, from 10
-    /// to 3,600,000. Shorter times to live count as this, and a storm of failed connections asks no more often.
+    /// The least time between the starts of two lookups of a name, in ms; 1,000 by default, from 10 to 3,600,000. It
+    /// bounds shorter times to live, and the lookups that failed connections request.
     pub min_refresh_ms: u64,
-    /// The longest that an answer is used before it is asked for again, in ms; 30,000 by default, from `min_refresh_ms`
-    /// to 3,600,000. Longer times to live count as this.
+    /// The longest time between two lookups, in ms; 30,000 by default, from `min_refresh_ms` to 3,600,000. It bounds
+    /// longer times to live.
     pub max_refresh_ms: u64,
-    /// How long an answer is waited for, in ms; 2,000 by default, from 10 to 60,000. SRV records are waited for once,
-    /// and then once more the addresses of all their hosts.
+    /// The time-out of a query, in ms; 2,000 by default, from 10 to 60,000. A lookup of SRV records takes two: one for
+    /// the records, one for the addresses of all their hosts.
     pub timeout_ms: u64,
-    /// The pause after a lookup that failed or found nothing, in ms; 1,000 by default, from 10 to 3,600,000.
+    /// The pause after a failed or empty lookup, in ms; 1,000 by default, from 10 to 3,600,000.
     pub failure_retry_ms: u64,
-    /// The server to ask; by default those of `resolv.conf`, with its search list and the hosts file.
+    /// The name server; by default those of `resolv.conf`, with its search list and the hosts file.
     pub nameserver: Option<SocketAddr>,
-    /// The most replicas of one upstream; 256 by default, from 1 to 4,096. What an answer has beyond is left out.
+    /// The most replicas of one upstream; 256 by default, from 1 to 4,096. More are ignored.
     pub max_endpoints: usize,
 }
 
@@ -54,7 +54,7 @@ impl DnsConfig {
         Duration::from_millis(self.failure_retry_ms)
     }
 
-    /// For how long an answer with this time to live, in seconds, is used.
+    /// How long an answer with this time to live, in seconds, is used.
     pub(super) fn lifetime(&self, ttl: u32) -> Duration {
         let most = Duration::from_millis(self.max_refresh_ms);
         Duration::from_secs(ttl.into()).min(most).max(self.min_refresh())
@@ -63,7 +63,7 @@ impl DnsConfig {
 
 impl<'de> Deserialize<'de> for DnsConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // The derived function, which `remote` makes an inherent one.
+        // The derived function, which `remote` turns into an inherent one.
         let config = Self::deserialize(deserializer)?;
         let bounds: [(&str, u64, RangeInclusive<u64>); 4] = [
             ("min_refresh_ms", config.min_refresh_ms, 10..=3_600_000),
@@ -74,11 +74,11 @@ impl<'de> Deserialize<'de> for DnsConfig {
         for (field, value, allowed) in bounds {
             if !allowed.contains(&value) {
                 let (least, most) = allowed.into_inner();
-                return Err(D::Error::custom(format_args!("{field} is from {least} to {most}, not {value}")));
+                return Err(D::Error::custom(format_args!("{field} must be from {least} to {most}, not {value}")));
             }
         }
         if !(1..=4_096).contains(&config.max_endpoints) {
-            return Err(D::Error::custom("max_endpoints is from 1 to 4096"));
+            return Err(D::Error::custom("max_endpoints must be from 1 to 4096"));
         }
         Ok(config)
     }
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_out_of_bounds_is_not_loaded() {
+    fn values_out_of_bounds_do_not_load() {
         assert_eq!(load(json!({})).unwrap(), DnsConfig::default());
         let some = load(json!({"min_refresh_ms": 500, "nameserver": "127.0.0.1:53"})).unwrap();
         assert_eq!((some.min_refresh_ms, some.max_refresh_ms), (500, 30_000));

@@ -1,4 +1,4 @@
-//! One question to DNS: what it says now, within a deadline. Nothing is remembered between two questions.
+//! DNS queries with a deadline. Nothing is cached here.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -12,30 +12,30 @@ use tokio::time::{Instant, timeout_at};
 
 use super::config::DnsConfig;
 
-/// Why a lookup has nothing to offer.
+/// Why a lookup failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LookupError {
     /// The servers did not answer in time.
     #[error("DNS did not answer in time")]
     Late,
-    /// The servers can't be asked, or their answer is an error.
-    #[error("DNS can't say")]
+    /// The servers can't be queried, or answered with an error.
+    #[error("the DNS query failed")]
     Dns(#[from] NetError),
-    /// There are no such records, or they name nobody.
-    #[error("DNS knows no address")]
+    /// There are no such records, or they have no address.
+    #[error("DNS has no address")]
     Nothing,
 }
 
-/// Asks the name servers.
+/// Queries the name servers.
 #[derive(Debug)]
 pub(super) struct Client(TokioResolver);
 
-/// What the name servers said: at least one record.
+/// An answer of the name servers: at least one record.
 #[derive(Debug)]
 pub(super) struct Answer(Lookup);
 
 impl Client {
-    /// For these servers. Reads `resolv.conf` and the hosts file unless a server is configured.
+    /// Uses the configured server, or else `resolv.conf` and the hosts file.
     pub(super) fn new(config: &DnsConfig) -> Result<Self, LookupError> {
         let mut builder = match config.nameserver {
             Some(server) => {
@@ -47,16 +47,16 @@ impl Client {
             None => TokioResolver::builder_tokio()?,
         };
         let options = builder.options_mut();
-        // Who asks wants to know what is true now; how often to ask is decided from the time to live, further up.
+        // The caller schedules lookups by the time to live, and wants the current records.
         options.cache_size = 0;
-        // Two attempts fit in.
+        // Room for two attempts.
         options.timeout = config.timeout() / 2;
         options.attempts = 1;
         Ok(Self(builder.build()?))
     }
 
-    /// The records of `name`; none when the servers say that there are none.
-    pub(super) async fn ask(
+    /// The records of `name`; `None` if the servers say that there are none.
+    pub(super) async fn query(
         &self,
         name: Name,
         kind: RecordType,
@@ -72,12 +72,12 @@ impl Client {
 }
 
 impl Answer {
-    /// For how long it holds, in seconds.
+    /// The lowest time to live of its records, in seconds.
     pub(super) fn ttl(&self) -> u32 {
         self.0.answers().iter().map(|record| record.ttl).min().unwrap_or(0)
     }
 
-    /// The name that was found in the end, after the search list.
+    /// The name that was resolved, after the search list.
     pub(super) fn name(&self) -> Name {
         self.0.query().name().clone()
     }

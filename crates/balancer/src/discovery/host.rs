@@ -7,20 +7,20 @@ use tokio::time::Instant;
 
 use super::dns::{Answer, Client, LookupError};
 
-/// The addresses of a host, by family: an answer about one says nothing about the other.
+/// The addresses of a host by family, since an answer about one family says nothing about the other.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Host {
     v4: Vec<IpAddr>,
     v6: Vec<IpAddr>,
 }
 
-/// What became of asking for a host.
+/// The result of resolving a host.
 #[derive(Debug)]
 pub(super) struct Resolved {
     pub(super) host: Host,
-    /// For how long it holds, in seconds; nothing when no family has an address.
+    /// The time to live in seconds; `None` if neither family has an address.
     pub(super) ttl: Option<u32>,
-    /// Why some of the addresses are the last known ones, or why none is known.
+    /// Why some of the addresses are the last known ones, or why there are none.
     pub(super) failure: Option<LookupError>,
 }
 
@@ -34,16 +34,16 @@ impl Host {
     }
 }
 
-/// Asks for both families. One that the servers fail to answer for keeps the addresses of `last`.
+/// Looks both families up. A family whose lookup fails keeps the addresses of `last`.
 ///
-/// A failure counts only when it matters: many a name server fails on AAAA for names that have none, for ever.
+/// A failure is reported only if it affects the result: many name servers always fail on AAAA for names without any.
 pub(super) async fn resolve(client: &Client, name: &Name, last: &Host, deadline: Instant) -> Resolved {
-    let v4 = client.ask(name.clone(), RecordType::A, deadline).await;
+    let v4 = client.query(name.clone(), RecordType::A, deadline).await;
     let v6 = match &v4 {
-        // Without the search list now: it must not find some other name that has AAAA records.
-        Ok(Some(found)) => client.ask(found.name(), RecordType::AAAA, deadline).await,
+        // The resolved name, without the search list, which could match another name that has AAAA records.
+        Ok(Some(found)) => client.query(found.name(), RecordType::AAAA, deadline).await,
         Err(LookupError::Late) => Err(LookupError::Late),
-        Ok(None) | Err(_) => client.ask(name.clone(), RecordType::AAAA, deadline).await,
+        Ok(None) | Err(_) => client.query(name.clone(), RecordType::AAAA, deadline).await,
     };
     let ttl = [&v4, &v6].into_iter().filter_map(|answer| answer.as_ref().ok()?.as_ref());
     let ttl = ttl.map(Answer::ttl).min();

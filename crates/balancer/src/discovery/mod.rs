@@ -1,15 +1,18 @@
-//! Where the replicas of an upstream are: from its configured targets to a stream of endpoint sets.
+//! Service discovery: from the configured targets of an upstream to a set of addresses that can be watched.
 //!
-//! What was found stays until something else is found. DNS that is silent, that fails, or that suddenly knows nobody is
-//! far more often broken than right, and an address that is really dead costs nothing: connections and health checks
-//! show it. So an upstream that is scaled to zero keeps its last addresses, unreachable, until it comes back. What is
-//! kept so counts among all replicas, for panic and for how many may be ejected.
+//! Addresses stay until a lookup finds others. DNS that does not answer, fails, or suddenly has no records is far more
+//! often broken than right, and a dead address costs little: connections and health checks detect it. An upstream that
+//! is scaled to zero therefore keeps its last addresses, unreachable, until it comes back. They count as replicas for
+//! panic mode and for the bound of ejections.
+//!
+//! Bounds: 1,024 targets and `max_endpoints` addresses an upstream; each name is looked up at most every
+//! `min_refresh_ms`.
 
-mod board;
 mod config;
 mod dns;
-mod finder;
 mod host;
+mod replica_set;
+mod resolver;
 mod target;
 
 use std::convert::Infallible;
@@ -20,101 +23,100 @@ use service::{OnFailure, Tasks};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use board::Board;
 pub use config::DnsConfig;
 use dns::LookupError;
-use finder::{Finder, Found};
+use replica_set::ReplicaSet;
+use resolver::{Resolution, Resolver};
 use target::Target;
 pub use target::{Address, TargetError, Targets};
 
-/// The replicas of one upstream, as far as they are known. Clones share everything; when the last one is dropped,
-/// nothing is looked up any more.
+/// The known replicas of one upstream. Clones share everything; lookups end when the last one is dropped.
 #[derive(Debug, Clone)]
 pub struct Discovery {
-    board: Arc<Board>,
-    asks: Arc<watch::Sender<()>>,
+    replicas: Arc<ReplicaSet>,
+    refreshes: Arc<watch::Sender<()>>,
 }
 
 impl Discovery {
-    /// Starts to look for the replicas of `upstream`. Those of fixed targets are in the set at once. Each other target
-    /// is looked up now, whenever its answer ends, and when asked to, by a task of its own (`discovery`). A panic in it
-    /// stops the process in good order: it would only look alive until its replicas have moved.
+    /// Starts discovery for `upstream`. Fixed targets are in the set at once. Each other target has a task
+    /// (`discovery`) that looks it up now, whenever its records expire, and on [`Self::refresh_now`]. A panic in it
+    /// shuts the process down gracefully: without discovery it would work only until its replicas move.
     pub fn start(upstream: &'static str, targets: &Targets, config: &DnsConfig, tasks: &Tasks) -> Self {
         let fixed = targets.iter().map(|target| target.fixed().into_iter().collect()).collect();
-        let board = Arc::new(Board::new(upstream, fixed, config.max_endpoints));
-        let asks = Arc::new(watch::Sender::new(()));
-        for (place, target) in targets.iter().enumerate().filter(|(_, target)| target.fixed().is_none()) {
-            let search = Search {
+        let replicas = Arc::new(ReplicaSet::new(upstream, fixed, config.max_endpoints));
+        let refreshes = Arc::new(watch::Sender::new(()));
+        for (position, target) in targets.iter().enumerate().filter(|(_, target)| target.fixed().is_none()) {
+            let lookups = Lookups {
                 upstream,
                 target: target.clone(),
-                place,
+                position,
                 config: config.clone(),
-                finder: Finder::new(target.clone(), config.clone()),
-                asked: asks.subscribe(),
-                board: Arc::clone(&board),
+                resolver: Resolver::new(target.clone(), config.clone()),
+                refreshes: refreshes.subscribe(),
+                replicas: Arc::clone(&replicas),
                 is_failing: false,
             };
             let stop = tasks.stop_signal();
             tasks.spawn("discovery", OnFailure::Stop, async move {
-                let _stopped = stop.run_until_cancelled(search.run()).await;
+                let _stopped = stop.run_until_cancelled(lookups.run()).await;
                 Ok::<(), Infallible>(())
             });
         }
-        Self { board, asks }
+        Self { replicas, refreshes }
     }
 
-    /// The set of replicas, now and whenever it changes: sorted by URI, each URI once. Empty until the first one is
-    /// found.
+    /// The set of replicas, now and whenever it changes: sorted by URI, each URI once. Empty until the first is found.
     pub fn addresses(&self) -> watch::Receiver<Arc<[Address]>> {
-        self.board.watch()
+        self.replicas.watch()
     }
 
-    /// To be called when a replica can't be reached: it may have moved. Never blocks. The answer is asked for at once,
-    /// or as soon as `min_refresh_ms` have passed since the last lookup began; all calls until then are one.
+    /// Requests a lookup, because a replica can't be reached and may have moved. Never blocks. The lookup starts at
+    /// once, or `min_refresh_ms` after the start of the last one; all requests until then share it.
     pub fn refresh_now(&self) {
-        self.asks.send_replace(());
+        self.refreshes.send_replace(());
     }
 }
 
-/// The endless search for the replicas of one target.
-struct Search {
+/// The repeated lookups of one target.
+struct Lookups {
     upstream: &'static str,
     target: Target,
-    place: usize,
+    /// The position of the target among those of the upstream.
+    position: usize,
     config: DnsConfig,
-    finder: Finder,
-    asked: watch::Receiver<()>,
-    board: Arc<Board>,
+    resolver: Resolver,
+    refreshes: watch::Receiver<()>,
+    replicas: Arc<ReplicaSet>,
     is_failing: bool,
 }
 
-impl Search {
-    /// Ends when nobody can ask any more.
+impl Lookups {
+    /// Ends when all [`Discovery`] handles are gone.
     async fn run(mut self) {
         loop {
-            // This lookup answers whoever asked before it began. Who asks later may have seen a newer failure.
-            self.asked.mark_unchanged();
+            // This lookup serves the requests before it. A later request may follow a newer failure.
+            self.refreshes.mark_unchanged();
             let next = Instant::now() + self.config.min_refresh();
-            let result = self.finder.find().await;
-            let pause = self.note(result);
+            let result = self.resolver.resolve().await;
+            let pause = self.publish(result);
             tokio::select! {
                 () = sleep_until(Instant::now() + pause) => {}
-                asked = self.asked.changed() => if asked.is_err() { return },
+                requested = self.refreshes.changed() => if requested.is_err() { return },
             }
             sleep_until(next).await;
         }
     }
 
-    /// Publishes what was found. How long to wait before the next lookup.
-    fn note(&mut self, result: Result<Found, LookupError>) -> Duration {
+    /// Publishes a result, and returns the pause before the next lookup.
+    fn publish(&mut self, result: Result<Resolution, LookupError>) -> Duration {
         let (pause, failure) = match result {
-            Ok(Found { addresses, ttl, failure }) => {
-                self.board.publish(self.place, addresses);
+            Ok(Resolution { addresses, ttl, failure }) => {
+                self.replicas.publish(self.position, addresses);
                 (self.config.lifetime(ttl), failure)
             }
             Err(error) => (self.config.failure_retry(), Some(error)),
         };
-        let (upstream, target) = (self.upstream, &self.target.place);
+        let (upstream, target) = (self.upstream, &self.target.source);
         let was_failing = std::mem::replace(&mut self.is_failing, failure.is_some());
         let Some(error) = failure else {
             if was_failing {
@@ -125,7 +127,7 @@ impl Search {
         metrics::counter!("balance_discovery_failures_total", "upstream" => upstream).increment(1);
         if !was_failing {
             let error = &error as &dyn std::error::Error;
-            tracing::warn!(upstream, ?target, error, "a lookup failed; what was last found is kept");
+            tracing::warn!(upstream, ?target, error, "a lookup failed; the last known addresses stay in use");
         }
         pause.min(self.config.failure_retry())
     }

@@ -1,4 +1,4 @@
-//! What an upstream is configured to consist of, and the addresses that this comes to.
+//! The configured targets of an upstream, and the addresses that they resolve to.
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
@@ -11,20 +11,21 @@ use serde::{Deserialize, Deserializer};
 /// The highest weight, so that a weight times that of an SRV record (at most 65,535) is a `u32`.
 const MAX_WEIGHT: u32 = 65_535;
 
-/// The most targets of one upstream. Each that is looked up in DNS has a task of its own.
+/// The most targets of one upstream. Each target that needs DNS has a task.
 const MAX_TARGETS: usize = 1_024;
 
-/// The replicas of another service, or where they are to be looked up. At least one target, at most 1,024.
+/// The replicas of another service, or the names to look them up by. At least one target, at most 1,024.
 ///
 /// Each target is one of
 /// - `http://host:port`: one replica. A host name is resolved whenever a connection is made.
-/// - `dns://name:port`: every A and AAAA record of the name is a replica (a headless service of Kubernetes). A name
-///   that is complete should end with a dot; otherwise the search list of `resolv.conf` may be gone through first.
-/// - `srv://name`: every SRV record of the lowest priority (RFC 2782), with its port and weight; each address of the
-///   host that it names is a replica.
+/// - `dns://name:port`: every A and AAAA record of the name is a replica (a headless service of Kubernetes). A fully
+///   qualified name should end with a dot; otherwise the search list of `resolv.conf` may be tried first.
+/// - `srv://name`: every address of the hosts in the SRV records of the lowest priority (RFC 2782) is a replica, with
+///   the port and weight of its record.
 ///
-/// Deserialized from one text with commas between the targets (for the environment), or from a list of texts and tables
-/// `{target, zone, weight}`. A weight is from 1 to 65,535, 1 by default, and multiplies the weights of SRV records.
+/// Deserialized from one string with commas between the targets (for the environment), or from a list of strings and
+/// tables `{target, zone, weight}`. A weight is from 1 to 65,535, 1 by default, and multiplies the weights of SRV
+/// records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Targets(Vec<Target>);
 
@@ -34,83 +35,83 @@ impl Targets {
     }
 }
 
-/// One replica. No two in a set have the same `uri`, which is thus what names it; weight and zone may change.
+/// One replica, identified by its `uri`: no two in a set have the same. Weight and zone may change.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Address {
-    /// `http://ip:port`, or `http://host:port` as it was configured.
+    /// `http://ip:port`, or `http://host:port` as configured.
     pub uri: Uri,
-    /// Where it runs, when configured.
+    /// Its zone, if configured.
     pub zone: Option<Arc<str>>,
-    /// Its share of the calls beside that of the others, where the strategy asks for weights.
+    /// Its share of the calls relative to the others, for strategies that use weights.
     pub weight: NonZeroU32,
 }
 
-/// Why a target was not taken.
+/// Why a target is not valid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
-    /// There is none, or there are too many.
-    #[error("an upstream has from 1 to {MAX_TARGETS} targets, not {0}")]
+    /// There are none, or too many.
+    #[error("an upstream must have from 1 to {MAX_TARGETS} targets, not {0}")]
     Count(usize),
-    /// It has none of the known forms.
+    /// The target has none of the known forms.
     #[error("{0:?} is not of the form http://host:port, dns://name:port or srv://name")]
     Form(String),
     /// The weight is out of bounds.
-    #[error("a weight is from 1 to {MAX_WEIGHT}, not {0}")]
+    #[error("a weight must be from 1 to {MAX_WEIGHT}, not {0}")]
     Weight(u32),
-    /// The zone has no name.
-    #[error("the zone of {0:?} has no name")]
+    /// The zone is blank.
+    #[error("the zone of {0:?} is blank")]
     Zone(String),
 }
 
 /// One configured target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Target {
-    pub(super) place: Place,
+    pub(super) source: Source,
     pub(super) zone: Option<Arc<str>>,
     pub(super) weight: NonZeroU32,
 }
 
-/// Where the replicas of a target are.
+/// The source of the addresses of a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Place {
-    /// Here.
+pub(super) enum Source {
+    /// The configuration itself.
     Fixed(Uri),
-    /// At each address of the name.
+    /// The A and AAAA records of the name.
     Host { name: Name, port: u16 },
-    /// Where the SRV records of the name say.
+    /// The SRV records of the name.
     Service { name: Name },
 }
 
 impl Target {
     fn new(text: &str, zone: Option<String>, weight: u32) -> Result<Self, TargetError> {
-        let place = Place::parse(text).ok_or_else(|| TargetError::Form(text.to_owned()))?;
+        let source = Source::parse(text).ok_or_else(|| TargetError::Form(text.to_owned()))?;
         let weight =
             NonZeroU32::new(weight).filter(|weight| weight.get() <= MAX_WEIGHT).ok_or(TargetError::Weight(weight))?;
         if zone.as_ref().is_some_and(|zone| zone.trim().is_empty()) {
             return Err(TargetError::Zone(text.to_owned()));
         }
-        Ok(Self { place, zone: zone.map(Arc::from), weight })
+        Ok(Self { source, zone: zone.map(Arc::from), weight })
     }
 
-    /// What a fixed target is.
+    /// The address of a fixed target.
     pub(super) fn fixed(&self) -> Option<Address> {
-        match &self.place {
-            Place::Fixed(uri) => Some(Address { uri: uri.clone(), zone: self.zone.clone(), weight: self.weight }),
-            Place::Host { .. } | Place::Service { .. } => None,
+        match &self.source {
+            Source::Fixed(uri) => Some(Address { uri: uri.clone(), zone: self.zone.clone(), weight: self.weight }),
+            Source::Host { .. } | Source::Service { .. } => None,
         }
     }
 
-    /// A replica that was found for this target; `weight` is that of its SRV record.
+    /// A replica found for this target; `weight` is that of its SRV record.
     pub(super) fn found(&self, ip: IpAddr, port: u16, weight: u16) -> Option<Address> {
-        // No weight at all is "a very small chance" in RFC 2782; the least there is here is 1.
+        // In RFC 2782 a weight of 0 is "a very small chance"; the lowest weight here is 1.
         let weight = NonZeroU32::new(weight.into()).unwrap_or(NonZeroU32::MIN);
-        // An IPv6 address is written in brackets, as a URI wants it.
+        // The display form of an IPv6 socket address has the brackets that a URI needs.
         let uri = format!("http://{}", SocketAddr::new(ip, port)).parse().ok()?;
         Some(Address { uri, zone: self.zone.clone(), weight: self.weight.saturating_mul(weight) })
     }
 }
 
-impl Place {
+impl Source {
     fn parse(text: &str) -> Option<Self> {
         let text = text.trim().to_ascii_lowercase();
         let (scheme, rest) = text.split_once("://")?;
@@ -126,19 +127,19 @@ impl Place {
     }
 }
 
-fn fixed(text: &str) -> Option<Place> {
+fn fixed(text: &str) -> Option<Source> {
     let uri: Uri = text.parse().ok()?;
     let authority = uri.authority()?;
     let bare = uri.path() == "/" && uri.query().is_none() && !authority.as_str().contains('@');
     let named = !authority.host().is_empty() && uri.port_u16().is_some_and(|port| port > 0);
-    (bare && named).then_some(Place::Fixed(uri))
+    (bare && named).then_some(Source::Fixed(uri))
 }
 
 fn port_of(text: &str) -> Option<u16> {
     text.parse().ok().filter(|port| *port > 0)
 }
 
-/// A name to look up; an address is none.
+/// A DNS name; not an address.
 fn name_of(text: &str) -> Option<Name> {
     let known = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
     if text.parse::<IpAddr>().is_ok() || !text.chars().all(known) {
@@ -154,14 +155,14 @@ impl<'de> Deserialize<'de> for Targets {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged, expecting = "targets are a text, or a list of texts and tables {target, zone, weight}")]
+#[serde(untagged, expecting = "targets must be a string, or a list of strings and tables {target, zone, weight}")]
 enum RawTargets {
     Text(String),
     List(Vec<RawTarget>),
 }
 
 #[derive(Deserialize)]
-#[serde(untagged, expecting = "a target is a text or a table {target, zone, weight}")]
+#[serde(untagged, expecting = "a target must be a string or a table {target, zone, weight}")]
 enum RawTarget {
     Text(String),
     Table(TargetTable),
@@ -215,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_and_a_list_say_the_same() {
+    fn a_string_and_a_list_are_equivalent() {
         let list = load(json!(["http://a:1", "dns://b.svc:2", "srv://_grpc._tcp.c"])).unwrap();
         assert_eq!(load(json!("http://A:1/, dns://b.svc:2,srv://_grpc._tcp.c ")).unwrap(), list);
         assert_eq!(load(json!([{"target": "http://a:1"}, "dns://b.svc:2", "srv://_grpc._tcp.c"])).unwrap(), list);
@@ -234,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_target_is_not_loaded() {
+    fn invalid_targets_do_not_load() {
         for bad in [
             json!([]),
             json!(""),

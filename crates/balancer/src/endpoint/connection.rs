@@ -1,5 +1,8 @@
-//! The connection to one replica: made at once, again whenever it is lost, and never waited for by a call that could go
-//! elsewhere.
+//! The one connection to a replica. It is made eagerly and again whenever it is lost, so that no call waits for it that
+//! could go elsewhere.
+//!
+//! Pauses between attempts double from 50 ms to 1 s, with jitter. A connection is used only after the peer has answered
+//! a health check over it.
 
 use std::io;
 use std::pin::pin;
@@ -13,36 +16,33 @@ use hyper::client::conn::http2::SendRequest;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::way::{Opened, Way};
+use super::connector::{Connector, Opened, RequestBody};
 
-/// The body of a request: small, and kept until it is answered, so that it can be sent elsewhere.
-pub(crate) type Body = Full<Bytes>;
-
-/// How long the first answer over a new connection is waited for.
-const PROVEN_WITHIN: Duration = Duration::from_secs(2);
-/// The pauses between attempts to connect: a process that restarts is found within moments, one that is gone is tried
-/// once a second.
+/// The time for the first response over a new connection.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+/// The bounds of the pauses between attempts to connect: a process that restarts is found within moments, and one that
+/// is gone is tried once a second.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// After a connection that lasted as long, or was ended in good order, the pauses begin again with the first.
-const STEADY: Duration = Duration::from_secs(5);
+/// A connection that lasted this long, or was closed gracefully, resets the pauses.
+const STABLE_AFTER: Duration = Duration::from_secs(5);
 
-/// What is known of a connection.
+/// The state of a connection.
 #[derive(Debug, Clone)]
 pub(crate) enum State {
-    /// There is none yet or any more, and an attempt to make one is under way.
+    /// Not connected; an attempt is in progress.
     Connecting,
     /// Requests can be sent.
-    Open(SendRequest<Body>),
-    /// The last attempt failed; another follows.
+    Open(SendRequest<RequestBody>),
+    /// The last attempt failed; another one follows.
     Down(Arc<io::Error>),
 }
 
-/// The connection as its endpoint sees it.
+/// The connection of an endpoint. Connections are numbered from 1.
 #[derive(Debug)]
 pub(crate) struct Connection {
     state: watch::Sender<State>,
-    /// How many there were.
+    /// The number of connections so far.
     number: AtomicU64,
     /// Ends the pause before the next attempt.
     hurried: Notify,
@@ -53,8 +53,8 @@ impl Connection {
         Self { state: watch::Sender::new(State::Connecting), number: AtomicU64::new(0), hurried: Notify::new() }
     }
 
-    /// The way to send requests, when there is one.
-    pub(crate) fn open(&self) -> Option<SendRequest<Body>> {
+    /// The handle for requests, if connected.
+    pub(crate) fn open(&self) -> Option<SendRequest<RequestBody>> {
         match &*self.state.borrow() {
             State::Open(sender) if !sender.is_closed() => Some(sender.clone()),
             _ => None,
@@ -66,12 +66,12 @@ impl Connection {
         matches!(&*self.state.borrow(), State::Open(sender) if !sender.is_closed())
     }
 
-    /// Which one it is; each has another number than those before.
+    /// The number of the current connection, or of the last one.
     pub(crate) fn number(&self) -> u64 {
         self.number.load(Ordering::Relaxed)
     }
 
-    /// Whether there is none and an attempt to make one is under way whose outcome is not known.
+    /// Whether there is none, and an attempt to connect is in progress.
     pub(crate) fn is_pending(&self) -> bool {
         match &*self.state.borrow() {
             State::Connecting => true,
@@ -80,7 +80,7 @@ impl Connection {
         }
     }
 
-    /// Why there is none, once an attempt has failed.
+    /// Why the last attempt failed, if it did.
     pub(crate) fn failure(&self) -> Option<Arc<io::Error>> {
         match &*self.state.borrow() {
             State::Down(error) => Some(Arc::clone(error)),
@@ -88,12 +88,12 @@ impl Connection {
         }
     }
 
-    /// Changes of the state.
+    /// Notifies of changes of the state.
     pub(crate) fn watch(&self) -> watch::Receiver<State> {
         self.state.subscribe()
     }
 
-    /// Has the next attempt made now, and those after it as soon as after the first.
+    /// Makes the next attempt now, and resets the pauses.
     pub(crate) fn hurry(&self) {
         self.hurried.notify_one();
     }
@@ -105,20 +105,20 @@ impl Connection {
         self.state.send_replace(state);
     }
 
-    /// Keeps it open until dropped. When the peer says that it goes away, requests under way are finished on the old
-    /// connection while new ones use the next.
-    pub(crate) async fn keep(&self, way: Way<'_>) {
-        let (uri, mut pause) = (way.uri, FIRST_PAUSE);
+    /// Keeps the connection open until dropped. After a GOAWAY, requests in flight finish on the old connection while
+    /// new ones use the next.
+    pub(crate) async fn keep(&self, connector: Connector<'_>) {
+        let (uri, mut pause) = (connector.uri, FIRST_PAUSE);
         loop {
-            match way.connect().await {
+            match connector.connect().await {
                 Ok(opened) => {
                     let began = Instant::now();
                     let ended = self.keep_open(uri, opened).await;
-                    let was_good = ended.is_ok() || began.elapsed() >= STEADY;
+                    let was_stable = ended.is_ok() || began.elapsed() >= STABLE_AFTER;
                     if let Err(error) = ended {
                         tracing::debug!(%uri, error = &error as &dyn std::error::Error, "a connection broke");
                     }
-                    if was_good {
+                    if was_stable {
                         pause = FIRST_PAUSE;
                     }
                 }
@@ -131,30 +131,29 @@ impl Connection {
         }
     }
 
-    /// Ends when the peer says that it goes, or the connection breaks; requests learn that themselves. A connection is
-    /// used once the peer has answered something over it: a kernel accepts connections for a process that hangs or
-    /// stops.
-    async fn keep_open(&self, uri: &http::Uri, (mut sender, driven): Opened) -> io::Result<()> {
-        let mut driven = pin!(driven);
-        let proven = tokio::select! {
-            ended = &mut driven => ended.map_err(io::Error::other).and(Err(io::ErrorKind::ConnectionAborted.into())),
-            proven = prove(uri, &mut sender) => proven,
+    /// Runs the connection until the peer sends GOAWAY or it breaks; requests learn that themselves. It is used once
+    /// the peer has answered a probe: a kernel accepts connections for a process that hangs or stops.
+    async fn keep_open(&self, uri: &http::Uri, (mut sender, driver): Opened) -> io::Result<()> {
+        let mut driver = pin!(driver);
+        let probed = tokio::select! {
+            ended = &mut driver => ended.map_err(io::Error::other).and(Err(io::ErrorKind::ConnectionAborted.into())),
+            probed = probe(uri, &mut sender) => probed,
         };
-        if let Err(error) = proven {
+        if let Err(error) = probed {
             let text = error.to_string();
             self.set(State::Down(Arc::new(error)));
             return Err(io::Error::other(text));
         }
         self.set(State::Open(sender));
-        let ended = driven.await.map_err(io::Error::other);
+        let ended = driver.await.map_err(io::Error::other);
         self.set(State::Connecting);
         ended
     }
 }
 
-/// Asks the peer after its health, as whatever speaks gRPC can be asked. What it answers is not the question here.
-async fn prove(uri: &http::Uri, sender: &mut SendRequest<Body>) -> io::Result<()> {
-    // No compression, no bytes: a message whose fields are their defaults.
+/// Sends a health check, which every gRPC server answers. Any answer will do, even an error.
+async fn probe(uri: &http::Uri, sender: &mut SendRequest<RequestBody>) -> io::Result<()> {
+    // An uncompressed message of no bytes: all fields have their defaults.
     const EMPTY: &[u8] = &[0; 5];
     let request = http::Request::post(format!("{uri}grpc.health.v1.Health/Check"))
         .version(http::Version::HTTP_2)
@@ -162,8 +161,8 @@ async fn prove(uri: &http::Uri, sender: &mut SendRequest<Body>) -> io::Result<()
         .header(http::header::TE, "trailers")
         .body(Full::new(Bytes::from_static(EMPTY)))
         .map_err(io::Error::other)?;
-    match timeout(PROVEN_WITHIN, sender.send_request(request)).await {
+    match timeout(PROBE_TIMEOUT, sender.send_request(request)).await {
         Ok(answer) => answer.map(drop).map_err(io::Error::other),
-        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the peer answers nothing")),
+        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the peer does not answer")),
     }
 }

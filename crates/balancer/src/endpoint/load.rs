@@ -1,4 +1,4 @@
-//! How a replica is doing, by the calls to it: how many are under way, how long they take, how many fail.
+//! The load of a replica, measured by the calls to it: how many are in flight, how long they take, how many fail.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,40 +6,42 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::peak::Peak;
-use super::tally::Tally;
+use super::outcome_window::OutcomeWindow;
+use super::peak_ewma::PeakEwma;
 
-/// A failure makes a replica look so many times slower, up to the second: failures may be fast, and must not attract.
-const FAILURE_TIMES: f64 = 2.0;
-const FAILURE_MOST: f64 = 20.0;
-/// What a replica is taken to need before it has answered anything.
-const UNKNOWN: Duration = Duration::from_millis(1);
-/// A replica that owes answers, and has given none for so many times its latency, within these bounds, is stuck as far
-/// as anybody can tell.
-const STUCK_TIMES: f64 = 5.0;
-const STUCK_SOONEST: Duration = Duration::from_millis(50);
-const STUCK: Duration = Duration::from_millis(500);
-/// It also owes an answer after so many calls that were given up without any: others may answer before it is even late.
-const UNHEARD: u32 = 3;
-/// So long after its last answer, one call at a time finds out whether a replica that was stuck or slow is back.
-const TRIED_AGAIN: Duration = Duration::from_secs(10);
-/// A call that was given up so shortly before its deadline was given up because of it.
-pub(crate) const GRACE: Duration = Duration::from_millis(2);
+/// Each failure multiplies the slowness of a replica by this factor, up to the maximum: failures may be fast, and must
+/// not attract calls.
+const FAILURE_FACTOR: f64 = 2.0;
+const MAX_FAILURE_SLOWNESS: f64 = 20.0;
+/// The assumed latency of a replica that has not answered yet.
+const INITIAL_LATENCY: Duration = Duration::from_millis(1);
+/// A replica counts as stuck if it owes responses and has given none for this many times its latency, within the
+/// bounds.
+const STUCK_FACTOR: f64 = 5.0;
+const STUCK_MIN: Duration = Duration::from_millis(50);
+const STUCK_MAX: Duration = Duration::from_millis(500);
+/// It also owes a response after this many calls that were given up without one: with hedging, others may answer before
+/// it is even late.
+const MAX_UNANSWERED: u32 = 3;
+/// After this time without a response, a stuck or slow replica is tried again, one call at a time.
+const RETRY_AFTER: Duration = Duration::from_secs(10);
+/// A call given up this shortly before its deadline was given up because of it.
+pub(crate) const DEADLINE_MARGIN: Duration = Duration::from_millis(2);
 
-/// What became of a call.
+/// The outcome of a call, as far as it concerns the replica.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum Outcome {
     /// The replica did its part, whatever it answered.
     Answered,
-    /// It sheds load.
+    /// The replica sheds load.
     Overloaded,
-    /// It is not well: it failed or broke off.
+    /// The replica failed, or broke the call off.
     Failed,
-    /// The connection broke off, which has been counted as a failure before.
+    /// The connection broke. Another call has been counted as the failure.
     Broken,
-    /// It gave no answer in time.
+    /// No response came in time.
     Late,
-    /// Nobody waited for the answer; nothing is known.
+    /// The caller gave the call up early; nothing is known.
     Dropped,
 }
 
@@ -47,28 +49,28 @@ pub(crate) enum Verdict {
 #[derive(Debug)]
 pub(crate) struct Load {
     origin: Instant,
-    /// Calls whose answer has not ended.
+    /// Calls whose response has not ended.
     in_flight: AtomicU32,
-    /// Calls whose answer has not begun.
+    /// Calls whose response has not begun.
     waiting: AtomicU32,
-    /// The last connection that was seen to break.
+    /// The newest connection that is known to have broken.
     broken: AtomicU64,
-    /// Calls since the last answer that were given up.
-    unheard: AtomicU32,
-    /// When an answer last began, or the first call that has waited for one since; in ns since `origin`.
+    /// Calls given up since the last response.
+    unanswered: AtomicU32,
+    /// When the last response began, or the first call that has waited since; in ns since `origin`.
     progress_at: AtomicU64,
     history: Mutex<History>,
 }
 
 #[derive(Debug)]
 struct History {
-    /// Of answers, in seconds.
-    latency: Peak,
-    /// In times of what is usual for each method.
-    slowness: Peak,
-    tally: Tally,
+    /// In seconds.
+    latency: PeakEwma,
+    /// Relative to the baseline of each method.
+    slowness: PeakEwma,
+    outcomes: OutcomeWindow,
     failures_in_row: u32,
-    /// When the first of them was.
+    /// The time of the first of them.
     failing_since: Option<Instant>,
     answered_at: Option<Instant>,
 }
@@ -77,9 +79,9 @@ impl Load {
     /// `origin` is the same for all replicas of an upstream.
     pub(crate) fn new(origin: Instant) -> Self {
         let history = History {
-            latency: Peak::new(UNKNOWN.as_secs_f64()),
-            slowness: Peak::new(1.0),
-            tally: Tally::new(),
+            latency: PeakEwma::new(INITIAL_LATENCY.as_secs_f64()),
+            slowness: PeakEwma::new(1.0),
+            outcomes: OutcomeWindow::new(),
             failures_in_row: 0,
             failing_since: None,
             answered_at: None,
@@ -89,7 +91,7 @@ impl Load {
             in_flight: AtomicU32::new(0),
             waiting: AtomicU32::new(0),
             broken: AtomicU64::new(0),
-            unheard: AtomicU32::new(0),
+            unanswered: AtomicU32::new(0),
             progress_at: AtomicU64::new(0),
             history: Mutex::new(history),
         }
@@ -108,21 +110,20 @@ impl Load {
         }
     }
 
-    /// The answer has begun, or never will.
-    /// `times` is how long it took beside what is usual.
-    pub(crate) fn settle(&self, took: Duration, times: f64, verdict: Verdict) {
+    /// The response has begun, or never will. `ratio` is the latency relative to the method's baseline.
+    pub(crate) fn settle(&self, took: Duration, ratio: f64, outcome: Outcome) {
         self.waiting.fetch_sub(1, Ordering::Relaxed);
-        if matches!(verdict, Verdict::Dropped | Verdict::Late) {
-            self.unheard.fetch_add(1, Ordering::Relaxed);
+        if matches!(outcome, Outcome::Dropped | Outcome::Late) {
+            self.unanswered.fetch_add(1, Ordering::Relaxed);
         } else {
-            self.unheard.store(0, Ordering::Relaxed);
+            self.unanswered.store(0, Ordering::Relaxed);
             self.progress_at.store(self.now(), Ordering::Relaxed);
         }
         let at = self.origin.elapsed();
-        self.history().note(at, took.as_secs_f64(), times, verdict);
+        self.history().record(at, took.as_secs_f64(), ratio, outcome);
     }
 
-    /// Whether nobody has said before that this connection, or a later one, broke.
+    /// Whether this is the first report that this connection, or a later one, broke.
     pub(crate) fn is_first_break(&self, connection: u64) -> bool {
         self.broken.fetch_max(connection, Ordering::Relaxed) < connection
     }
@@ -132,80 +133,80 @@ impl Load {
         self.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// The answer has ended.
+    /// The response has ended.
     pub(crate) fn end(&self) {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Whether it is better left alone, as it owes answers and gives none.
+    /// Whether it owes responses and gives none: it is avoided if possible.
     pub(crate) fn is_stuck(&self) -> bool {
         let silent = self.silence();
-        if silent < STUCK_SOONEST || (silent >= TRIED_AGAIN && self.waiting.load(Ordering::Relaxed) == 0) {
+        if silent < STUCK_MIN || (silent >= RETRY_AFTER && self.waiting.load(Ordering::Relaxed) == 0) {
             return false;
         }
-        silent >= STUCK || silent.as_secs_f64() > self.history().latency.get() * STUCK_TIMES
+        silent >= STUCK_MAX || silent.as_secs_f64() > self.history().latency.get() * STUCK_FACTOR
     }
 
-    /// Whether it owes answers, and has given none for so long that who gives up waiting does so because of that.
+    /// Whether it has owed responses without giving any for so long that callers give up because of it.
     pub(crate) fn is_silent(&self) -> bool {
-        self.silence() >= STUCK
+        self.silence() >= STUCK_MAX
     }
 
-    /// For how long it has owed answers without giving any.
+    /// How long it has owed responses without giving any.
     fn silence(&self) -> Duration {
         let since = self.progress_at.load(Ordering::Relaxed);
         if self.owes() { Duration::from_nanos(self.now().saturating_sub(since)) } else { Duration::ZERO }
     }
 
-    /// How long its answers take, beside what is usual for each method: 1 is usual. Up at once and down slowly; but
-    /// whoever is left alone for it has no way to show better, so after a while without an answer the next call finds
-    /// out.
+    /// The latency of its responses relative to the baselines: 1 is usual. It rises at once and falls slowly. A replica
+    /// that is avoided for its slowness can't improve, so after a while without a response the next call tries it
+    /// again.
     pub(crate) fn slowness(&self) -> f64 {
         let slowness = self.history().slowness.get();
-        if self.is_to_be_tried_again() { slowness.min(1.0) } else { slowness }
+        if self.is_due_for_retry() { slowness.min(1.0) } else { slowness }
     }
 
-    fn is_to_be_tried_again(&self) -> bool {
+    fn is_due_for_retry(&self) -> bool {
         let since = Duration::from_nanos(self.now().saturating_sub(self.progress_at.load(Ordering::Relaxed)));
-        since >= TRIED_AGAIN && self.waiting.load(Ordering::Relaxed) == 0
+        since >= RETRY_AFTER && self.waiting.load(Ordering::Relaxed) == 0
     }
 
     /// The calls of the last 10 s.
-    pub(crate) fn recent(&self) -> Tally {
+    pub(crate) fn recent(&self) -> OutcomeWindow {
         let at = self.origin.elapsed();
         let mut history = self.history();
-        history.tally.turn(at);
-        history.tally.clone()
+        history.outcomes.advance(at);
+        history.outcomes.clone()
     }
 
-    /// Failures since the last call that went well.
+    /// Failures since the last success.
     pub(crate) fn failures_in_row(&self) -> u32 {
         self.history().failures_in_row
     }
 
-    /// Whether it has answered a call since then.
+    /// Whether it has answered a call since `then`.
     pub(crate) fn has_answered_since(&self, then: Instant) -> bool {
         self.history().answered_at.is_some_and(|at| at >= then)
     }
 
-    /// When the first of its failures in a row was.
+    /// The time of the first of its failures in a row.
     pub(crate) fn failing_since(&self) -> Option<Instant> {
         self.history().failing_since
     }
 
-    /// Forgets failures, when a replica comes back: it is to be judged by what it does from now on.
+    /// Forgets failures and latencies, when the replica is ejected: afterwards it is judged by new calls alone.
     pub(crate) fn forgive(&self) {
-        self.unheard.store(0, Ordering::Relaxed);
+        self.unanswered.store(0, Ordering::Relaxed);
         let mut history = self.history();
-        history.tally = Tally::new();
+        history.outcomes = OutcomeWindow::new();
         history.failures_in_row = 0;
         history.failing_since = None;
-        history.latency.forget();
-        history.slowness.forget();
+        history.latency.reset();
+        history.slowness.reset();
     }
 
     fn owes(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) > 0 || self.unheard.load(Ordering::Relaxed) >= UNHEARD
+        self.waiting.load(Ordering::Relaxed) > 0 || self.unanswered.load(Ordering::Relaxed) >= MAX_UNANSWERED
     }
 
     fn history(&self) -> MutexGuard<'_, History> {
@@ -218,28 +219,28 @@ impl Load {
 }
 
 impl History {
-    fn note(&mut self, at: Duration, took: f64, times: f64, verdict: Verdict) {
-        match verdict {
-            // Fast refusals say nothing of how long work takes.
-            Verdict::Overloaded => return,
-            Verdict::Answered => {
-                self.latency.note(took);
-                self.slowness.note(times);
-                self.tally.note(at, false);
+    fn record(&mut self, at: Duration, took: f64, ratio: f64, outcome: Outcome) {
+        match outcome {
+            // Fast refusals say nothing about how long work takes.
+            Outcome::Overloaded => return,
+            Outcome::Answered => {
+                self.latency.record(took);
+                self.slowness.record(ratio);
+                self.outcomes.record(at, false);
                 self.failures_in_row = 0;
                 self.failing_since = None;
                 self.answered_at = Some(Instant::now());
                 return;
             }
-            Verdict::Failed => {
-                let raised = (self.slowness.get() * FAILURE_TIMES).min(FAILURE_MOST);
-                self.slowness.raise(raised.max(times));
+            Outcome::Failed => {
+                let raised = (self.slowness.get() * FAILURE_FACTOR).min(MAX_FAILURE_SLOWNESS);
+                self.slowness.raise(raised.max(ratio));
             }
-            // It would have taken no less.
-            Verdict::Late | Verdict::Broken | Verdict::Dropped => self.slowness.raise(times),
+            // The response would have taken at least as long.
+            Outcome::Late | Outcome::Broken | Outcome::Dropped => self.slowness.raise(ratio),
         }
-        if matches!(verdict, Verdict::Failed | Verdict::Late) {
-            self.tally.note(at, true);
+        if matches!(outcome, Outcome::Failed | Outcome::Late) {
+            self.outcomes.record(at, true);
             self.failures_in_row = self.failures_in_row.saturating_add(1);
             self.failing_since.get_or_insert_with(Instant::now);
         }
@@ -256,51 +257,51 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    fn call(load: &Load, took: Duration, verdict: Verdict) {
+    fn call(load: &Load, took: Duration, outcome: Outcome) {
         load.begin();
-        load.settle(took, took.as_secs_f64() * 1_000.0, verdict);
+        load.settle(took, took.as_secs_f64() * 1_000.0, outcome);
         load.end();
     }
 
     #[tokio::test(start_paused = true)]
-    async fn fast_failures_look_slow_and_waiting_in_vain_too() {
+    async fn fast_failures_and_dropped_calls_look_slow() {
         let load = Load::new(Instant::now());
-        call(&load, MS, Verdict::Answered);
+        call(&load, MS, Outcome::Answered);
         for expected in [1.9, 3.9, 7.9, 15.9, 19.9, 19.9] {
-            call(&load, MS, Verdict::Failed);
+            call(&load, MS, Outcome::Failed);
             assert!(load.slowness() > expected);
         }
         assert!(load.slowness() <= 20.0);
-        call(&load, 2_000 * MS, Verdict::Dropped);
+        call(&load, 2_000 * MS, Outcome::Dropped);
         assert!(load.slowness() > 1_900.0);
         load.forgive();
         assert!(load.slowness() <= 1.0);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_that_is_left_alone_is_tried_again_one_call_at_a_time() {
+    async fn an_avoided_replica_is_tried_again_one_call_at_a_time() {
         let load = Load::new(Instant::now());
         for _ in 0..6 {
-            call(&load, MS, Verdict::Failed);
+            call(&load, MS, Outcome::Failed);
         }
-        tokio::time::advance(TRIED_AGAIN - MS).await;
+        tokio::time::advance(RETRY_AFTER - MS).await;
         assert!(load.slowness() > 5.0);
         tokio::time::advance(MS).await;
         assert!(load.slowness() <= 1.0);
         load.begin();
         assert!(load.slowness() > 5.0);
-        load.settle(MS, 1.0, Verdict::Failed);
+        load.settle(MS, 1.0, Outcome::Failed);
         load.end();
         assert!(load.slowness() > 5.0);
-        tokio::time::advance(TRIED_AGAIN).await;
+        tokio::time::advance(RETRY_AFTER).await;
         assert!(load.slowness() <= 1.0);
     }
 
     #[tokio::test(start_paused = true)]
     async fn failures_are_counted_in_a_row() {
         let load = Load::new(Instant::now());
-        for verdict in [Verdict::Failed, Verdict::Answered, Verdict::Failed, Verdict::Overloaded, Verdict::Failed] {
-            call(&load, MS, verdict);
+        for outcome in [Outcome::Failed, Outcome::Answered, Outcome::Failed, Outcome::Overloaded, Outcome::Failed] {
+            call(&load, MS, outcome);
         }
         assert_eq!(load.failures_in_row(), 2);
         load.forgive();
@@ -308,12 +309,12 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn answers_and_failures_are_counted_and_refusals_for_overload_are_not() {
+    async fn answers_and_failures_count_and_overload_does_not() {
         let origin = Instant::now();
         let (load, other) = (Load::new(origin), Load::new(origin));
-        for verdict in [Verdict::Answered, Verdict::Failed, Verdict::Late, Verdict::Overloaded] {
-            call(&load, MS, verdict);
-            call(&other, MS, Verdict::Answered);
+        for outcome in [Outcome::Answered, Outcome::Failed, Outcome::Late, Outcome::Overloaded] {
+            call(&load, MS, outcome);
+            call(&other, MS, Outcome::Answered);
         }
         let excess = || load.recent().excess_percent(&[other.recent()], 3);
         assert!((excess().unwrap() - 200.0 / 3.0).abs() < 0.001);
@@ -322,20 +323,20 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_owes_answers_and_gives_none_is_stuck() {
+    async fn a_replica_that_owes_responses_and_gives_none_is_stuck() {
         let load = Load::new(Instant::now());
         tokio::time::advance(10_000 * MS).await;
         assert!(!load.is_stuck());
         load.begin();
         load.begin();
         tokio::time::advance(400 * MS).await;
-        load.settle(400 * MS, 1.0, Verdict::Answered);
+        load.settle(400 * MS, 1.0, Outcome::Answered);
         load.end();
         tokio::time::advance(400 * MS).await;
         assert!(!load.is_stuck());
         tokio::time::advance(200 * MS).await;
         assert!(load.is_stuck());
-        load.settle(1_000 * MS, 1.0, Verdict::Dropped);
+        load.settle(1_000 * MS, 1.0, Outcome::Dropped);
         assert!(!load.is_stuck());
         assert_eq!(load.in_flight(), 1);
     }

@@ -1,11 +1,11 @@
-//! One replica: its address, its connection, and what is known of how it is doing.
+//! One replica: its address, its connection, its load and whether it should be called.
 
 mod connection;
+mod connector;
 mod load;
-mod peak;
+mod outcome_window;
+mod peak_ewma;
 mod standing;
-mod tally;
-mod way;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,17 +15,18 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use crate::discovery::Address;
-use crate::rank::Seed;
+use crate::rendezvous::Seed;
+use crate::request::BufferedRequest;
 use connection::Connection;
+pub(crate) use connector::Connector;
 use load::Load;
-pub(crate) use load::{GRACE, Verdict};
+pub(crate) use load::{DEADLINE_MARGIN, Outcome};
 pub(crate) use standing::Standing;
-pub(crate) use way::Way;
 
 /// A replica of an upstream.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
-    /// Tells it from every other endpoint that there ever was in this process.
+    /// Unique among all endpoints that this process ever had.
     pub(crate) id: u64,
     pub(crate) address: Address,
     pub(crate) seed: Seed,
@@ -34,31 +35,24 @@ pub(crate) struct Endpoint {
     pub(crate) standing: Standing,
 }
 
-/// One connection to one endpoint; the next one to it is another line.
+/// Identifies one connection to one endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Line {
+pub(crate) struct ConnectionId {
     endpoint: u64,
     connection: u64,
 }
 
-/// A request with its body, as often as it is needed.
-#[derive(Debug, Clone)]
-pub(crate) struct Buffered {
-    pub(crate) head: http::request::Parts,
-    pub(crate) body: Bytes,
-}
-
-/// Why a request got no answer from an endpoint.
+/// Why a request got no response from an endpoint.
 #[derive(Debug)]
-pub(crate) enum Unanswered {
-    /// It never got the request.
+pub(crate) enum SendError {
+    /// The endpoint never got the request.
     NeverSent(tower::BoxError),
-    /// It may have done what was asked for.
+    /// The request may have taken effect.
     Broken(tower::BoxError),
 }
 
-impl Unanswered {
-    pub(crate) fn into_error(self) -> tower::BoxError {
+impl SendError {
+    pub(crate) fn into_inner(self) -> tower::BoxError {
         match self {
             Self::NeverSent(error) | Self::Broken(error) => error,
         }
@@ -79,42 +73,42 @@ impl Endpoint {
         }
     }
 
-    /// The connection of the moment.
-    pub(crate) fn line(&self) -> Line {
-        Line { endpoint: self.id, connection: self.connection.number() }
+    /// The current connection.
+    pub(crate) fn connection_id(&self) -> ConnectionId {
+        ConnectionId { endpoint: self.id, connection: self.connection.number() }
     }
 
-    /// Whether it can be called: it is connected, says that it is well, and is not ejected.
+    /// Whether it can be called: connected, healthy, and not ejected.
     pub(crate) fn is_available(&self) -> bool {
         self.standing.is_available() && self.connection.is_open()
     }
 
-    /// Sends a request, if there is a connection. The answer's end is not waited for.
-    pub(crate) async fn send(&self, request: Buffered) -> Result<http::Response<Incoming>, Unanswered> {
+    /// Sends a request, if connected. Returns when the response begins.
+    pub(crate) async fn send(&self, request: BufferedRequest) -> Result<http::Response<Incoming>, SendError> {
         let Some(mut sender) = self.connection.open() else {
-            return Err(Unanswered::NeverSent(self.no_connection()));
+            return Err(SendError::NeverSent(self.no_connection()));
         };
-        let request = self.addressed(request).map_err(|error| Unanswered::Broken(error.into()))?;
+        let request = self.addressed(request).map_err(|error| SendError::Broken(error.into()))?;
         sender.send_request(request).await.map_err(|error| {
             if envelope::was_never_sent(&error) {
-                Unanswered::NeverSent(Box::new(tonic::ConnectError(Box::new(error))))
+                SendError::NeverSent(Box::new(tonic::ConnectError(Box::new(error))))
             } else {
-                Unanswered::Broken(error.into())
+                SendError::Broken(error.into())
             }
         })
     }
 
-    /// What it says of this replica that a call over that line got no answer. All calls over a connection that breaks
-    /// break at once; that is one failure, and no reason to leave alone a process that has started again meanwhile.
-    pub(crate) fn blame(&self, line: Line, error: &tower::BoxError) -> Verdict {
-        if is_reset(error.as_ref()) || self.load.is_first_break(line.connection) {
-            Verdict::Failed
+    /// The outcome of a call that broke off on this connection. A connection that breaks ends all of its calls at once;
+    /// that counts as one failure, so that it does not eject a process that has restarted meanwhile.
+    pub(crate) fn blame(&self, id: ConnectionId, error: &tower::BoxError) -> Outcome {
+        if is_reset(error.as_ref()) || self.load.is_first_break(id.connection) {
+            Outcome::Failed
         } else {
-            Verdict::Broken
+            Outcome::Broken
         }
     }
 
-    /// Why it can't be asked.
+    /// The error for a request that finds no connection.
     pub(crate) fn no_connection(&self) -> tower::BoxError {
         let why = self.connection.failure();
         let why =
@@ -122,9 +116,9 @@ impl Endpoint {
         Box::new(tonic::ConnectError(Box::new(why)))
     }
 
-    /// The same request, for this endpoint: HTTP/2 wants scheme and authority.
-    fn addressed(&self, request: Buffered) -> Result<http::Request<Full<Bytes>>, http::Error> {
-        let Buffered { mut head, body } = request;
+    /// The request with the scheme and authority of this endpoint, as HTTP/2 requires.
+    fn addressed(&self, request: BufferedRequest) -> Result<http::Request<Full<Bytes>>, http::Error> {
+        let BufferedRequest { mut head, body } = request;
         let mut uri = self.address.uri.clone().into_parts();
         uri.path_and_query = head.uri.into_parts().path_and_query;
         head.uri = http::Uri::from_parts(uri)?;
@@ -133,7 +127,7 @@ impl Endpoint {
     }
 }
 
-/// Whether only this call was ended, and not its connection.
+/// Whether only the stream of the call was reset, and not its connection.
 fn is_reset(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {

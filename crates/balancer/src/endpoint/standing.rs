@@ -1,5 +1,5 @@
-//! Whether a replica is to be called: its health as it says itself, ejection for what became of calls, a moment's rest
-//! after it was overloaded, and how far it is warmed up.
+//! Whether a replica should be called: its reported health, its ejection, a pause after it was overloaded, and its slow
+//! start.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,25 +8,25 @@ use tokio::time::Instant;
 
 use crate::config::EjectionConfig;
 
-/// After OVERLOADED. It means that a queue was full at that moment, and queues empty within fractions of a second. What
-/// goes elsewhere meanwhile is spread less well, so the time is short; `Retry-After` is meant for clients, who count in
-/// whole seconds, and is not used.
-pub(crate) const OVERLOADED: Duration = Duration::from_millis(100);
+/// The pause after OVERLOADED, which means that a queue was full at that moment; queues drain within fractions of a
+/// second. Avoiding a replica makes the distribution less even, so the pause is short. `Retry-After` is not used: it is
+/// meant for clients, in whole seconds.
+pub(crate) const OVERLOAD_PAUSE: Duration = Duration::from_millis(100);
 
-/// The share of calls with which a slow start begins.
-const FIRST_SHARE: f64 = 0.1;
+/// The share of calls at the beginning of a slow start.
+const INITIAL_SHARE: f64 = 0.1;
 
-/// Each moment is in ms since `origin`; 0 is none.
+/// Times are in ms since `origin`; 0 means never.
 #[derive(Debug)]
 pub(crate) struct Standing {
     origin: Instant,
     slow_start: Duration,
     is_unhealthy: AtomicBool,
     ejected_until: AtomicU64,
-    /// How often it was ejected lately.
+    /// Recent ejections in a row.
     ejections: AtomicU32,
     overloaded_until: AtomicU64,
-    /// When it was last made available.
+    /// The start of the last slow start.
     available_since: AtomicU64,
 }
 
@@ -57,19 +57,20 @@ impl Standing {
     }
 
     pub(crate) fn overloaded(&self) {
-        self.overloaded_until.store(self.now() + millis(OVERLOADED), Ordering::Relaxed);
+        self.overloaded_until.store(self.now() + millis(OVERLOAD_PAUSE), Ordering::Relaxed);
     }
 
-    /// What it says of itself; whether that is news.
+    /// Sets its reported health, and returns whether that is a change.
     pub(crate) fn set_healthy(&self, healthy: bool) -> bool {
-        let is_news = self.is_unhealthy.swap(!healthy, Ordering::Relaxed) == healthy;
-        if is_news && healthy {
+        let has_changed = self.is_unhealthy.swap(!healthy, Ordering::Relaxed) == healthy;
+        if has_changed && healthy {
             self.warm_up();
         }
-        is_news
+        has_changed
     }
 
-    /// Leaves it alone: each time longer, until it has been well for as long as the longest time. Gives for how long.
+    /// Ejects it and returns for how long: `base_ms` times the number of its ejections, `max_ms` at most. The number
+    /// starts over after `max_ms` without an ejection.
     pub(crate) fn eject(&self, config: &EjectionConfig) -> Duration {
         let now = self.now();
         let last = self.ejected_until.load(Ordering::Relaxed);
@@ -79,28 +80,28 @@ impl Standing {
         let times = u64::from(self.ejections.fetch_add(1, Ordering::Relaxed)) + 1;
         let time = config.base_ms.saturating_mul(times).min(config.max_ms);
         self.ejected_until.store(now + time, Ordering::Relaxed);
-        // It begins slowly when the time is over.
+        // The slow start follows the ejection.
         self.available_since.store(now + time, Ordering::Relaxed);
         Duration::from_millis(time)
     }
 
-    /// It is new, or back: its share begins to rise.
+    /// Begins a slow start: the replica is new, or back.
     pub(crate) fn warm_up(&self) {
         self.available_since.store(self.now(), Ordering::Relaxed);
     }
 
-    /// Its part of a full share: from a tenth when it became available to 1 at the end of the slow start.
+    /// Its part of a full share: rises from a tenth to 1 during the slow start.
     pub(crate) fn warmth(&self) -> f64 {
         let since = self.available_since.load(Ordering::Relaxed);
         let passed = Duration::from_millis(self.now().saturating_sub(since));
         if passed >= self.slow_start {
             return 1.0;
         }
-        (passed.as_secs_f64() / self.slow_start.as_secs_f64()).max(FIRST_SHARE)
+        (passed.as_secs_f64() / self.slow_start.as_secs_f64()).max(INITIAL_SHARE)
     }
 
     fn now(&self) -> u64 {
-        // From 1, so that 0 is no moment.
+        // From 1, so that 0 stands for never.
         millis(self.origin.elapsed()) + 1
     }
 }
@@ -114,7 +115,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn each_ejection_is_longer_until_it_was_well_for_long() {
+    async fn ejections_grow_until_the_replica_has_been_well_for_long() {
         let config = EjectionConfig { base_ms: 1_000, max_ms: 2_500, ..EjectionConfig::default() };
         let standing = Standing::new(Duration::ZERO);
         for expected in [1_000, 2_000, 2_500, 2_500] {
@@ -128,7 +129,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_share_rises_after_each_return() {
+    async fn the_share_rises_after_each_return() {
         let standing = Standing::new(Duration::from_secs(10));
         assert!(standing.warmth() < 0.11);
         tokio::time::advance(Duration::from_secs(5)).await;
@@ -140,11 +141,11 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_rest_of_an_overloaded_one_is_short() {
+    async fn the_pause_of_an_overloaded_replica_is_short() {
         let standing = Standing::new(Duration::ZERO);
         standing.overloaded();
         assert!(standing.is_overloaded() && standing.is_available());
-        tokio::time::advance(OVERLOADED).await;
+        tokio::time::advance(OVERLOAD_PAUSE).await;
         assert!(!standing.is_overloaded());
     }
 }

@@ -1,4 +1,4 @@
-//! Discovery against a name server that changes, fails and falls silent.
+//! Discovery against a name server that changes its records, fails, or does not answer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,7 +34,7 @@ impl Search {
         Self { set: discovery.addresses(), discovery, tasks }
     }
 
-    /// Waits until the set is this.
+    /// Waits until the set equals `expected`.
     async fn until(&mut self, expected: &[&str]) {
         let is_it = |set: &Arc<[Address]>| uris(set) == expected;
         let waited = timeout(DEADLINE, self.set.wait_for(is_it)).await.is_ok();
@@ -50,18 +50,18 @@ fn uris(set: &Arc<[Address]>) -> Vec<String> {
     set.iter().map(|address| address.uri.to_string()).collect()
 }
 
-/// Waits until so many more questions of this kind have come. One lookup that gets no answer asks two or three times.
+/// Waits for `more` queries of this type. One unanswered lookup sends two or three queries.
 async fn until_asked(dns: &DnsServer, name: &str, kind: RecordType, more: usize) {
     let before = dns.questions_for(name, kind);
     let began = Instant::now();
     while dns.questions_for(name, kind) < before + more {
-        assert!(began.elapsed() < DEADLINE, "nobody asks for {kind} of {name}");
+        assert!(began.elapsed() < DEADLINE, "no query for {kind} of {name}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 
 #[tokio::test]
-async fn all_addresses_of_both_families_are_found_and_again_when_their_time_to_live_ends() {
+async fn addresses_of_both_families_are_found_and_refreshed_when_their_time_to_live_ends() {
     let dns = DnsServer::start().await;
     dns.set_addresses(NAME, 1, &["127.0.0.2", "127.0.0.1", "::1"]);
     let mut search = Search::start(json!(TARGET), &dns.config());
@@ -75,7 +75,7 @@ async fn all_addresses_of_both_families_are_found_and_again_when_their_time_to_l
 }
 
 #[tokio::test]
-async fn the_time_to_live_has_bounds() {
+async fn the_time_to_live_is_bounded() {
     let dns = DnsServer::start().await;
     dns.set_addresses(NAME, FOR_LONG, &["127.0.0.1"]);
     let config = DnsConfig { max_refresh_ms: 100, ..dns.config() };
@@ -90,7 +90,7 @@ async fn the_time_to_live_has_bounds() {
 }
 
 #[tokio::test]
-async fn a_replaced_address_is_found_at_once_when_asked_for() {
+async fn a_requested_refresh_finds_a_replaced_address_at_once() {
     let dns = DnsServer::start().await;
     dns.set_addresses(NAME, FOR_LONG, &["127.0.0.1", "127.0.0.2"]);
     let config = DnsConfig { nameserver: Some(dns.address()), ..DnsConfig::default() };
@@ -104,7 +104,7 @@ async fn a_replaced_address_is_found_at_once_when_asked_for() {
 }
 
 #[tokio::test]
-async fn a_storm_of_failures_is_no_storm_of_lookups() {
+async fn many_failures_do_not_cause_many_lookups() {
     let dns = DnsServer::start().await;
     dns.set_addresses(NAME, FOR_LONG, &["127.0.0.1"]);
     let config = DnsConfig { min_refresh_ms: 100, ..dns.config() };
@@ -115,14 +115,14 @@ async fn a_storm_of_failures_is_no_storm_of_lookups() {
         search.discovery.refresh_now();
         tokio::task::yield_now().await;
     }
-    // One at the start, one each 100 ms.
+    // One at the start, then one every 100 ms.
     let asked = Duration::from_millis(100) * u32::try_from(dns.questions_for(NAME, A)).unwrap();
     let took = began.elapsed();
     assert!(asked > took / 2 && asked <= took + Duration::from_millis(200), "{asked:?} of {took:?}");
 }
 
 #[tokio::test]
-async fn what_was_found_is_kept_while_dns_is_silent_fails_or_knows_nobody() {
+async fn addresses_are_kept_while_dns_is_silent_fails_or_has_no_records() {
     let dns = DnsServer::start().await;
     let config = DnsConfig { max_refresh_ms: 50, ..dns.config() };
     dns.set_addresses(NAME, FOR_LONG, &["127.0.0.1"]);
@@ -146,7 +146,7 @@ async fn what_was_found_is_kept_while_dns_is_silent_fails_or_knows_nobody() {
 }
 
 #[tokio::test]
-async fn one_family_that_fails_does_not_hide_the_news_of_the_other() {
+async fn a_failing_family_does_not_hide_changes_of_the_other() {
     let dns = DnsServer::start().await;
     let config = DnsConfig { max_refresh_ms: 50, ..dns.config() };
     dns.set_addresses(NAME, FOR_LONG, &["127.0.0.1", "::1"]);
@@ -160,7 +160,7 @@ async fn one_family_that_fails_does_not_hide_the_news_of_the_other() {
 }
 
 #[tokio::test]
-async fn services_give_ports_and_weights_and_only_the_first_priority_counts() {
+async fn srv_records_give_ports_and_weights_and_only_the_lowest_priority_counts() {
     let dns = DnsServer::start().await;
     let near = |weight, port, host| Service { priority: 10, weight, port, host };
     let far = Service { priority: 20, weight: 1, port: 7_009, host: "c.test." };
@@ -175,10 +175,10 @@ async fn services_give_ports_and_weights_and_only_the_first_priority_counts() {
     assert_eq!(set.iter().map(|address| address.weight.get()).collect::<Vec<_>>(), [120, 2, 2]);
     assert!(set.iter().all(|address| address.zone.as_deref() == Some("east")));
     assert_eq!(dns.questions_for("c.test.", A), 0);
-    // The next priority takes over when the first is gone from the answer, at the end of the SRV records' time.
+    // The next priority takes over when the lowest has left the answer, after the time to live of the SRV records.
     dns.set_services(SERVICE, FOR_LONG, &[far]);
     search.until(&["http://127.0.0.3:7009/"]).await;
-    // "Not available" is no answer that leaves the upstream without anybody.
+    // "Not available" does not leave the upstream without replicas.
     dns.set_services(SERVICE, FOR_LONG, &[near(1, 7_001, ".")]);
     search.discovery.refresh_now();
     until_asked(&dns, SERVICE, SRV, 2).await;
@@ -186,7 +186,7 @@ async fn services_give_ports_and_weights_and_only_the_first_priority_counts() {
 }
 
 #[tokio::test]
-async fn a_host_that_is_gone_leaves_and_one_that_dns_fails_for_stays() {
+async fn a_removed_host_leaves_and_one_whose_lookup_fails_stays() {
     let dns = DnsServer::start().await;
     let config = DnsConfig { max_refresh_ms: 50, ..dns.config() };
     let service = |port, host| Service { priority: 1, weight: 1, port, host };
@@ -203,7 +203,7 @@ async fn a_host_that_is_gone_leaves_and_one_that_dns_fails_for_stays() {
 }
 
 #[tokio::test]
-async fn long_answers_come_by_tcp_and_no_more_are_used_than_allowed() {
+async fn long_answers_use_tcp_and_the_number_of_replicas_is_bounded() {
     let dns = DnsServer::start().await;
     let all: Vec<String> = (10..90).map(|number| format!("127.0.0.{number}")).collect();
     let all: Vec<&str> = all.iter().map(String::as_str).collect();
@@ -218,7 +218,7 @@ async fn long_answers_come_by_tcp_and_no_more_are_used_than_allowed() {
 }
 
 #[tokio::test]
-async fn fixed_targets_are_there_at_once_and_the_rest_joins_them() {
+async fn fixed_targets_are_available_at_once_and_others_join_them() {
     let dns = DnsServer::start().await;
     dns.behave(Mood::Silent);
     dns.set_addresses(NAME, FOR_LONG, &["127.0.0.1"]);
@@ -230,7 +230,7 @@ async fn fixed_targets_are_there_at_once_and_the_rest_joins_them() {
 }
 
 #[tokio::test]
-async fn lookups_end_with_the_process_and_with_the_last_who_can_ask() {
+async fn lookups_end_with_the_process_and_with_the_last_handle() {
     let dns = DnsServer::start().await;
     dns.behave(Mood::Silent);
     let search = Search::start(json!(TARGET), &DnsConfig { timeout_ms: 60_000, ..dns.config() });

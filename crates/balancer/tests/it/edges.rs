@@ -1,5 +1,5 @@
-//! What only shows when several things meet: hedges at replicas that hang, overload everywhere, sockets that nobody
-//! serves, addresses that all change at once.
+//! Combinations of conditions: hedges with hanging replicas, overload of all replicas, sockets without a process, and
+//! addresses that all change at once.
 
 use std::time::Duration;
 
@@ -21,12 +21,12 @@ fn total(replicas: &[Replica]) -> usize {
 }
 
 #[tokio::test]
-async fn reads_leave_a_replica_that_hangs_though_hedges_hide_it() {
+async fn reads_avoid_a_hanging_replica_although_hedges_hide_it() {
     for strategy in ["p2c_ewma", "round_robin"] {
         let replicas = three();
         let callers = Callers::of(&replicas.each_ref(), json!({ "strategy": strategy }));
         callers.until_all_are_called(&replicas.each_ref()).await;
-        // So many that the usual latency is known, and with it when to hedge.
+        // Enough calls for a known latency, and thus a hedge delay.
         callers.calls(Ask::read(), 300, AT_ONCE).await;
         replicas[0].set(Mood::Hangs);
         until("it is left alone", async || {
@@ -39,7 +39,7 @@ async fn reads_leave_a_replica_that_hangs_though_hedges_hide_it() {
         let before = replicas[0].calls();
         let (_, errors) = callers.calls(Ask::read(), 3_000, AT_ONCE).await;
         assert!(errors.is_empty(), "{strategy}: {errors:?}");
-        // Whether it is back is found out by one at a time; on a machine that is busy all may seem to hang for a
+        // One call at a time finds out whether it is back. On a busy machine all replicas may seem to hang for a
         // moment.
         let asked = replicas[0].calls() - before;
         assert!(asked <= 60, "{strategy}: it was asked {asked} times");
@@ -47,7 +47,7 @@ async fn reads_leave_a_replica_that_hangs_though_hedges_hide_it() {
 }
 
 #[tokio::test]
-async fn a_service_that_is_overloaded_is_not_asked_twice_for_each_call() {
+async fn an_overloaded_service_does_not_get_two_attempts_a_call() {
     let replicas = three();
     let callers = Callers::of(&replicas.each_ref(), json!({}));
     callers.until_all_are_called(&replicas.each_ref()).await;
@@ -75,7 +75,7 @@ async fn a_socket_whose_process_accepts_nothing_gets_no_calls() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn all_addresses_change_at_once_and_no_call_fails() {
+async fn no_call_fails_when_all_addresses_change_at_once() {
     const NAME: &str = "_grpc._tcp.order.shop.test.";
     let dns = DnsServer::start().await;
     dns.set_addresses("replica.shop.test.", 3_600, &["127.0.0.1"]);
@@ -86,7 +86,7 @@ async fn all_addresses_change_at_once_and_no_call_fails() {
             port: replica.address().port(),
             host: "replica.shop.test.",
         };
-        // So long that only failed connections lead to a new lookup.
+        // Long enough that only failed connections cause a new lookup.
         dns.set_services(NAME, 3_600, &replicas.iter().map(service).collect::<Vec<_>>());
     };
     let mut replicas: Vec<_> = (0..3).map(|_| Replica::start()).collect();

@@ -1,4 +1,4 @@
-//! Replicas that are gone, die, are slow, fail or hang: what callers notice of it.
+//! The effect on callers of replicas that are gone, die, are slow, fail or hang.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ fn slower_than(took: &[Duration], limit: Duration) -> usize {
 }
 
 #[tokio::test]
-async fn a_dead_replica_costs_nobody_an_error() {
+async fn a_dead_replica_causes_no_errors() {
     let mut replicas = three();
     replicas[1].kill();
     let callers = Callers::of(&replicas.each_ref(), json!({}));
@@ -32,7 +32,7 @@ async fn a_dead_replica_costs_nobody_an_error() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn replicas_that_die_and_come_back_cost_nobody_an_error() {
+async fn replicas_that_die_and_come_back_cause_no_errors() {
     let mut replicas = three();
     let callers = Callers::of(&replicas.each_ref(), json!({}));
     callers.until_all_are_called(&replicas.each_ref()).await;
@@ -49,8 +49,8 @@ async fn replicas_that_die_and_come_back_cost_nobody_an_error() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_that_has_just_come_back_takes_over_when_the_last_other_dies() {
-    // Long enough that the pauses between attempts to connect have grown.
+async fn a_replica_that_has_just_come_back_takes_over_when_the_last_other_dies() {
+    // Long enough for the pauses between connection attempts to have grown.
     const AWAY: Duration = Duration::from_millis(1_500);
     let mut replicas = [(); 2].map(|()| Replica::start());
     let callers = Callers::of(&replicas.each_ref(), json!({}));
@@ -68,7 +68,7 @@ async fn one_that_has_just_come_back_takes_over_when_the_last_other_dies() {
 }
 
 #[tokio::test]
-async fn one_that_fails_half_its_calls_is_ejected_and_comes_back() {
+async fn a_replica_that_fails_half_of_its_calls_is_ejected_and_comes_back() {
     let replicas = three();
     let callers = Callers::of(&replicas.each_ref(), json!({ "ejection": { "base_ms": 1_500 } }));
     callers.until_all_are_called(&replicas.each_ref()).await;
@@ -82,10 +82,10 @@ async fn one_that_fails_half_its_calls_is_ejected_and_comes_back() {
 }
 
 #[tokio::test]
-async fn when_all_fail_alike_nobody_is_ejected() {
+async fn no_replica_is_ejected_when_all_fail_alike() {
     const FAILING: Duration = Duration::from_secs(1);
     let replicas = three();
-    // Whoever is ejected does not come back in the time of a test.
+    // An ejected replica does not come back within the test.
     let ejection = json!({ "base_ms": 300_000, "max_ms": 300_000 });
     let settings = json!({ "ejection": ejection, "breaker": { "enabled": false } });
     let callers = Callers::of(&replicas.each_ref(), settings);
@@ -99,7 +99,7 @@ async fn when_all_fail_alike_nobody_is_ejected() {
 }
 
 #[tokio::test]
-async fn one_that_hangs_or_is_slow_holds_up_few_and_fails_none() {
+async fn a_hanging_or_slow_replica_delays_few_calls_and_fails_none() {
     for mood in [Mood::Hangs, Mood::Slow(Duration::from_secs(2))] {
         for strategy in ["p2c_ewma", "round_robin"] {
             let replicas = three();
@@ -116,7 +116,7 @@ async fn one_that_hangs_or_is_slow_holds_up_few_and_fails_none() {
 }
 
 #[tokio::test]
-async fn a_key_leaves_a_replica_that_hangs() {
+async fn a_key_leaves_a_hanging_replica() {
     let replicas = three();
     let callers = Callers::of(&replicas.each_ref(), json!({ "attempt_timeout_ms": 1_000 }));
     callers.until_all_are_called(&replicas.each_ref()).await;
@@ -130,7 +130,7 @@ async fn a_key_leaves_a_replica_that_hangs() {
 }
 
 #[tokio::test]
-async fn health_takes_a_replica_out_and_in_and_is_not_believed_when_all_are_out() {
+async fn health_checks_take_a_replica_out_and_in_and_are_ignored_when_all_are_out() {
     let replicas = three();
     let health = json!({ "interval_ms": 50, "failures": 3, "successes": 2 });
     let callers = Callers::of(&replicas.each_ref(), json!({ "health": health }));
@@ -150,7 +150,7 @@ async fn health_takes_a_replica_out_and_in_and_is_not_believed_when_all_are_out(
 }
 
 #[tokio::test]
-async fn a_new_replica_begins_with_a_small_part() {
+async fn a_new_replica_starts_with_a_small_share() {
     let mut replicas = three();
     let address = replicas[2].address();
     replicas[2].kill();
@@ -182,12 +182,12 @@ async fn a_new_replica_begins_with_a_small_part() {
     })
     .await;
     let (calls, after) = at_first.unwrap();
-    // On a machine that is busy the first look may be late; then it says nothing.
+    // On a busy machine the first measurement may be late, and is then ignored.
     assert!(after > Duration::from_secs(2) || share(calls, 300) < 25, "{calls} of 300 after {after:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_lost_when_replicas_stop_in_good_order_or_end_old_connections() {
+async fn no_call_is_lost_when_replicas_stop_gracefully_or_close_old_connections() {
     let age = Some(Duration::from_millis(150));
     let mut replicas = [(); 3].map(|()| Replica::start_on("127.0.0.1:0".parse().unwrap(), age));
     let callers = Callers::of(&replicas.each_ref(), json!({}));
@@ -201,17 +201,21 @@ async fn nothing_is_lost_when_replicas_stop_in_good_order_or_end_old_connections
             replicas[number] = Replica::start_on(address, age);
         }
     };
-    // Not even what must not be done twice.
+    // Not even calls that must not be repeated.
     let (_, errors) = callers.calls_during(Ask::once(), AT_ONCE, stopping).await;
     assert!(errors.is_empty(), "{errors:?}");
 }
 
 fn dns_settings(config: &DnsConfig) -> Value {
-    json!({ "nameserver": config.nameserver, "min_refresh_ms": config.min_refresh_ms, "failure_retry_ms": config.failure_retry_ms })
+    json!({
+        "nameserver": config.nameserver,
+        "min_refresh_ms": config.min_refresh_ms,
+        "failure_retry_ms": config.failure_retry_ms,
+    })
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn dns_moves_to_new_addresses_while_the_old_ones_die_and_no_call_fails() {
+async fn no_call_fails_while_dns_moves_to_new_addresses_and_the_old_ones_die() {
     const NAME: &str = "_grpc._tcp.order.shop.test.";
     let dns = DnsServer::start().await;
     dns.set_addresses("replica.shop.test.", 3_600, &["127.0.0.1"]);
@@ -225,7 +229,7 @@ async fn dns_moves_to_new_addresses_while_the_old_ones_die_and_no_call_fails() {
                 host: "replica.shop.test.",
             })
             .collect();
-        // So long that only failed connections lead to a new lookup.
+        // Long enough that only failed connections cause a new lookup.
         dns.set_services(NAME, 3_600, &services);
     };
     let mut replicas: Vec<_> = (0..3).map(|_| Replica::start()).collect();
@@ -238,7 +242,7 @@ async fn dns_moves_to_new_addresses_while_the_old_ones_die_and_no_call_fails() {
             until("calls", async || replicas[0].calls() > before + 20).await;
             let mut old = std::mem::replace(&mut replicas, (0..3).map(|_| Replica::start()).collect());
             publish(&replicas);
-            // One after the other, as pods are replaced.
+            // One after the other, as in a rolling replacement of pods.
             old[0].kill();
             callers.until_all_are_called(&[&replicas[0], &replicas[1], &replicas[2]]).await;
             old.iter_mut().for_each(Replica::kill);
@@ -249,7 +253,7 @@ async fn dns_moves_to_new_addresses_while_the_old_ones_die_and_no_call_fails() {
 }
 
 #[tokio::test]
-async fn with_nobody_there_calls_fail_after_a_short_wait() {
+async fn without_replicas_calls_fail_after_a_short_wait() {
     let mut replicas = three();
     replicas.iter_mut().for_each(Replica::kill);
     let callers = Callers::of(&replicas.each_ref(), json!({}));

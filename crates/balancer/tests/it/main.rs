@@ -1,5 +1,5 @@
 //! The channel over real sockets.
-#![allow(clippy::unwrap_used, clippy::expect_used)] // a test stops where it fails
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a failure ends the test
 
 mod dns;
 mod edges;

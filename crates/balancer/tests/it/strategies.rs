@@ -1,4 +1,4 @@
-//! Who gets the calls while all is well.
+//! The distribution of calls while all replicas are healthy.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ fn three() -> [Replica; 3] {
     [(); 3].map(|()| Replica::start())
 }
 
-/// The part of the next calls that each gets.
+/// The number of the next calls that each replica gets.
 async fn parts(callers: &Callers, replicas: &[Replica; 3], how: Ask<'_>) -> [usize; 3] {
     callers.until_all_are_called(&replicas.each_ref()).await;
     let before = replicas.each_ref().map(Replica::calls);
@@ -24,14 +24,14 @@ async fn parts(callers: &Callers, replicas: &[Replica; 3], how: Ask<'_>) -> [usi
 }
 
 #[tokio::test]
-async fn round_robin_takes_each_in_turn() {
+async fn round_robin_uses_each_in_turn() {
     let replicas = three();
     let callers = Callers::of(&replicas.each_ref(), json!({ "strategy": "round_robin" }));
     assert_eq!(parts(&callers, &replicas, Ask::idempotent()).await, [100; 3]);
 }
 
 #[tokio::test]
-async fn weights_are_kept_by_smooth_round_robin() {
+async fn weighted_round_robin_respects_weights() {
     let replicas = three();
     let weighted = [1, 2, 3].map(|weight| json!({ "target": replicas[weight - 1].url(), "weight": weight }));
     let callers = Callers::to(json!(weighted), json!({ "strategy": "weighted_round_robin" }));
@@ -40,7 +40,7 @@ async fn weights_are_kept_by_smooth_round_robin() {
 }
 
 #[tokio::test]
-async fn two_choices_and_least_requests_use_all() {
+async fn two_choices_and_least_requests_use_all_replicas() {
     for strategy in ["p2c_ewma", "least_requests"] {
         let replicas = three();
         let callers = Callers::of(&replicas.each_ref(), json!({ "strategy": strategy }));
@@ -54,7 +54,7 @@ async fn two_choices_and_least_requests_use_all() {
 }
 
 #[tokio::test]
-async fn a_busy_replica_gets_less_of_least_requests_and_of_two_choices() {
+async fn a_busy_replica_gets_fewer_calls_under_least_requests_and_two_choices() {
     for strategy in ["p2c_ewma", "least_requests"] {
         let replicas = three();
         let callers = Callers::of(&replicas.each_ref(), json!({ "strategy": strategy }));
@@ -69,7 +69,7 @@ async fn a_busy_replica_gets_less_of_least_requests_and_of_two_choices() {
 }
 
 #[tokio::test]
-async fn a_client_address_and_a_key_stay_where_they_are() {
+async fn a_client_address_and_a_key_stay_with_their_replica() {
     let replicas = three();
     let callers = Callers::of(&replicas.each_ref(), json!({ "strategy": "ip_hash" }));
     until("three connections", async || {
@@ -88,7 +88,7 @@ async fn a_client_address_and_a_key_stay_where_they_are() {
 }
 
 #[tokio::test]
-async fn keys_go_to_the_second_choice_while_the_first_is_overloaded_and_nobody_asks_a_third_time() {
+async fn keys_go_to_the_second_choice_while_the_first_is_overloaded_and_no_third_replica_is_asked() {
     let replicas = three();
     let callers = Callers::of(&replicas.each_ref(), json!({}));
     callers.until_all_are_called(&replicas.each_ref()).await;
@@ -108,7 +108,7 @@ async fn keys_go_to_the_second_choice_while_the_first_is_overloaded_and_nobody_a
 }
 
 #[tokio::test]
-async fn the_own_zone_is_preferred_and_spills_over_what_is_missing_in_it() {
+async fn the_own_zone_is_preferred_and_spills_over_in_proportion_to_its_missing_replicas() {
     let replicas = [(); 4].map(|()| Replica::start());
     let targets = [0, 1, 2, 3].map(|number| {
         let zone = if number < 2 { "east" } else { "west" };
@@ -120,7 +120,7 @@ async fn the_own_zone_is_preferred_and_spills_over_what_is_missing_in_it() {
     let foreign = |replicas: &[Replica; 4]| replicas[2].calls() + replicas[3].calls();
     let before = foreign(&replicas);
     callers.calls(Ask::idempotent(), 200, 4).await;
-    assert_eq!(foreign(&replicas), before, "none leaves a zone that is well");
+    assert_eq!(foreign(&replicas), before, "no request leaves a healthy zone");
     replicas[0].set_healthy(false);
     until("some leave", async || {
         callers.call(Ask::idempotent()).await.unwrap();
@@ -129,7 +129,7 @@ async fn the_own_zone_is_preferred_and_spills_over_what_is_missing_in_it() {
     .await;
     let before = foreign(&replicas);
     callers.calls(Ask::idempotent(), 1_000, 4).await;
-    // Half of the zone is left, which serves 70 % of its requests.
+    // The remaining half of the zone serves 70 % of its requests.
     let left = foreign(&replicas) - before;
     assert!((200..400).contains(&left), "{left} of 1,000 left the zone");
 }

@@ -1,4 +1,4 @@
-//! Mutual TLS over real sockets: who is taken, who is not, and certificates that are renewed meanwhile.
+//! Mutual TLS over real sockets: accepted and refused peers, and the renewal of certificates.
 
 use std::fs;
 use std::io;
@@ -27,10 +27,10 @@ use crate::support::callers::{Callers, until};
 use crate::support::replica::Replica;
 
 const AT_ONCE: usize = 20;
-/// So that a refusal is waited for once.
+/// One attempt, so that a refusal fails at once.
 const ONE_ATTEMPT: &str = r#"{ "retry": { "max_attempts": 1 } }"#;
 
-/// An authority with a folder for what it issues.
+/// An authority, with a folder for its certificates.
 struct World {
     authority: Authority,
     folder: TempDir,
@@ -99,7 +99,7 @@ fn roots(ca: &Path) -> Arc<RootCertStore> {
     Arc::new(roots)
 }
 
-/// A client that believes this authority and shows whatever it is given, which `Tls` would not.
+/// A client that trusts this authority and presents any certificate, which `Tls` would not.
 fn client(ca: &Path, shown: Option<&Identity>) -> ClientConfig {
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
@@ -111,7 +111,7 @@ fn client(ca: &Path, shown: Option<&Identity>) -> ClientConfig {
     }
 }
 
-/// Connects to order; gives the certificate that it shows, once it has said something.
+/// Connects to order, and returns its certificate after its first bytes.
 async fn ask(address: SocketAddr, client: ClientConfig) -> io::Result<CertificateDer<'static>> {
     let stream = TcpStream::connect(address).await?;
     let name = "order".try_into().unwrap();
@@ -120,7 +120,7 @@ async fn ask(address: SocketAddr, client: ClientConfig) -> io::Result<Certificat
     Ok(stream.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned())
 }
 
-/// A server that shows whatever it is given, and the certificate that `caller` shows it.
+/// Runs a server that presents any certificate, and returns the certificate that `caller` presents to it.
 async fn shown_to(server: &Identity, caller: &Tls) -> io::Result<CertificateDer<'static>> {
     let provider = Arc::new(ring::default_provider());
     let verifier = WebPkiClientVerifier::builder_with_provider(roots(&server.ca), Arc::clone(&provider));
@@ -142,7 +142,7 @@ async fn shown_to(server: &Identity, caller: &Tls) -> io::Result<CertificateDer<
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn those_who_prove_who_they_are_call_and_ask_after_health() {
+async fn authenticated_peers_make_calls_and_health_checks() {
     let world = World::new();
     let replicas = [world.replica(None).await, world.replica(None).await];
     let gateway = world.tls("gateway").await;
@@ -162,7 +162,7 @@ async fn those_who_prove_who_they_are_call_and_ask_after_health() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_does_not_prove_who_it_is_is_refused() {
+async fn unauthenticated_callers_are_refused() {
     let world = World::new();
     let replica = world.replica(None).await;
     let gateway = world.issue("gateway");
@@ -174,7 +174,7 @@ async fn who_does_not_prove_who_it_is_is_refused() {
     let expired = world.authority.issue_expired(elsewhere.path(), "expired");
     for (shown, alert) in [
         (None, "CertificateRequired"),
-        // Of another authority that has the same name.
+        // Of another authority with the same name.
         (Some(&foreign), "DecryptError"),
         (Some(&expired), "CertificateExpired"),
         (Some(&world.issue("risk")), "AccessDenied"),
@@ -189,7 +189,7 @@ async fn who_does_not_prove_who_it_is_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replica_must_prove_that_it_is_the_service_that_is_called() {
+async fn a_replica_must_prove_to_be_the_called_service() {
     let world = World::new();
     let gateway = world.tls("gateway").await;
     let elsewhere = tempfile::tempdir().unwrap();
@@ -208,7 +208,7 @@ async fn a_replica_must_prove_that_it_is_the_service_that_is_called() {
     let expired = world.authority.issue_expired(elsewhere.path(), "order");
     let error = shown_to(&expired, &gateway).await.unwrap_err();
     assert!(error.to_string().contains("expired"), "{error}");
-    // Among impostors the real one is found.
+    // The authentic one among impostors is found.
     let replica = world.replica(None).await;
     let mut addresses: Vec<_> = impostors.iter().map(Replica::address).collect();
     addresses.push(replica.address());
@@ -218,9 +218,9 @@ async fn a_replica_must_prove_that_it_is_the_service_that_is_called() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn certificates_are_renewed_while_calls_go_on_and_none_fails() {
+async fn no_call_fails_while_certificates_are_renewed() {
     let world = World::new();
-    // Connections are ended all the time, so that there are handshakes with old and new ones.
+    // Connections are closed frequently, so that there are handshakes with old and new certificates.
     let replica = world.replica(Some(Duration::from_millis(150))).await;
     let gateway = world.tls("gateway").await;
     let callers = callers(&[replica.address()], Some(gateway.clone()));
@@ -234,7 +234,7 @@ async fn certificates_are_renewed_while_calls_go_on_and_none_fails() {
                 shown.is_ok_and(|shown| shown == of_order) && shown_to(&order, &gateway).await.unwrap() == of_caller
             })
             .await;
-            // A file that is broken, or that is of somebody else, changes nothing.
+            // A broken file, or one of another identity, changes nothing.
             let elsewhere = tempfile::tempdir().unwrap();
             let foreign = Authority::new().issue(elsewhere.path(), "order");
             fs::write(&order.key, "no key").unwrap();
@@ -245,13 +245,13 @@ async fn certificates_are_renewed_while_calls_go_on_and_none_fails() {
             assert_eq!(shown, of_order);
         }
     };
-    // Not even what must not be done twice.
+    // Not even calls that must not be repeated.
     let (calls, errors) = callers.calls_during(Ask::once(), AT_ONCE, renewing).await;
     assert!(errors.is_empty(), "{} of {calls}: {errors:?}", errors.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn callers_that_say_nothing_hold_up_nobody() {
+async fn silent_connections_delay_nothing() {
     let world = World::new();
     let replica = world.replica(None).await;
     let mut silent = Vec::new();
@@ -259,13 +259,13 @@ async fn callers_that_say_nothing_hold_up_nobody() {
         silent.push(TcpStream::connect(replica.address()).await.unwrap());
     }
     callers(&[replica.address()], Some(world.tls("gateway").await)).call(Ask::once()).await.unwrap();
-    // They are not kept for ever either.
+    // They are closed in the end.
     let ended = tokio::time::timeout(Duration::from_secs(30), silent[0].read_u8()).await.unwrap();
     assert!(ended.is_err());
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_the_files_is_said_and_the_key_is_not() {
+async fn errors_in_the_files_are_reported_without_the_key() {
     let world = World::new();
     let other = world.issue("payment");
     let good = world.issue("order");
@@ -276,25 +276,25 @@ async fn what_is_wrong_with_the_files_is_said_and_the_key_is_not() {
     let cut_off = elsewhere.path().join("cut-off.key");
     let secret = fs::read_to_string(&good.key).unwrap().lines().nth(1).unwrap().to_owned();
     fs::write(&cut_off, format!("-----BEGIN {secret}\n{secret}\n")).unwrap();
-    for (ca, certificate, key, told) in [
+    for (ca, certificate, key, expected) in [
         (&missing, &good.certificate, &good.key, "missing can't be read"),
-        (&good.key, &good.certificate, &good.key, "is no certificate in PEM"),
-        (&good.ca, &cut_off, &good.key, "is no certificate in PEM"),
+        (&good.key, &good.certificate, &good.key, "is not a certificate in PEM"),
+        (&good.ca, &cut_off, &good.key, "is not a certificate in PEM"),
         (&good.ca, &foreign.certificate, &foreign.key, "the authority does not vouch for"),
         (&good.ca, &expired.certificate, &expired.key, "expired"),
-        (&good.ca, &good.certificate, &other.key, "does not go with the certificate"),
-        (&good.ca, &good.certificate, &good.certificate, "is no private key"),
-        (&good.ca, &good.certificate, &cut_off, "is no private key"),
+        (&good.ca, &good.certificate, &other.key, "does not match the certificate"),
+        (&good.ca, &good.certificate, &good.certificate, "is not a private key"),
+        (&good.ca, &good.certificate, &cut_off, "is not a private key"),
     ] {
         let config = TlsConfig::new(ca.clone(), certificate.clone(), key.clone());
         let error = whole(&world.start(&config).await.unwrap_err());
-        assert!(error.contains(told), "{error} is not {told:?}");
+        assert!(error.contains(expected), "{error} is not {expected:?}");
         assert!(!error.contains(&secret), "{error}");
     }
     world.start(&config(&good)).await.unwrap();
 }
 
-/// An error with its causes, for people and for `{:?}`.
+/// An error with its causes, as `Display` and `Debug`.
 fn whole(error: &(dyn std::error::Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(|error| format!("{error} {error:?} ")).collect()

@@ -18,11 +18,10 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use mongo::{Abort, Db};
 use mongodb::ClientSession;
 use rdkafka::error::KafkaError;
-use service::{OnFailure, Tasks};
+use service::{OnFailure, Tasks, TokenBucket};
 use tokio::sync::mpsc;
 use tokio::task::JoinError;
 
@@ -95,7 +94,7 @@ struct Core<E: Effect> {
     config: ConsumerConfig,
     client: BrokerClient,
     dead_letters: DeadLetters,
-    rate: DefaultDirectRateLimiter,
+    rate: TokenBucket,
 }
 
 impl<E: Effect> Consumer<E> {
@@ -119,7 +118,7 @@ impl<E: Effect> Consumer<E> {
         let Self { db, kafka, config, group, topics, effect } = self;
         let client = BrokerClient::new(&kafka, group)?;
         let burst = config.max_events_per_second.max(config.max_batch);
-        let rate = RateLimiter::direct(Quota::per_second(config.max_events_per_second).allow_burst(burst));
+        let rate = TokenBucket::per_second(config.max_events_per_second, burst);
         let dead_letters = DeadLetters::new(kafka.clone(), group);
         let inbox = Inbox::new(db, group, effect, &config);
         let lag = client.lag.clone();

@@ -77,11 +77,9 @@ impl<E: Effect> Worker<E> {
         let all = || keys.iter().flat_map(|key| &key.events);
         let count = NonZeroU32::new(u32::try_from(all().count()).unwrap_or(u32::MAX));
         let Some(count) = count else { return };
-        // Never more than a batch, which the limiter has room for, but for a key that waited long.
+        // A key that waited long may have more events than a batch; they count as one batch.
         let count = count.min(self.core.config.max_batch);
-        if self.core.rate.until_n_ready(count).await.is_err() {
-            tracing::error!("a batch is larger than the rate's burst");
-        }
+        self.core.rate.acquire(count).await;
         match self.apply(all(), None).await {
             Ok(()) => {}
             // The database can't be had: no key would fare better alone, unless it is that key's doing.

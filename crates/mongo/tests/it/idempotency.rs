@@ -34,7 +34,7 @@ async fn record(db: &Db, key: &ScopedKey, answer: &str) -> Result<(), TransactEr
 }
 
 #[tokio::test]
-async fn a_key_gives_its_first_answer_again_in_its_own_scope_only() {
+async fn a_key_replays_its_first_answer_in_its_own_scope_only() {
     let db = database("idempotency").await;
     let records = Records::<String>::new(&db);
     let user = UserId::new();
@@ -47,11 +47,11 @@ async fn a_key_gives_its_first_answer_again_in_its_own_scope_only() {
     assert_eq!(records.find(&key(UserId::new(), "pay", 1), soon()).await.unwrap(), None);
     let other_body = records.find(&key(user, "pay", 2), soon()).await.unwrap_err();
     assert_eq!(other_body.reason(), Reason::IdempotencyKeyReused);
-    let twin = record(&db, &ours, "second").await.unwrap_err();
-    assert!(matches!(twin, TransactError::Refused(Conflict::Finished)));
+    let duplicate = record(&db, &ours, "second").await.unwrap_err();
+    assert!(matches!(duplicate, TransactError::Refused(Conflict::Finished)));
 }
 
-/// Stops or continues replication from the primary. Tests beside this one wait meanwhile for their majority.
+/// Stops or continues replication from the primary. Concurrent tests wait for their majority meanwhile.
 async fn pause_replication(mode: &str) {
     let hello = crate::connect("admin", "").await.database().run_command(doc! { "hello": 1 }).await.unwrap();
     let primary = hello.get_str("primary").unwrap();
@@ -65,9 +65,9 @@ async fn pause_replication(mode: &str) {
     }
 }
 
-/// A snapshot can show a twin's record before a majority has it, and a lookup reads what a majority has.
+/// A snapshot can contain the record of a duplicate before a majority has it; lookups read majority-committed data.
 #[tokio::test]
-async fn who_is_refused_for_a_finished_twin_finds_its_answer() {
+async fn a_request_that_conflicts_with_a_finished_duplicate_finds_its_answer() {
     let db = database("idempotency_majority").await;
     let records = Records::<String>::new(&db);
     let ours = key(UserId::new(), "pay", 1);
@@ -77,50 +77,50 @@ async fn who_is_refused_for_a_finished_twin_finds_its_answer() {
         let (db, ours) = (db.clone(), ours.clone());
         async move { record(&db, &ours, "first").await }
     });
-    // Committed on the primary, and nowhere else.
+    // Committed on the primary only.
     let on_primary = db.collection::<Document>(Policy::Log, "idempotency_keys");
     let visible = async { while on_primary.find_one(doc! {}).await.unwrap().is_none() {} };
     soon().bound(visible).await.unwrap();
-    let twin = async {
+    let duplicate = async {
         let refused = record(&db, &ours, "second").await;
         (refused, records.find(&ours, soon()).await.unwrap())
     };
-    tokio::pin!(twin);
-    let early = tokio::time::timeout(Duration::from_millis(200), &mut twin).await;
+    tokio::pin!(duplicate);
+    let early = tokio::time::timeout(Duration::from_millis(200), &mut duplicate).await;
     pause_replication("off").await;
     assert!(early.is_err(), "refused for something that may still be rolled back: {early:?}");
-    let (refused, found) = twin.await;
+    let (refused, found) = duplicate.await;
     assert!(matches!(refused, Err(TransactError::Refused(Conflict::Finished))));
     assert!(found.is_some());
     first.join_all().await.into_iter().for_each(Result::unwrap);
 }
 
 #[tokio::test]
-async fn a_twin_of_a_request_under_way_is_told_so() {
-    let db = database("idempotency_twin").await;
+async fn a_concurrent_duplicate_is_rejected() {
+    let db = database("idempotency_duplicate").await;
     let ours = key(UserId::new(), "pay", 1);
-    let (under_way, first_is_under_way) = oneshot::channel();
-    let (twin_is_done, go_on) = oneshot::channel::<()>();
+    let (begun, first_has_begun) = oneshot::channel();
+    let (duplicate_is_done, go_on) = oneshot::channel::<()>();
     let (records, first_key) = (Records::<String>::new(&db), ours.clone());
-    let mut steps = Some((under_way, go_on));
+    let mut steps = Some((begun, go_on));
     let first = db.transact(soon(), move |session| {
         let (records, key, steps) = (records.clone(), first_key.clone(), steps.take());
         async move {
             records.record::<Conflict>(session, &key, "r-1", &"first".to_owned()).await?;
-            let (under_way, go_on) = steps.unwrap();
-            under_way.send(()).unwrap();
+            let (begun, go_on) = steps.unwrap();
+            begun.send(()).unwrap();
             go_on.await.unwrap();
             Ok(())
         }
         .boxed()
     });
-    let twin = async {
-        first_is_under_way.await.unwrap();
+    let duplicate = async {
+        first_has_begun.await.unwrap();
         let refused = record(&db, &ours, "second").await.unwrap_err();
-        twin_is_done.send(()).unwrap();
+        duplicate_is_done.send(()).unwrap();
         refused
     };
-    let (first, twin) = futures::join!(first, twin);
+    let (first, duplicate) = futures::join!(first, duplicate);
     first.unwrap();
-    assert!(matches!(twin, TransactError::Refused(Conflict::InFlight)), "{twin:?}");
+    assert!(matches!(duplicate, TransactError::Refused(Conflict::InFlight)), "{duplicate:?}");
 }

@@ -7,7 +7,7 @@ use mongo::Lease;
 use crate::{database, soon};
 
 #[tokio::test]
-async fn one_holder_at_a_time_and_the_next_after_a_release() {
+async fn there_is_one_holder_at_a_time_and_another_after_a_release() {
     let db = database("lease").await;
     let mut first = Lease::new(&db, "work", Duration::from_secs(600));
     let mut second = Lease::new(&db, "work", Duration::from_secs(600));
@@ -35,7 +35,7 @@ async fn a_silent_holder_is_replaced() {
 }
 
 #[tokio::test]
-async fn of_many_that_ask_at_once_one_gets_it() {
+async fn one_of_many_concurrent_holders_gets_it() {
     let db = database("lease_race").await;
     let asking = (0..16).map(|_| {
         let mut lease = Lease::new(&db, "work", Duration::from_secs(600));

@@ -1,5 +1,5 @@
 //! The database layer on a real replica set.
-#![allow(clippy::unwrap_used, clippy::expect_used)] // a test stops where it fails
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a failure ends the test
 
 mod idempotency;
 mod lease;
@@ -11,12 +11,12 @@ use std::time::Duration;
 use mongo::{Db, MongoConfig};
 use service::{Deadline, Shell};
 
-/// A database of its own for a test.
+/// A new database for a test.
 async fn database(test: &str) -> Db {
     connect(&devstack::testing::database_name(test), "").await
 }
 
-/// A connection with options of its own.
+/// A connection with these options.
 async fn connect(database: &str, options: &str) -> Db {
     let backing = devstack::testing::backing().await;
     let config = MongoConfig::new(format!("{}{options}", backing.mongo_uri()), database);

@@ -7,7 +7,7 @@ use mongodb::bson::{Document, doc};
 
 use crate::{database, soon};
 
-/// Each run leaves a mark, so that a second one would show.
+/// Each run leaves a mark, so that repeated runs are detected.
 const STEPS: &[Migration] = &[
     Migration {
         component: "test",
@@ -37,7 +37,7 @@ const STEPS: &[Migration] = &[
 ];
 
 #[tokio::test]
-async fn many_processes_apply_each_step_once() {
+async fn concurrent_processes_apply_each_step_once() {
     let db = database("migrations").await;
     assert_eq!(pending(&db, STEPS, soon()).await.unwrap().len(), 2);
     let applied = futures::future::join_all((0..8).map(|_| migrate(&db, STEPS, soon()))).await;
@@ -49,9 +49,9 @@ async fn many_processes_apply_each_step_once() {
 }
 
 #[tokio::test]
-async fn a_step_that_was_cut_off_is_done_again() {
+async fn an_interrupted_step_is_repeated() {
     let db = database("migrations_again").await;
-    // As if the process had died between the step and its record.
+    // As after a crash between the step and its record.
     (STEPS[0].up)(db.database()).await.unwrap();
     assert_eq!(migrate(&db, STEPS, soon()).await.unwrap(), 2);
     let things = db.collection::<Document>(Policy::Ledger, "things");

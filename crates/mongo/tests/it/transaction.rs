@@ -1,5 +1,5 @@
-//! The transaction loop, with the server's own fail points. They are bound to one application name, so that tests
-//! beside this one notice nothing.
+//! The transaction loop, with fail points of the server. They are limited to one application name, so that they do not
+//! affect concurrent tests.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,7 +13,7 @@ use tokio::sync::{Mutex, oneshot};
 
 use crate::{connect, soon};
 
-/// A database of its own, reached by a client that fail points can single out.
+/// A new database, with a client of its own application name for fail points.
 async fn named(test: &str) -> (Db, String) {
     let name = devstack::testing::database_name(test);
     let db = connect(&name, &format!("&appName={name}")).await;
@@ -21,7 +21,7 @@ async fn named(test: &str) -> (Db, String) {
     (db, name)
 }
 
-/// A server has one fail point for commands: those that set it take turns.
+/// The server has one fail point for commands, so tests that set it take turns.
 static FAIL_POINT: Mutex<()> = Mutex::const_new(());
 
 async fn fail(app: &str, mode: Document, mut data: Document) {
@@ -36,7 +36,7 @@ fn times(times: i32) -> Document {
     doc! { "mode": { "times": times } }
 }
 
-/// Inserts one document in a transaction; gives how often the body ran.
+/// Inserts one document in a transaction, and returns how often the body ran.
 async fn insert(db: &Db, deadline: Deadline) -> (Result<(), TransactError<()>>, u32) {
     let runs = Arc::new(AtomicU32::new(0));
     let things = db.collection::<Document>(Policy::Ledger, "things");
@@ -74,7 +74,7 @@ async fn a_refusal_writes_nothing() {
 }
 
 #[tokio::test]
-async fn transient_failures_of_the_body_are_tried_again() {
+async fn transient_failures_of_the_body_are_retried() {
     let (db, app) = named("tx_transient").await;
     let conflict = doc! { "failCommands": ["insert"], "errorCode": 112, "errorLabels": ["TransientTransactionError"] };
     let _turn = FAIL_POINT.lock().await;
@@ -86,7 +86,7 @@ async fn transient_failures_of_the_body_are_tried_again() {
 }
 
 #[tokio::test]
-async fn a_commit_whose_answer_is_lost_happens_once() {
+async fn a_commit_whose_answer_is_lost_is_applied_once() {
     for (test, data) in [
         ("tx_wce", doc! { "failCommands": ["commitTransaction"], "writeConcernError": { "code": 91, "errmsg": "x" } }),
         ("tx_closed", doc! { "failCommands": ["commitTransaction"], "closeConnection": true }),
@@ -102,7 +102,7 @@ async fn a_commit_whose_answer_is_lost_happens_once() {
 }
 
 #[tokio::test]
-async fn a_commit_that_stays_unanswered_is_reported_as_unknown() {
+async fn an_unanswered_commit_is_reported_as_unknown() {
     let (db, app) = named("tx_unknown").await;
     let lost = doc! { "failCommands": ["commitTransaction"], "closeConnection": true };
     let _turn = FAIL_POINT.lock().await;
@@ -128,7 +128,7 @@ async fn the_deadline_bounds_the_retries() {
 }
 
 #[tokio::test]
-async fn a_dropped_request_does_not_cut_the_commit_off() {
+async fn a_dropped_request_does_not_interrupt_the_commit() {
     let (db, _) = named("tx_dropped").await;
     let (started, has_started) = tokio::sync::oneshot::channel();
     let mut started = Some(started);
@@ -157,9 +157,9 @@ async fn a_dropped_request_does_not_cut_the_commit_off() {
     soon().bound(committed).await.unwrap();
 }
 
-/// As a killed process leaves it: its writes are not committed, its session is not ended, nobody goes on with it.
+/// As after a killed process: its writes are uncommitted, its session is open, and no process continues it.
 #[tokio::test]
-async fn what_a_dead_process_has_locked_is_free_again_in_seconds() {
+async fn locks_of_a_dead_process_are_released_in_seconds() {
     let (db, name) = named("tx_abandoned").await;
     let things = db.collection::<Document>(Policy::Ledger, "things");
     let (locked, is_locked) = oneshot::channel();
@@ -169,7 +169,7 @@ async fn what_a_dead_process_has_locked_is_free_again_in_seconds() {
     let dead = db.transact::<(), (), _>(Deadline::after(Duration::from_secs(600)), move |session| {
         let (things, once) = (holding.clone(), once.take());
         async move {
-            // What goes on after all learns that it was ended, and would begin anew.
+            // If it continues after all, it learns that it was ended, and would start over.
             let Some((locked, is_freed)) = once else { return Err(Abort::Refused(())) };
             things
                 .update_one(doc! { "_id": "first" }, doc! { "$set": { "by": "dead" } })

@@ -1,12 +1,12 @@
-//! What requests of each class take in quiet times.
+//! The baseline latency of each class of requests: the latency without queues.
 
 use super::samples::{CLASSES, Seen};
 
-/// Requests of a class whose mean latency says something. Of fewer, chance would make the lowest mean the baseline.
+/// The fewest requests whose mean latency updates a baseline. With fewer, a random low mean would become the baseline.
 const ENOUGH: u32 = 32;
-/// How much of the way down to a lower mean a baseline goes: about 20 means, 2 s when windows are full.
+/// The step of a baseline towards a lower mean: about 20 means, 2 s with full windows.
 const FALL: f64 = 0.05;
-/// How much of the way up to a higher mean it goes while nothing is saturated.
+/// The step towards a higher mean, while nothing is saturated.
 const RISE: f64 = 0.01;
 
 /// The baselines of all classes, as logarithms of seconds.
@@ -25,8 +25,8 @@ impl Baselines {
         Self(vec![Baseline::default(); CLASSES].into())
     }
 
-    /// By how much, as a logarithm, the requests of a window took longer than in quiet times: the mean over all whose
-    /// class has a baseline. `None` when none has.
+    /// The excess of the latencies of a window over the baselines, as a logarithm: the mean over all requests whose
+    /// class has a baseline. `None` if none has.
     pub(super) fn excess(&self, seen: &[Seen]) -> Option<f64> {
         let (mut count, mut sum) = (0.0, 0.0);
         for of_class in seen {
@@ -38,8 +38,8 @@ impl Baselines {
         (count > 0.0).then(|| sum / count)
     }
 
-    /// Learns from a window. While the limit is nearly used up a baseline may fall but not rise, since what it saw
-    /// may be queues.
+    /// Updates the baselines by a window. While `saturated`, they may fall but not rise, since latencies may include
+    /// queues.
     pub(super) fn learn(&mut self, seen: &[Seen], saturated: bool) {
         for of_class in seen {
             let baseline = &mut self.0[of_class.class];
@@ -60,7 +60,7 @@ impl Baselines {
         }
     }
 
-    /// Takes what these requests took for normal, where there are enough of a class to tell.
+    /// Raises the baselines to these latencies, for classes with enough requests.
     pub(super) fn accept(&mut self, seen: &[Seen]) {
         for of_class in seen.iter().filter(|of_class| of_class.count >= ENOUGH / 4) {
             if let Some(baseline) = &mut self.0[of_class.class].log_latency {

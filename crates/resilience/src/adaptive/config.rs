@@ -1,54 +1,54 @@
-//! The numbers of an adaptive limit, checked when they are loaded.
+//! The configuration of an adaptive limit, checked on load.
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-/// How a concurrency limit adapts. The defaults fit a gateway; what a deployment may want to set is `max`.
+/// How a concurrency limit adapts. The defaults fit a gateway; a deployment may want to set `max`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(remote = "Self", default, deny_unknown_fields)]
 pub struct AdaptiveLimitConfig {
-    /// Requests at once at the start; 32, from `min` to `max`. Low, so that the first latencies seen are those of an
-    /// idle service even when it starts into an overload; it doubles with every window that refuses without need.
+    /// The limit at the start; 32, from `min` to `max`. Low, so that the first latencies are those of an idle service
+    /// even after a start under overload; it grows quickly while requests are refused at baseline latency.
     pub initial: u32,
     /// The lowest limit; 16, at least 1.
     pub min: u32,
-    /// The highest limit; 2,000, at most 1,000,000. Above it, memory and descriptors would be what gives way.
+    /// The highest limit; 2,000, at most 1,000,000. Beyond it, memory and file descriptors would run out.
     pub max: u32,
-    /// By what factor latency may rise above that of quiet times before the limit falls; 2, from 1 to 10. A service
-    /// that does its work in batches takes longer for larger ones and does more, so more tolerance is more work done,
-    /// and longer queues.
+    /// The factor by which latency may exceed its baseline before the limit falls; 2, from 1 to 10. A service that
+    /// works in batches is slower but more efficient with larger ones, so a higher tolerance gives more throughput and
+    /// longer queues.
     pub tolerance: f64,
-    /// How much of the way to a new limit is gone in one window; 0.2, above 0, at most 1. Down it is a half at least.
+    /// The part of the way to a new limit in one window; 0.2, above 0, at most 1. Downwards it is at least a half.
     pub smoothing: f64,
     /// The shortest window between two changes of the limit, in ms; 100, from 10 to 10,000.
     pub window_ms: u64,
-    /// The fewest requests a window must see; 20, from 1 to 10,000. A window lasts until there are so many.
+    /// The fewest requests of a window; 20, from 1 to 10,000. A window lasts until it has them.
     pub min_samples: u32,
-    /// A rise of latency that means nothing, in µs; 2,000, at most 1,000,000. A read that takes 0.2 ms may well take
-    /// 0.6 ms for a while, without anything being overloaded.
+    /// A rise of latency that does not matter, in µs; 2,000, at most 1,000,000. A read of 0.2 ms may take 0.6 ms for a
+    /// while without any overload.
     pub slack_us: u64,
-    /// How much of the limit each priority may fill.
+    /// The part of the limit that each priority may fill.
     pub shares: PriorityShares,
-    /// The limit of payments, which is one of its own.
+    /// The separate limit of payments.
     pub payments: PaymentsLimitConfig,
 }
 
-/// How many payments may be in flight. The rest is as for all else.
+/// The limit of payments in flight. It adapts like the shared limit.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PaymentsLimitConfig {
-    /// Payments at once at the start; 256, from `min` to `max`. Many, since they wait for a card network.
+    /// The limit at the start; 256, from `min` to `max`. High, since payments wait for a card network.
     pub initial: u32,
-    /// The lowest limit; 64, at least 1. Well above that of all else, so that payments keep their place where both wait
-    /// for the same servers; below what is paid within a request's deadline even then.
+    /// The lowest limit; 64, at least 1. Well above the shared one, so that payments take precedence when both wait for
+    /// the same servers; low enough that they still finish within a request's deadline.
     pub min: u32,
-    /// The highest limit; 2,000, at most 1,000,000. Enough for the most payments a second to be expected times the
-    /// seconds that one takes.
+    /// The highest limit; 2,000, at most 1,000,000. It should be at least the highest expected rate of payments times
+    /// the seconds that one takes.
     pub max: u32,
 }
 
-/// How much of the limit may be in use, by browsing and orders together, when one more of a priority is let in; in
-/// percent. Payments are not part of it.
+/// The most requests in flight, browsing and orders together, for one more of a priority to be admitted; in percent of
+/// the limit. Payments do not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PriorityShares {

@@ -1,28 +1,28 @@
-//! From the latencies of a window to the next limit.
+//! Computes the next limit from the latencies of a window.
 //!
 //! Gradient2, with these choices:
-//! - *Classes.* A cached read takes 0.2 ms and a card payment 1 s, so every latency is compared with the baseline of
-//!   its own class. The gradient is the geometric mean of baseline over latency, one vote a request. Weighing by time
-//!   instead, the few payments that wait for a card network, and so feel no queue of ours, would outvote all others.
-//!   One vote each does let many fast reads hide that orders are slow; then orders fill the limit, reads, which may
-//!   fill less of it, are refused, and the votes left are those of orders. A single slow dependency, on the other
-//!   hand, should not lower the limit for all: its bulkhead and breaker are for that.
-//! - *Means of logarithms* have no outliers to speak of, and weigh twice as slow and twice as fast alike, so that
+//! - *Classes.* A cached read takes 0.2 ms and a card payment 1 s, so each latency is compared with the baseline of its
+//!   own class. The gradient is the geometric mean of baseline over latency, with equal weight for each request. If
+//!   weight were by time, a few payments that wait for the card network, and see no queue of ours, would dominate. With
+//!   equal weight many fast reads can hide that orders are slow; then orders fill the limit, reads, which may fill less
+//!   of it, are refused, and orders dominate the gradient. A single slow dependency should not lower the limit for all:
+//!   its bulkhead and breaker bound it.
+//! - *Means of logarithms* are robust against outliers and symmetric between twice as slow and twice as fast, so that
 //!   stable load gives a gradient of 1 and the limit does not collapse.
-//! - *Slack.* A constant is added to latencies before they are compared, so that noise of a ms is nothing to a read.
-//! - *Baselines don't drift.* Gradient2's long-term mean follows an overload that lasts. Here a baseline rises only
-//!   while less than half of the limit is used and nobody is refused; it falls at any time, within seconds.
-//! - *True rises are still found.* If the number in flight fell to 60 % and latency fell by less than 14 %, it is not
-//!   queues that take the time (a saturated service's latency falls in proportion, by Little's law), and the
-//!   latencies become the baseline. The same when the limit has been at its minimum for long, as in Envoy's adaptive
+//! - *Slack.* A constant is added to latencies before they are compared, so that a millisecond of noise does not matter
+//!   to a read.
+//! - *Baselines do not drift.* The long-term mean of Gradient2 follows a lasting overload. Here a baseline rises only
+//!   while less than half of the limit is in use and nothing is refused; it falls at any time, within seconds.
+//! - *Lasting rises are still detected.* If the number in flight fell to 60 % and latency fell by less than 14 %,
+//!   queues are not the cause (the latency of a saturated service falls in proportion, by Little's law), and the
+//!   latencies become the baseline. The same applies if the limit has long been at its minimum, as in Envoy's adaptive
 //!   concurrency filter.
-//! - *Fast growth.* While requests are refused although latency is that of quiet times, the limit up to doubles each
-//!   window, as in TCP's slow start: after a restart under load, or when requests that only wait fill it. It starts
-//!   low, so that the first baseline is that of short queues.
-//! - *What is not used is forgotten.* While less than an eighth of the limit is used, it falls towards eight times what
-//!   is.
-//!   What was served at once some time ago says little about now, and an overload that meets a high limit fills it before
-//!   the first latency tells of it: its queue then takes longer than its requests have.
+//! - *Fast growth.* While requests are refused although latency is at its baseline, the limit grows by up to half each
+//!   window, similar to TCP's slow start: after a restart under load, or when waiting requests fill it. It starts low,
+//!   so that the first baseline is that of short queues.
+//! - *Unused limits decay.* While less than an eighth of the limit is in use, it falls towards eight times the use. An
+//!   old limit says little about the present, and an overload that meets a high limit fills it before the first latency
+//!   shows it: the queue is then longer than the requests' deadlines.
 //! - *Losses* by overload lower the limit at once by their share of the requests, down to one half.
 
 use std::time::Duration;
@@ -31,27 +31,27 @@ use super::AdaptiveLimitConfig;
 use super::baseline::Baselines;
 use super::samples::{Seen, Window};
 
-/// By how much the limit may grow in one window that refuses without need.
+/// The growth of the limit in one window that refuses requests at baseline latency.
 const GROWTH: f64 = 0.5;
-/// How much of the way down to a lower limit is gone in one window, at least: every window above it makes the queue
-/// longer, and the windows longer with it.
+/// The least part of the way down to a lower limit in one window: every window above it lengthens the queue, and with
+/// it the windows.
 const DESCENT: f64 = 0.5;
-/// How many times what is in flight the limit may be while nothing is refused, and how long it takes to halve on the
-/// way there.
+/// The limit that is kept while nothing is refused, as a multiple of the number in flight, and the time in which an
+/// unused limit halves on the way there.
 const ROOM: f64 = 8.0;
 const HALVED_IN: Duration = Duration::from_secs(1);
-/// The part to which the number in flight must fall to tell whether latency falls with it.
+/// The part to which the number in flight must fall before latencies are compared.
 const FALLEN: f64 = 0.6;
-/// The least fall of latency then, as a logarithm; in proportion it would be 0.51.
+/// The least fall of latency that indicates queues, as a logarithm; a fall in proportion would be 0.51.
 const LEAST_FALL: f64 = 0.15;
-/// By how much the mean of a window may rise by chance, as a logarithm.
+/// The random rise of the mean of a window, as a logarithm.
 const NOISE: f64 = 0.05;
-/// How many times longer than configured a window may be for the sake of slow requests.
+/// The longest window for slow requests, as a multiple of the configured one.
 const LONGEST: u32 = 10;
-/// Windows at the minimum after which latencies are taken for normal.
+/// Windows at the minimum after which latencies are accepted as the baseline.
 const LONG_AT_MIN: u32 = 50;
 
-/// The limit and what it was found by.
+/// The limit, and the state that it is computed from.
 #[derive(Debug)]
 pub(super) struct Gradient {
     limit: f64,
@@ -65,20 +65,20 @@ pub(super) struct Gradient {
     windows_at_min: u32,
 }
 
-/// What happened in a window.
+/// The measurements of a window.
 #[derive(Debug)]
 pub(super) struct Load {
     pub(super) window: Window,
     pub(super) elapsed: Duration,
-    /// The most in flight at once.
+    /// The highest number in flight.
     pub(super) peak: u32,
-    /// How many are in flight, those under other limits among them: they may share what is saturated.
+    /// The number in flight, including requests under other limits: they may share the saturated resource.
     pub(super) in_flight: u32,
-    /// Whether a request was refused by the limit.
+    /// Whether the limit refused a request.
     pub(super) refused: bool,
 }
 
-/// Where the limit began to fall.
+/// The state when the limit began to fall.
 #[derive(Debug, Clone, Copy)]
 struct Descent {
     in_flight: f64,
@@ -103,8 +103,7 @@ impl Gradient {
         }
     }
 
-    /// The shortest next window, for latencies like these: twice as long as a request takes, so that most of those
-    /// that it sees entered under the new limit.
+    /// The shortest next window: twice the mean latency, so that most requests in it are admitted under the new limit.
     pub(super) fn next_window(&self, load: &Load) -> Duration {
         Duration::from_secs_f64(2.0 * latency(&load.window.classes)).clamp(self.window, LONGEST * self.window)
     }
@@ -117,18 +116,18 @@ impl Gradient {
         limit
     }
 
-    /// Adapts to a window and gives the next limit.
+    /// Adapts to a window, and returns the next limit.
     pub(super) fn update(&mut self, load: &Load) -> u32 {
         let seen = &load.window.classes;
-        // A priority that may fill a part only is held back by the limit although it is never reached.
+        // A priority that may only fill a part is held back by the limit although the limit is never reached.
         let saturated = load.refused || f64::from(load.peak) >= self.limit / 2.0;
         let excess = self.baselines.excess(seen);
         self.baselines.learn(seen, saturated);
         let kept = kept(&load.window);
         if !saturated {
-            // Not to grow while idle, and not to fall while the limit holds nobody back.
+            // No growth while idle, and no fall while the limit holds nothing back.
             self.descent = None;
-            self.forget(load);
+            self.decay(load);
         } else if let Some(excess) = excess {
             let gradient = (self.log_tolerance - excess).exp().clamp(0.5, 1.0);
             self.step(gradient, if load.refused { self.headroom(excess) } else { 0.0 });
@@ -138,13 +137,14 @@ impl Gradient {
         self.limit()
     }
 
-    fn forget(&mut self, load: &Load) {
+    /// Lets an unused limit decay.
+    fn decay(&mut self, load: &Load) {
         let room = (ROOM * f64::from(load.peak)).min(self.limit);
         let halvings = load.elapsed.div_duration_f64(HALVED_IN);
         self.limit = room.max(self.limit * (-halvings).exp2());
     }
 
-    /// 1 when latency is that of quiet times, and 0 from half the tolerance on.
+    /// 1 at baseline latency, falling to 0 at half the tolerance.
     fn headroom(&self, excess: f64) -> f64 {
         if self.log_tolerance == 0.0 { 0.0 } else { (1.0 - 2.0 * excess / self.log_tolerance).clamp(0.0, 1.0) }
     }
@@ -156,7 +156,7 @@ impl Gradient {
         self.limit = self.limit.clamp(self.min, self.max);
     }
 
-    /// Accepts the latencies of a window as normal if they don't come from queues.
+    /// Accepts the latencies of a window as the baseline if queues are not their cause.
     fn check_baselines(&mut self, gradient: f64, excess: f64, load: &Load) {
         if gradient == 1.0 {
             (self.descent, self.windows_at_min) = (None, 0);
@@ -165,16 +165,16 @@ impl Gradient {
         self.windows_at_min = if self.limit <= self.min { self.windows_at_min + 1 } else { 0 };
         let in_flight = f64::from(load.in_flight);
         let begin = Descent { in_flight, excess, elapsed: Duration::ZERO };
-        // While latency still climbs, what it comes from has not shown yet.
+        // While latency still rises, its cause can't be determined.
         let mut descent = self.descent.filter(|descent| excess <= descent.excess + NOISE).unwrap_or(begin);
         descent.elapsed += load.elapsed;
         self.descent = Some(descent);
-        // Latency follows the number in flight only after those that entered before have left.
+        // Latency follows the number in flight only after the earlier requests have left.
         let settled = descent.elapsed.as_secs_f64() > 4.0 * latency(&load.window.classes);
         let fell = in_flight < FALLEN * descent.in_flight;
         let same = descent.excess - excess < LEAST_FALL;
         if settled && ((fell && same) || self.windows_at_min > LONG_AT_MIN) {
-            tracing::info!(excess = excess.exp(), "latency rose for good; it is the new baseline");
+            tracing::info!(excess = excess.exp(), "latency has risen permanently and becomes the new baseline");
             self.baselines.accept(&load.window.classes);
             (self.descent, self.windows_at_min) = (None, 0);
         } else if settled && fell {
@@ -183,7 +183,7 @@ impl Gradient {
     }
 }
 
-/// The part of the limit that losses leave.
+/// The part of the limit that remains after losses.
 fn kept(window: &Window) -> f64 {
     let served: u32 = window.classes.iter().map(|seen| seen.count).sum();
     let total = f64::from(served) + f64::from(window.lost);
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_lasts_twice_as_long_as_a_request() {
+    fn a_window_lasts_twice_the_latency_of_a_request() {
         let gradient = Gradient::new(&AdaptiveLimitConfig::default());
         let windows = [1.0, 200.0, 5_000.0].map(|latency| gradient.next_window(&load(10, latency, 0)).as_millis());
         assert_eq!(windows, [100, 400, 1_000]);
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_class_beside_a_fast_one_is_not_taken_for_overload() {
+    fn a_slow_class_among_fast_ones_does_not_look_like_overload() {
         let config = AdaptiveLimitConfig { initial: 100, ..AdaptiveLimitConfig::default() };
         let mut gradient = Gradient::new(&config);
         let card = Seen { class: 1, count: 50, log_latency: 0.0 };
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_changes_while_less_than_half_is_used() {
+    fn the_limit_is_stable_while_less_than_half_is_used() {
         let mut gradient = Gradient::new(&AdaptiveLimitConfig::default());
         for latency in [10.0, 10.0, 10.0, 500.0, 500.0] {
             assert_eq!(gradient.update(&load(100, latency, 15)), 32);
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_used_is_forgotten_within_seconds() {
+    fn an_unused_limit_decays_within_seconds() {
         let config = AdaptiveLimitConfig { initial: 1_000, ..AdaptiveLimitConfig::default() };
         let mut gradient = Gradient::new(&config);
         let after = |gradient: &mut Gradient, seconds: u32, peak| {
@@ -300,6 +300,6 @@ mod tests {
         assert_eq!(after(&mut gradient, 5, 125), 1_000);
         assert!(after(&mut gradient, 1, 25).abs_diff(500) <= 1);
         assert_eq!(after(&mut gradient, 9, 25), 200);
-        assert_eq!(after(&mut gradient, 9, 1), 16, "but no more than to the minimum");
+        assert_eq!(after(&mut gradient, 9, 1), 16, "but not below the minimum");
     }
 }

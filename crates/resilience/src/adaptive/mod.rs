@@ -1,20 +1,21 @@
-//! A concurrency limit that finds by itself how much at once is served well, and refuses the least important first.
+//! An adaptive concurrency limit: finds the number of concurrent requests that the process serves well, and refuses the
+//! least important ones first.
 //!
-//! The limit follows Gradient2 of Netflix's concurrency-limits (`Gradient2Limit.java`, 2018): it falls by the ratio of
-//! the latency of quiet times to the latency now, and grows by the square root of itself, an allowance for short
-//! queues. What is ours is in [`gradient`]: the baseline of each class of requests, and when it may rise.
+//! The limit follows Gradient2 of Netflix's concurrency-limits (`Gradient2Limit.java`, 2018): it is multiplied by the
+//! ratio of baseline latency to current latency, and grows by its square root, an allowance for short queues. The
+//! differences are in [`gradient`]: a baseline for each class of requests, and the conditions under which it may rise.
 //!
-//! Browsing and orders share a limit: browsing may fill a part of it only, so it is what goes first. Payments have a
-//! limit of their own, which follows their own latency. A payment waits a second for the card network and does nothing
-//! meanwhile; counted together, waiting payments fill the limit while the servers idle. In the simulation that left
-//! 0.7 to 0.8 of the goodput at five times the load; counted apart it is 0.99. Payments still come before all else:
-//! what they take of the servers shows in the latency of the others, whose limit falls further than theirs may, while
-//! the second that a payment waits for a card network hides it from theirs. Only when there are more payments than
-//! could be served with everything else gone, their limit falls too, and the surplus is refused rather than kept
-//! waiting until it is too late for all of them.
+//! Browsing and orders share a limit. Browsing may fill only a part of it, so it is refused first. Payments have their
+//! own limit, which follows their own latency: a payment waits a second for the card network and uses no server
+//! meanwhile, so in a shared limit waiting payments would fill it while the servers idle. In the simulation a shared
+//! limit left 0.7 to 0.8 of the goodput at five times the load; separate limits leave 0.99. Payments still take
+//! precedence: their load on the servers raises the latency of the other requests, whose limit falls first, while the
+//! wait for the card network hides it in the latency of payments. The limit of payments falls only when there are more
+//! payments than could be served without any other load; the surplus is then refused rather than queued until all of
+//! them are late.
 //!
-//! A request enters by one compare-and-swap and leaves by four additions, none behind a lock; once a window one of
-//! those that leave takes a lock and computes the new limit.
+//! Cost: a request enters by one compare-and-swap and leaves by four atomic additions, without a lock. Once per window
+//! one leaving request takes a lock and computes the new limit.
 
 mod baseline;
 mod config;
@@ -36,16 +37,16 @@ use samples::Samples;
 
 pub use config::{AdaptiveLimitConfig, PaymentsLimitConfig, PriorityShares};
 
-/// A limit on the requests in flight. Clones are the same limit.
+/// A limit on requests in flight. Clones share the limit.
 #[derive(Debug, Clone)]
 pub struct AdaptiveLimit(Arc<Inner>);
 
-/// A request in flight. Dropped without a verdict it tells nothing about latency: the client went away, or the request
-/// failed, and a failure may be fast.
+/// A request in flight. Dropping it without an outcome records no latency: the client disconnected, or the request
+/// failed, and failures may be fast.
 #[derive(Debug)]
-#[must_use = "the request is in flight only while its permit lives"]
+#[must_use = "the request counts as in flight only while its permit lives"]
 pub struct Permit {
-    limit: Arc<Inner>,
+    inner: Arc<Inner>,
     priority: Priority,
     class: usize,
     started: Instant,
@@ -56,27 +57,27 @@ struct Inner {
     shares: PriorityShares,
     epoch: Instant,
     min_samples: u32,
-    /// Browsing and orders.
-    shared: Lane,
-    payments: Lane,
+    /// Of browsing and orders.
+    shared: Limit,
+    payments: Limit,
 }
 
-/// What one limit holds for.
+/// One limit, with the measurements of the current window.
 #[derive(Debug)]
-struct Lane {
+struct Limit {
     name: &'static str,
     in_flight: AtomicU32,
-    /// How many may be in flight.
+    /// The most requests in flight.
     limit: AtomicU32,
-    /// The most in flight since the window began.
+    /// The highest number in flight since the window began.
     peak: AtomicU32,
-    /// Whether one was refused since the window began.
+    /// Whether a request was refused since the window began.
     refused: AtomicBool,
     samples: Samples,
     gradient: Mutex<Gradient>,
     /// The beginning of the window, in ns since the epoch.
     window_began: AtomicU64,
-    /// The shortest time it lasts, in ns.
+    /// The shortest length of the window, in ns.
     window: AtomicU64,
     metrics: Metrics,
 }
@@ -89,12 +90,12 @@ struct Metrics {
 }
 
 impl AdaptiveLimit {
-    /// How many classes of requests are told apart; the classes from this number on count as the last one.
+    /// The number of request classes; higher class numbers count as the last class.
     pub const CLASSES: usize = samples::CLASSES;
 
     /// A limit with nothing in flight. `name` is its label in the metrics `adaptive_limit_requests`,
-    /// `adaptive_limit_in_flight` (the most in the last window) and `adaptive_limit_refusals_total`, `payments` that of
-    /// the limit of payments in the first two.
+    /// `adaptive_limit_in_flight` (the highest number in the last window) and `adaptive_limit_refusals_total`;
+    /// `payments` is the label of the limit of payments in the first two.
     pub fn new(name: &'static str, payments: &'static str, config: &AdaptiveLimitConfig) -> Self {
         let PaymentsLimitConfig { initial, min, max } = config.payments;
         let of_payments = AdaptiveLimitConfig { initial, min, max, ..config.clone() };
@@ -102,91 +103,90 @@ impl AdaptiveLimit {
             shares: config.shares,
             epoch: Instant::now(),
             min_samples: config.min_samples,
-            shared: Lane::new(name, name, config),
-            payments: Lane::new(payments, name, &of_payments),
+            shared: Limit::new(name, name, config),
+            payments: Limit::new(payments, name, &of_payments),
         }))
     }
 
-    /// Lets a request in, or refuses it with `OVERLOADED`, to be tried again after a second.
+    /// Admits a request, or refuses it with `OVERLOADED`, to be retried after a second.
     ///
-    /// Requests of one class take about as long as each other: a class is a route, by a number below
-    /// [`Self::CLASSES`].
+    /// Requests of one class should have similar latencies: a class is a route, numbered below [`Self::CLASSES`].
     pub fn acquire(&self, priority: Priority, class: usize) -> Result<Permit, envelope::Error> {
         let inner = &self.0;
-        let (lane, allowed) = (inner.lane(priority), inner.allowed(priority));
-        let entered = lane.in_flight.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |in_flight| {
+        let (limit, allowed) = (inner.limit(priority), inner.allowed(priority));
+        let entered = limit.in_flight.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |in_flight| {
             (in_flight < allowed).then(|| in_flight + 1)
         });
-        let before = entered.map_err(|_| lane.refuse(priority))?;
-        // Mostly only a load: the peak is reached early in a window.
-        if before >= lane.peak.load(Ordering::Relaxed) {
-            lane.peak.fetch_max(before + 1, Ordering::Relaxed);
+        let before = entered.map_err(|_| limit.refuse(priority))?;
+        // Usually only a load, since the peak is reached early in a window.
+        if before >= limit.peak.load(Ordering::Relaxed) {
+            limit.peak.fetch_max(before + 1, Ordering::Relaxed);
         }
-        Ok(Permit { limit: Arc::clone(inner), priority, class, started: Instant::now() })
+        Ok(Permit { inner: Arc::clone(inner), priority, class, started: Instant::now() })
     }
 
-    /// How many requests for browsing and orders may be in flight now.
+    /// The current limit of browsing and orders.
     pub fn limit(&self) -> u32 {
         self.0.shared.limit.load(Ordering::Relaxed)
     }
 
-    /// The requests in flight, payments among them.
+    /// The requests in flight, including payments.
     pub fn in_flight(&self) -> u32 {
         self.0.in_flight()
     }
 }
 
 impl Permit {
-    /// The request was served: the time since it entered is its latency.
+    /// The request was served; its latency is the time since it was admitted.
     pub fn succeeded(self) {
-        let lane = self.limit.lane(self.priority);
-        lane.samples.add(self.class, self.started.elapsed());
-        lane.close_window_if_due(&self.limit);
+        let limit = self.inner.limit(self.priority);
+        limit.samples.add(self.class, self.started.elapsed());
+        limit.close_window_if_due(&self.inner);
     }
 
-    /// The request was lost to overload: its time ran out, or what it called refused for being overloaded.
+    /// The request was lost to overload: its deadline passed, or a service that it called was overloaded.
     pub fn overloaded(self) {
-        let lane = self.limit.lane(self.priority);
-        lane.samples.add_lost();
-        lane.close_window_if_due(&self.limit);
+        let limit = self.inner.limit(self.priority);
+        limit.samples.add_lost();
+        limit.close_window_if_due(&self.inner);
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let lane = self.limit.lane(self.priority);
-        if lane.in_flight.fetch_sub(1, Ordering::Relaxed) == 1 {
-            // No window closes while nothing comes.
-            lane.metrics.in_flight.set(0);
+        let limit = self.inner.limit(self.priority);
+        if limit.in_flight.fetch_sub(1, Ordering::Relaxed) == 1 {
+            // Without requests no window closes.
+            limit.metrics.in_flight.set(0);
         }
     }
 }
 
 impl Inner {
     fn in_flight(&self) -> u32 {
-        let in_flight = |lane: &Lane| lane.in_flight.load(Ordering::Relaxed);
+        let in_flight = |limit: &Limit| limit.in_flight.load(Ordering::Relaxed);
         in_flight(&self.shared) + in_flight(&self.payments)
     }
 
-    /// What this priority is counted with.
-    fn lane(&self, priority: Priority) -> &Lane {
+    /// The limit that this priority counts against.
+    fn limit(&self, priority: Priority) -> &Limit {
         if priority == Priority::Pay { &self.payments } else { &self.shared }
     }
 
-    /// How many may be in flight there when a request of this priority has entered; at least 1.
+    /// The most requests in flight, including a new one of this priority, for it to be admitted; at least 1.
     fn allowed(&self, priority: Priority) -> u32 {
         let percent = match priority {
             Priority::Browse => self.shares.browse,
             Priority::Order => self.shares.order,
             Priority::Pay => 100,
         };
-        let limit = self.lane(priority).limit.load(Ordering::Relaxed);
+        let limit = self.limit(priority).limit.load(Ordering::Relaxed);
         let allowed = u64::from(limit) * u64::from(percent.min(100)) / 100;
         u32::try_from(allowed).unwrap_or(limit).max(1)
     }
 }
 
-impl Lane {
+impl Limit {
     fn new(name: &'static str, of: &'static str, config: &AdaptiveLimitConfig) -> Self {
         let gradient = Gradient::new(config);
         let limit = gradient.limit();
@@ -208,7 +208,7 @@ impl Lane {
 
     fn refuse(&self, priority: Priority) -> envelope::Error {
         self.refused.store(true, Ordering::Relaxed);
-        self.metrics.refusals[rank(priority)].increment(1);
+        self.metrics.refusals[position(priority)].increment(1);
         envelope::Error::new(envelope::Reason::Overloaded, "too many requests are being served")
             .with_retry_after(Duration::from_secs(1))
     }
@@ -217,22 +217,22 @@ impl Lane {
         now.saturating_sub(self.window_began.load(Ordering::Relaxed)) >= self.window.load(Ordering::Relaxed)
     }
 
-    fn close_window_if_due(&self, of: &Inner) {
-        if self.samples.count() < of.min_samples {
+    fn close_window_if_due(&self, inner: &Inner) {
+        if self.samples.count() < inner.min_samples {
             return;
         }
-        let now = nanos(of.epoch.elapsed());
+        let now = nanos(inner.epoch.elapsed());
         if !self.is_due(now) {
             return;
         }
-        // Whoever holds the lock is closing this very window.
+        // The holder of the lock is closing this window.
         let mut gradient = match self.gradient.try_lock() {
             Ok(gradient) => gradient,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return,
         };
         if self.is_due(now) {
-            self.close_window(now, of.in_flight(), &mut gradient);
+            self.close_window(now, inner.in_flight(), &mut gradient);
         }
     }
 
@@ -268,8 +268,8 @@ impl Metrics {
     }
 }
 
-/// The place of a priority in [`Priority::ALL`].
-fn rank(priority: Priority) -> usize {
+/// The position of a priority in [`Priority::ALL`].
+fn position(priority: Priority) -> usize {
     match priority {
         Priority::Browse => 0,
         Priority::Order => 1,
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_lowest_goes_first_and_payments_are_counted_for_themselves() {
+    async fn the_lowest_priority_is_refused_first_and_payments_count_separately() {
         let limit = limit_of(100);
         let browsing = enter(&limit, Priority::Browse);
         let orders = enter(&limit, Priority::Order);
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_refusal_is_overloaded_and_says_when_to_come_back() {
+    async fn a_refusal_is_overloaded_and_states_when_to_retry() {
         let limit = limit_of(1);
         let _held = limit.acquire(Priority::Order, 0).unwrap();
         let refused = limit.acquire(Priority::Order, 0).unwrap_err();
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn losses_lower_the_limit_and_abandoned_requests_tell_nothing() {
+    async fn losses_lower_the_limit_and_abandoned_requests_do_not() {
         let limit = limit_of(100);
         for lost in [false, true] {
             for _ in 0..100 {

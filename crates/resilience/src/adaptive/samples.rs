@@ -1,15 +1,15 @@
-//! The latencies of a window, summed by class without a lock.
+//! The latencies of a window, summed by class, without a lock.
 
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::time::Duration;
 
-/// How many classes of requests are told apart.
+/// The number of request classes.
 pub(super) const CLASSES: usize = 64;
 
-/// Logarithms are summed as whole multiples of 2⁻²⁰.
+/// Logarithms are summed as integer multiples of 2⁻²⁰.
 const SCALE: f64 = 1_048_576.0;
 
-/// The window so far.
+/// The current window.
 #[derive(Debug)]
 pub(super) struct Samples {
     /// Added to each latency, in seconds.
@@ -19,7 +19,7 @@ pub(super) struct Samples {
     classes: Box<[Class]>,
 }
 
-/// A cache line, so that threads that serve different routes don't wait for each other.
+/// One cache line, so that threads that serve different routes do not contend.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 struct Class {
@@ -30,7 +30,7 @@ struct Class {
 /// A closed window.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Window {
-    /// What each class that was seen took.
+    /// The classes that had requests.
     pub(super) classes: Vec<Seen>,
     /// Requests lost to overload.
     pub(super) lost: u32,
@@ -40,15 +40,15 @@ pub(super) struct Window {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Seen {
     pub(super) class: usize,
-    /// How many; at least 1.
+    /// The number of requests; at least 1.
     pub(super) count: u32,
-    /// The mean of the logarithms of their latencies in seconds, each with the slack added.
+    /// The mean logarithm of latency in seconds plus slack.
     pub(super) log_latency: f64,
 }
 
 impl Samples {
     pub(super) fn new(slack: Duration) -> Self {
-        // A latency of nothing has no logarithm.
+        // Zero has no logarithm.
         let slack = slack.max(Duration::from_nanos(1)).as_secs_f64();
         let classes = (0..CLASSES).map(|_| Class::default()).collect();
         Self { slack, count: AtomicU32::new(0), lost: AtomicU32::new(0), classes }
@@ -66,21 +66,21 @@ impl Samples {
         self.count.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// All that were added, the lost ones among them.
+    /// All samples, including lost requests.
     pub(super) fn count(&self) -> u32 {
         self.count.load(Ordering::Relaxed)
     }
 
-    /// Ends the window. A sample that is added meanwhile may leave its sum in this window and its count in the next;
-    /// one among many is not worth a lock.
+    /// Ends the window. A sample that is added concurrently may be summed in this window and counted in the next; one
+    /// in many does not justify a lock.
     pub(super) fn take(&self) -> Window {
         self.count.store(0, Ordering::Relaxed);
         let mut classes = Vec::new();
-        for (index, class) in self.classes.iter().enumerate() {
+        for (position, class) in self.classes.iter().enumerate() {
             let count = class.count.swap(0, Ordering::Relaxed);
             if count > 0 {
                 let sum = float(class.log_sum.swap(0, Ordering::Relaxed));
-                classes.push(Seen { class: index, count, log_latency: sum / f64::from(count) });
+                classes.push(Seen { class: position, count, log_latency: sum / f64::from(count) });
             }
         }
         Window { classes, lost: self.lost.swap(0, Ordering::Relaxed) }

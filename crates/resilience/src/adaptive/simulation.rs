@@ -1,4 +1,4 @@
-//! An adaptive limit in front of a server of known capacity, event by event on the paused clock.
+//! A discrete-event simulation of an adaptive limit in front of a server of known capacity, on a paused clock.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -15,15 +15,15 @@ use crate::Priority;
 #[derive(Debug, Clone, Copy)]
 struct Kind {
     priority: Priority,
-    /// Of 1,000 requests.
+    /// Per 1,000 requests.
     share: u32,
-    /// Time on the server, in µs, on average.
+    /// Mean time on the server, in µs.
     work: u64,
-    /// Time elsewhere, in µs, after that.
+    /// Time elsewhere after that, in µs.
     wait: u64,
 }
 
-/// What became of the requests of one priority.
+/// The outcomes of the requests of one priority.
 #[derive(Debug, Clone, Copy, Default)]
 struct Outcome {
     offered: u32,
@@ -45,11 +45,11 @@ struct Request {
     permit: Option<Permit>,
 }
 
-/// What was seen in one phase.
+/// The measurements of one phase.
 #[derive(Debug, Default)]
 struct Report {
     outcomes: [Outcome; 3],
-    /// The part of the server's time that was spent on requests answered in time.
+    /// The part of the server's time spent on requests that were answered in time.
     useful: f64,
     limits: Vec<u32>,
 }
@@ -68,7 +68,7 @@ impl Report {
     }
 
     fn of(&self, priority: Priority) -> Outcome {
-        self.outcomes[super::rank(priority)]
+        self.outcomes[super::position(priority)]
     }
 
     fn limit(&self) -> u32 {
@@ -82,11 +82,11 @@ impl Outcome {
     }
 }
 
-/// The world: `places` requests are worked on at once, the others queue.
+/// The simulated server: `workers` requests are processed at once, the others queue.
 struct World {
     limit: AdaptiveLimit,
     kinds: Vec<Kind>,
-    places: usize,
+    workers: usize,
     busy: usize,
     queue: VecDeque<usize>,
     requests: Vec<Request>,
@@ -98,11 +98,11 @@ struct World {
 const PATIENCE: Duration = Duration::from_secs(3);
 
 impl World {
-    fn new(config: &AdaptiveLimitConfig, places: usize, kinds: &[Kind]) -> Self {
+    fn new(config: &AdaptiveLimitConfig, workers: usize, kinds: &[Kind]) -> Self {
         Self {
             limit: AdaptiveLimit::new("simulated", "simulated-payments", config),
             kinds: kinds.to_vec(),
-            places,
+            workers,
             busy: 0,
             queue: VecDeque::new(),
             requests: Vec::new(),
@@ -112,13 +112,13 @@ impl World {
         }
     }
 
-    /// Requests a second that keep the server just busy.
+    /// The rate of requests that just saturates the server.
     fn capacity(&self) -> f64 {
         let work: f64 = self.kinds.iter().map(|kind| f64::from(kind.share) * kind.work as f64).sum();
-        self.places as f64 * 1e9 / work
+        self.workers as f64 * 1e9 / work
     }
 
-    /// Runs for so many seconds with so many times as much load as there is capacity.
+    /// Runs for some seconds at `load` times the capacity.
     async fn run(&mut self, seconds: u64, load: f64) -> Report {
         let rate = self.capacity() * load;
         let end = Instant::now() + Duration::from_secs(seconds);
@@ -146,7 +146,7 @@ impl World {
                 report.limits.push(self.limit.limit());
             }
         }
-        report.useful = useful.as_secs_f64() / (seconds as f64 * self.places as f64);
+        report.useful = useful.as_secs_f64() / (seconds as f64 * self.workers as f64);
         report
     }
 
@@ -169,7 +169,7 @@ impl World {
         });
         let kind = kind.unwrap();
         let priority = self.kinds[kind].priority;
-        let outcome = &mut report.outcomes[super::rank(priority)];
+        let outcome = &mut report.outcomes[super::position(priority)];
         outcome.offered += 1;
         match self.limit.acquire(priority, kind) {
             Err(_) => outcome.refused += 1,
@@ -182,7 +182,7 @@ impl World {
     }
 
     fn start_work(&mut self) {
-        while self.busy < self.places
+        while self.busy < self.workers
             && let Some(id) = self.queue.pop_front()
         {
             self.busy += 1;
@@ -201,7 +201,7 @@ impl World {
     fn answer(&mut self, id: usize, report: &mut Report) -> Duration {
         let request = &mut self.requests[id];
         let kind = self.kinds[request.kind];
-        let outcome = &mut report.outcomes[super::rank(kind.priority)];
+        let outcome = &mut report.outcomes[super::position(kind.priority)];
         outcome.served += 1;
         let in_time = request.arrived.elapsed() <= PATIENCE;
         let permit = request.permit.take().unwrap();
@@ -221,7 +221,7 @@ const MIX: [Kind; 3] = [
     Kind { priority: Priority::Order, share: 280, work: 10_000, wait: 0 },
     Kind { priority: Priority::Pay, share: 20, work: 5_000, wait: 1_000_000 },
 ];
-/// Payments that wait for nothing but the server.
+/// Payments without a wait for a card network.
 const FROM_BALANCES: [Kind; 3] = [
     Kind { priority: Priority::Browse, share: 600, work: 2_000, wait: 0 },
     Kind { priority: Priority::Order, share: 250, work: 10_000, wait: 0 },
@@ -230,7 +230,7 @@ const FROM_BALANCES: [Kind; 3] = [
 const ORDERS: Kind = Kind { priority: Priority::Order, share: 1_000, work: 50_000, wait: 0 };
 
 #[tokio::test(start_paused = true)]
-async fn five_times_the_load_costs_no_goodput_and_no_payment_and_browsing_goes_first() {
+async fn five_times_the_load_costs_no_goodput_and_no_payment_and_browsing_is_refused_first() {
     let mut world = World::new(&AdaptiveLimitConfig::default(), 8, &MIX);
     let before = world.run(5, 0.7).await;
     assert!(before.refused_part() < 0.001, "{before:?}");
@@ -247,32 +247,32 @@ async fn five_times_the_load_costs_no_goodput_and_no_payment_and_browsing_goes_f
 }
 
 #[tokio::test(start_paused = true)]
-async fn payments_that_only_need_the_server_come_before_orders() {
-    for (places, slower) in [(2, 1), (8, 1), (40, 5)] {
+async fn payments_without_a_card_network_take_precedence_over_orders() {
+    for (workers, slower) in [(2, 1), (8, 1), (40, 5)] {
         let kinds = FROM_BALANCES.map(|kind| kind.slower(slower));
-        let mut world = World::new(&AdaptiveLimitConfig::default(), places, &kinds);
+        let mut world = World::new(&AdaptiveLimitConfig::default(), workers, &kinds);
         world.run(10, 0.5).await;
         let mut parts = Vec::new();
         for load in [2.0, 5.0] {
             let overload = world.run(10, load).await;
-            assert!(overload.useful > 0.9, "{places}: {overload:?}");
-            assert_eq!(overload.of(Priority::Pay).late, 0, "{places}: {overload:?}");
+            assert!(overload.useful > 0.9, "{workers}: {overload:?}");
+            assert_eq!(overload.of(Priority::Pay).late, 0, "{workers}: {overload:?}");
             parts.push(Priority::ALL.map(|priority| overload.of(priority).part_served()));
         }
         let [[browse, order, pay], [_, _, of_too_many]] = parts[..] else { unreachable!() };
-        assert!(browse < 0.02 && order < 0.5 && pay > 0.9, "{places}: {parts:?}");
-        // Alone they would be 1.9 times what can be paid.
-        assert!(of_too_many > 0.4, "{places}: {parts:?}");
+        assert!(browse < 0.02 && order < 0.5 && pay > 0.9, "{workers}: {parts:?}");
+        // Payments alone are 1.9 times the capacity.
+        assert!(of_too_many > 0.4, "{workers}: {parts:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_start_into_overload_serves_what_can_be_served() {
-    for places in [8, 100] {
-        let mut world = World::new(&AdaptiveLimitConfig::default(), places, &MIX.map(|kind| kind.slower(20)));
+async fn a_start_under_overload_uses_the_whole_capacity() {
+    for workers in [8, 100] {
+        let mut world = World::new(&AdaptiveLimitConfig::default(), workers, &MIX.map(|kind| kind.slower(20)));
         let start = world.run(20, 5.0).await;
-        assert!(start.useful > 0.9, "{places}: {start:?}");
-        assert_eq!(start.of(Priority::Pay).refused, 0, "{places}: {start:?}");
+        assert!(start.useful > 0.9, "{workers}: {start:?}");
+        assert_eq!(start.of(Priority::Pay).refused, 0, "{workers}: {start:?}");
     }
 }
 
@@ -288,11 +288,11 @@ async fn the_limit_settles_near_the_capacity_and_stays_there_however_long_the_ov
     let after = world.run(10, 0.7).await;
     assert!(after.refused_part() < 0.01, "{after:?}");
     let again = world.run(20, 3.0).await;
-    assert!(again.limit() < 60, "what was learned is not lost: {again:?}");
+    assert!(again.limit() < 60, "the baseline is kept: {again:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn steady_load_does_not_wear_the_limit_down() {
+async fn steady_load_does_not_erode_the_limit() {
     let mut world = World::new(&AdaptiveLimitConfig::default(), 40, &MIX.map(|kind| kind.slower(20)));
     world.run(10, 0.8).await;
     let steady = world.run(200, 0.8).await;
@@ -301,7 +301,7 @@ async fn steady_load_does_not_wear_the_limit_down() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_latency_that_rose_for_good_becomes_the_baseline() {
+async fn a_permanent_rise_of_latency_becomes_the_baseline() {
     let mut world = World::new(&AdaptiveLimitConfig::default(), 20, &[ORDERS]);
     world.run(10, 0.7).await;
     world.kinds[0].wait = 200_000;
@@ -311,7 +311,7 @@ async fn a_latency_that_rose_for_good_becomes_the_baseline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_idle_service_forgets_a_high_limit_and_grows_none() {
+async fn an_idle_service_lets_a_high_limit_decay() {
     let config = AdaptiveLimitConfig { initial: 500, ..AdaptiveLimitConfig::default() };
     let mut world = World::new(&config, 20, &[ORDERS]);
     let idle = world.run(20, 0.5).await;

@@ -1,36 +1,37 @@
-//! The configuration of a breaker.
+//! The configuration of a circuit breaker.
 
 use serde::Deserialize;
 
 use crate::config::within;
 
-/// When calls to a peer are refused here, because they would fail there.
+/// When calls to a peer are refused, because they would probably fail.
 ///
-/// The rates are of calls with all their attempts, over all replicas of the peer: what is well at a second replica is
-/// no reason to open. A single bad replica is for the balancer to leave out.
+/// The rates count whole calls with all of their attempts, over all replicas of the peer: a call that succeeds at a
+/// second replica is a success. A single bad replica is the balancer's concern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BreakerConfig {
-    /// Whether there is one; true by default.
+    /// Whether the breaker is active; true by default.
     pub enabled: bool,
-    /// What the rates are taken of; the last 10 s by default.
+    /// The window of the rates; the last 10 s by default.
     pub window: WindowConfig,
-    /// How many calls the window must hold before it is judged, 1 to 10,000; 10 by default.
+    /// The fewest calls in the window for it to count, 1 to 10,000; 10 by default.
     #[serde(deserialize_with = "within::<1, 10_000, _, _>")]
     pub min_calls: u32,
-    /// The share of failures that opens it, in percent, 1 to 100; 70 by default. One bad replica of two does not.
+    /// The share of failures that opens the breaker, in percent, 1 to 100; 70 by default. One bad replica of two stays
+    /// below.
     #[serde(deserialize_with = "within::<1, 100, _, _>")]
     pub failure_percent: u32,
-    /// The share of slow calls that opens it, in percent, 1 to 100; 100 by default.
+    /// The share of slow calls that opens the breaker, in percent, 1 to 100; 100 by default.
     #[serde(deserialize_with = "within::<1, 100, _, _>")]
     pub slow_percent: u32,
-    /// From what time on a call is slow, in milliseconds, 1 to 600,000; 2,000 by default.
+    /// The duration from which a call is slow, in milliseconds, 1 to 600,000; 2,000 by default.
     #[serde(deserialize_with = "within::<1, 600_000, _, _>")]
     pub slow_ms: u64,
     /// How long it stays open, in milliseconds, 1 to 600,000; 5,000 by default.
     #[serde(deserialize_with = "within::<1, 600_000, _, _>")]
     pub open_ms: u64,
-    /// How many calls are let through to see whether the peer is well again, 1 to 1,000; 5 by default.
+    /// The probes of a half-open breaker, 1 to 1,000; 5 by default.
     #[serde(deserialize_with = "within::<1, 1_000, _, _>")]
     pub probes: u32,
 }
@@ -50,20 +51,20 @@ impl Default for BreakerConfig {
     }
 }
 
-/// What the rates of a breaker are taken of: `{ seconds = 10 }` or `{ calls = 100 }`.
+/// The window of a breaker: `{ seconds = 10 }` or `{ calls = 100 }`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WindowConfig {
-    /// The last so many calls, 1 to 10,000.
+    /// The last calls, 1 to 10,000.
     #[serde(deserialize_with = "within::<1, 10_000, _, _>")]
     Calls(u32),
-    /// The calls of the last so many seconds, 1 to 3,600.
+    /// The calls of the last seconds, 1 to 3,600.
     #[serde(deserialize_with = "within::<1, 3_600, _, _>")]
     Seconds(u32),
 }
 
 impl WindowConfig {
-    /// The largest window of calls; each takes a few bytes.
+    /// The largest window of calls; each call takes a few bytes.
     pub(crate) const MOST_CALLS: u32 = 10_000;
 }
 

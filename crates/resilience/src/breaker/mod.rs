@@ -1,7 +1,8 @@
-//! The breaker: while a peer fails, calls are refused here at once, and a few of them ask whether it is well again.
+//! A circuit breaker: while a peer fails, calls are refused at once, except for a few probes that find out whether it
+//! has recovered.
 
 mod config;
-mod window;
+mod outcomes;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,23 +12,23 @@ use tokio::time::Instant;
 
 use crate::lock::locked;
 pub use config::{BreakerConfig, WindowConfig};
-use window::{Counts, Outcome, Outcomes};
+use outcomes::{Counts, Outcome, Outcomes};
 
-/// When a call that found all probes taken should come back.
+/// The `Retry-After` of a call that finds all probes taken.
 const WAIT_FOR_PROBES: Duration = Duration::from_secs(1);
 
-/// Why a call was not made.
+/// Why a call was refused.
 #[derive(Debug, thiserror::Error)]
 #[error("the breaker of {peer} is open")]
 struct BreakerOpen {
     peer: Arc<str>,
 }
 
-/// Closed, it counts. Once enough has failed, or was slow, it opens and refuses all. After a time it is half open and
-/// lets a few probes through, whose outcome closes or opens it.
+/// A closed breaker counts. When enough calls have failed, or were slow, it opens and refuses all calls. After a time
+/// it is half open and admits a few probes, whose outcomes close or reopen it.
 ///
-/// Sources: Nygard, "Release It!", 2007; resilience4j's `CircuitBreaker` for the windows, the two rates and the
-/// probes. Beyond that, a call that began before a change of state is not counted after it.
+/// Sources: Nygard, "Release It!", 2007; resilience4j's `CircuitBreaker` for the windows, the two rates and the probes.
+/// In addition, a call that began before a change of state does not count after it.
 #[derive(Debug)]
 pub(crate) struct Breaker {
     peer: Arc<str>,
@@ -40,7 +41,7 @@ pub(crate) struct Breaker {
 #[derive(Debug)]
 struct Inner {
     state: State,
-    /// Counts the changes of state.
+    /// The number of state changes.
     generation: u64,
 }
 
@@ -54,21 +55,21 @@ enum State {
 impl Breaker {
     pub(crate) fn new(peer: Arc<str>, config: &BreakerConfig) -> Self {
         let inner = Inner { state: State::Closed(Outcomes::new(config.window)), generation: 0 };
-        inner.state.show(&peer);
+        inner.state.report(&peer);
         Self {
             peer,
             config: *config,
             slow_from: Duration::from_millis(config.slow_ms),
-            // However it was made: a moment that far away can be told.
+            // Also for a config that was built in code: keeps `Instant` arithmetic within range.
             open_for: Duration::from_millis(config.open_ms.min(600_000)),
             inner: Mutex::new(inner),
         }
     }
 
-    /// Asks whether a call may be made; what comes of it is told to the pass.
+    /// Admits or refuses a call. The outcome is reported to the returned [`Pass`].
     ///
     /// # Errors
-    /// `UNAVAILABLE`, with the time after which trying again makes sense.
+    /// `UNAVAILABLE`, with the time after which a retry makes sense.
     pub(crate) fn admit(&self) -> Result<Pass<'_>, Error> {
         let started = Instant::now();
         let mut inner = locked(&self.inner);
@@ -81,7 +82,7 @@ impl Breaker {
             }
             State::Open { .. } => self.start_probing(&mut inner, started),
             State::HalfOpen { taken, .. } if *taken < self.probes() => *taken += 1,
-            // Probes that have not come back for so long are given up, not waited for.
+            // Probes that have not returned for this long are replaced.
             State::HalfOpen { since, .. } if started.duration_since(*since) >= self.open_for => {
                 self.start_probing(&mut inner, started);
             }
@@ -90,7 +91,7 @@ impl Breaker {
         Ok(Pass { breaker: self, generation: inner.generation, started, is_settled: false })
     }
 
-    /// Whether calls are made as they come: it is neither open nor probing.
+    /// Whether the breaker is closed: neither open nor probing.
     pub(crate) fn is_closed(&self) -> bool {
         !self.config.enabled || matches!(locked(&self.inner).state, State::Closed(_))
     }
@@ -108,7 +109,7 @@ impl Breaker {
         Error::unavailable(BreakerOpen { peer: self.peer.clone() }).with_retry_after(retry_after)
     }
 
-    /// Takes note of an attempt's end; without an outcome a probe's place is free again.
+    /// Records the end of a call. Without an outcome, a probe is returned.
     fn settle(&self, generation: u64, outcome: Option<Outcome>) {
         let mut inner = locked(&self.inner);
         if inner.generation != generation || !self.config.enabled {
@@ -117,13 +118,13 @@ impl Breaker {
         let next = match (&mut inner.state, outcome) {
             (State::Closed(outcomes), Some(outcome)) => {
                 let counts = outcomes.add(outcome);
-                (counts.attempts >= self.min_calls() && self.is_bad(counts, counts.attempts)).then(|| self.opened())
+                (counts.calls >= self.min_calls() && self.is_bad(counts, counts.calls)).then(|| self.opened())
             }
             (State::HalfOpen { counts, .. }, Some(outcome)) => {
                 counts.add(outcome);
-                // As soon as the other probes can't change the verdict.
+                // Decided as soon as the remaining probes can't change the result.
                 let is_bad = self.is_bad(*counts, self.probes());
-                let is_done = counts.attempts >= self.probes();
+                let is_done = counts.calls >= self.probes();
                 let closed = || State::Closed(Outcomes::new(self.config.window));
                 if is_bad { Some(self.opened()) } else { is_done.then(closed) }
             }
@@ -138,7 +139,7 @@ impl Breaker {
         }
     }
 
-    /// A window of calls may be smaller than the minimum.
+    /// The fewest calls in the window; a window of calls may be smaller than the configured minimum.
     fn min_calls(&self) -> u64 {
         let least = self.config.min_calls.max(1);
         match self.config.window {
@@ -147,8 +148,8 @@ impl Breaker {
         }
     }
 
-    fn is_bad(&self, counts: Counts, attempts: u64) -> bool {
-        let reaches = |bad: u64, percent: u32| bad * 100 >= attempts * u64::from(percent.max(1));
+    fn is_bad(&self, counts: Counts, calls: u64) -> bool {
+        let reaches = |bad: u64, percent: u32| bad * 100 >= calls * u64::from(percent.max(1));
         reaches(counts.failed, self.config.failure_percent) || reaches(counts.slow, self.config.slow_percent)
     }
 
@@ -160,11 +161,11 @@ impl Breaker {
         let (from, to) = (inner.state.name(), next.name());
         inner.state = next;
         inner.generation += 1;
-        inner.state.show(&self.peer);
+        inner.state.report(&self.peer);
         if to == "open" {
-            tracing::warn!(peer = %self.peer, from, to, "the breaker changes");
+            tracing::warn!(peer = %self.peer, from, to, "the breaker changed");
         } else if from != to {
-            tracing::info!(peer = %self.peer, from, to, "the breaker changes");
+            tracing::info!(peer = %self.peer, from, to, "the breaker changed");
         }
     }
 }
@@ -178,7 +179,8 @@ impl State {
         }
     }
 
-    fn show(&self, peer: &Arc<str>) {
+    /// Sets the gauge of the state.
+    fn report(&self, peer: &Arc<str>) {
         for state in ["closed", "open", "half_open"] {
             let is_on = if state == self.name() { 1.0 } else { 0.0 };
             metrics::gauge!("resilience_breaker_state", "peer" => peer.clone(), "state" => state).set(is_on);
@@ -186,8 +188,8 @@ impl State {
     }
 }
 
-/// The leave to make one call. Dropped without an outcome, as when the caller goes away, it counts as a slow call
-/// if it was under way for that long, and as none otherwise.
+/// An admitted call. If it is dropped without an outcome, because its caller is gone, it counts as a slow call if it
+/// took that long, and otherwise not at all.
 #[derive(Debug)]
 pub(crate) struct Pass<'a> {
     breaker: &'a Breaker,
@@ -197,12 +199,12 @@ pub(crate) struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    /// How long the call has been under way.
+    /// How long the call has taken so far.
     pub(crate) fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }
 
-    /// The call came to an end.
+    /// The call has ended.
     pub(crate) fn settle(mut self, failed: bool) {
         self.is_settled = true;
         let slow = self.elapsed() >= self.breaker.slow_from;
@@ -237,7 +239,7 @@ mod tests {
         locked(&breaker.inner).state.name()
     }
 
-    fn tell(breaker: &Breaker, failed: bool, times: u32) {
+    fn record(breaker: &Breaker, failed: bool, times: u32) {
         for _ in 0..times {
             breaker.admit().unwrap().settle(failed);
         }
@@ -247,10 +249,10 @@ mod tests {
     async fn it_opens_at_the_failure_rate_and_not_below_the_minimum() {
         for window in [WindowConfig::Seconds(10), WindowConfig::Calls(12), WindowConfig::Calls(8)] {
             let breaker = breaker(window);
-            tell(&breaker, false, 4);
-            tell(&breaker, true, 3);
+            record(&breaker, false, 4);
+            record(&breaker, true, 3);
             assert_eq!(state(&breaker), "closed");
-            tell(&breaker, true, if window == WindowConfig::Calls(8) { 1 } else { 3 });
+            record(&breaker, true, if window == WindowConfig::Calls(8) { 1 } else { 3 });
             assert_eq!(state(&breaker), "open", "{window:?}");
             let refusal = breaker.admit().unwrap_err();
             assert_eq!((refusal.reason(), refusal.retry_after()), (Reason::Unavailable, Some(5 * SECOND)));
@@ -262,16 +264,16 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn old_failures_are_forgotten() {
         let breaker = breaker(WindowConfig::Seconds(10));
-        tell(&breaker, true, 9);
+        record(&breaker, true, 9);
         advance(10 * SECOND).await;
-        tell(&breaker, true, 9);
+        record(&breaker, true, 9);
         assert_eq!(state(&breaker), "closed");
-        tell(&breaker, true, 1);
+        record(&breaker, true, 1);
         assert_eq!(state(&breaker), "open");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_opens_when_all_are_slow_even_those_that_nobody_waited_for() {
+    async fn it_opens_when_all_calls_are_slow_including_abandoned_ones() {
         let breaker = breaker(WindowConfig::Seconds(60));
         for number in 0..10 {
             let pass = breaker.admit().unwrap();
@@ -286,18 +288,18 @@ mod tests {
 
     async fn half_open() -> Breaker {
         let breaker = breaker(WindowConfig::Seconds(10));
-        tell(&breaker, true, 10);
+        record(&breaker, true, 10);
         advance(5 * SECOND).await;
         breaker
     }
 
     #[tokio::test(start_paused = true)]
-    async fn few_probes_decide() {
+    async fn probes_decide() {
         let breaker = half_open().await;
         let mut probes: Vec<_> = (0..5).map(|_| breaker.admit().unwrap()).collect();
         assert_eq!(state(&breaker), "half_open");
         assert_eq!(breaker.admit().unwrap_err().retry_after(), Some(SECOND));
-        // One that is dropped gives its place back.
+        // A dropped probe is returned.
         drop(probes.pop());
         probes.push(breaker.admit().unwrap());
         assert!(breaker.admit().is_err());
@@ -306,13 +308,13 @@ mod tests {
             probe.settle(number < 2);
         }
         assert_eq!(state(&breaker), "closed");
-        // What was before is forgotten.
-        tell(&breaker, true, 9);
+        // Earlier outcomes are forgotten.
+        record(&breaker, true, 9);
         assert_eq!(state(&breaker), "closed");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn bad_probes_open_it_before_the_last_is_back() {
+    async fn failed_probes_reopen_it_before_the_last_one_returns() {
         let breaker = half_open().await;
         let probes: Vec<_> = (0..5).map(|_| breaker.admit().unwrap()).collect();
         for (number, probe) in probes.into_iter().enumerate() {
@@ -322,7 +324,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn probes_that_never_come_back_are_replaced_and_then_not_heard() {
+    async fn lost_probes_are_replaced_and_their_late_outcomes_ignored() {
         let breaker = half_open().await;
         let lost: Vec<_> = (0..5).map(|_| breaker.admit().unwrap()).collect();
         advance(5 * SECOND).await;
@@ -330,15 +332,15 @@ mod tests {
         lost.into_iter().for_each(|pass| pass.settle(true));
         assert_eq!(state(&breaker), "half_open");
         probe.settle(false);
-        tell(&breaker, false, 4);
+        record(&breaker, false, 4);
         assert_eq!(state(&breaker), "closed");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_that_is_switched_off_lets_all_through() {
+    async fn a_disabled_breaker_admits_all_calls() {
         let config = BreakerConfig { enabled: false, ..BreakerConfig::default() };
         let breaker = Breaker::new("peer".into(), &config);
-        tell(&breaker, true, 1_000);
+        record(&breaker, true, 1_000);
         assert!(breaker.admit().is_ok());
     }
 }

@@ -1,4 +1,4 @@
-//! One call under a policy: its attempts, the pauses between them, and the hedge beside the first.
+//! One call under a policy: its attempts, the pauses between them, and the hedge of the first.
 
 use std::future::Future;
 use std::pin::pin;
@@ -13,11 +13,11 @@ use crate::deadline::Deadline;
 use crate::failure::{Failure, Safety};
 use crate::fallback::Answer;
 
-/// A call that its own deadline cut short counts against the peer when it had this part of the attempt
-/// timeout.
-const FAIR_SHARE: u32 = 4;
+/// A call that was cut short by its own deadline counts against the peer only if it had at least this fraction (one
+/// quarter) of the attempt time-out.
+const FAIR_TIME_DIVISOR: u32 = 4;
 
-/// A call to be made.
+/// A call that has not been made yet.
 #[derive(Debug, Clone, Copy)]
 #[must_use = "a call does nothing until it is run"]
 pub struct Call<'a> {
@@ -28,10 +28,10 @@ pub struct Call<'a> {
     attempt_timeout: Duration,
 }
 
-/// Why an attempt gave no answer.
+/// Why an attempt has no answer.
 enum Setback {
     Failed(Failure),
-    /// It was not made: time is up.
+    /// The attempt was not made, since the deadline has passed.
     Refused(Error),
 }
 
@@ -41,44 +41,45 @@ impl<'a> Call<'a> {
         Self { policy, deadline, safety: Safety::Once, is_hedged: false, attempt_timeout }
     }
 
-    /// Whether it may be done twice; [`Safety::Once`] if not told.
+    /// Sets whether it may be repeated; [`Safety::Once`] by default.
     pub fn safety(mut self, safety: Safety) -> Self {
         self.safety = safety;
         self
     }
 
-    /// Starts a second attempt when the first takes longer than most do, and takes what succeeds first. For reads: it
-    /// does nothing for a call that is not [`Safety::Idempotent`].
+    /// Starts a second attempt if the first one takes longer than most, and uses the first success. For reads: has no
+    /// effect unless the call is [`Safety::Idempotent`].
     pub fn hedged(mut self) -> Self {
         self.is_hedged = true;
         self
     }
 
-    /// How long one attempt may take, instead of the policy's `attempt_timeout_ms`.
+    /// Overrides the policy's `attempt_timeout_ms`.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = timeout;
         self
     }
 
     /// Makes attempts until one succeeds or no other is allowed. An attempt is one request to the peer; it may be
-    /// dropped at any await.
+    /// dropped at any await point.
     ///
     /// # Errors
-    /// The last attempt's; `DEADLINE_EXCEEDED` when the time for the call or for its last attempt ran out, `OVERLOADED`
-    /// when too many calls are under way, `UNAVAILABLE` when the breaker is open.
+    /// The error of the last attempt; `DEADLINE_EXCEEDED` if the call or its last attempt timed out, `OVERLOADED` if
+    /// too many calls are in flight, `UNAVAILABLE` if the breaker is open.
     pub async fn run<T, F, W>(self, mut attempt: F) -> Result<T, Error>
     where
         F: FnMut(Attempt) -> W,
         W: Future<Output = Result<T, Failure>>,
     {
         self.deadline.remaining()?;
-        let _place = self.enter().await?;
+        let _permit = self.enter().await?;
         let pass = self.policy.breaker.admit()?;
         self.policy.budget.deposit();
         let result = self.attempts(&mut attempt).await;
-        // A caller in a hurry tells nothing of the peer.
+        // A call with little time says nothing about the peer.
         let is_late = result.as_ref().is_err_and(|error| error.reason() == Reason::DeadlineExceeded);
-        if !(is_late && self.deadline.remaining().is_err() && pass.elapsed() < self.attempt_timeout / FAIR_SHARE) {
+        if !(is_late && self.deadline.remaining().is_err() && pass.elapsed() < self.attempt_timeout / FAIR_TIME_DIVISOR)
+        {
             pass.settle(result.as_ref().is_err_and(is_against_peer));
         }
         result
@@ -100,23 +101,22 @@ impl<'a> Call<'a> {
             if failure.is_timeout() && self.deadline.remaining().is_err() {
                 return Err(with_last(failure.into_error(), last));
             }
-            let Some(pause) = self.pause(&failure, number) else { return Err(told(failure, last)) };
-            tracing::debug!(peer = %self.policy.peer, number, ?pause, error = %failure.error(), "tries again");
+            let Some(pause) = self.pause(&failure, number) else { return Err(final_error(failure, last)) };
+            tracing::debug!(peer = %self.policy.peer, number, ?pause, error = %failure.error(), "retrying");
             if !pause.is_zero() {
                 tokio::time::sleep(pause).await;
             }
-            // What went wrong first tells more than that it is still being worked on.
+            // The first failure says more than that the key is still in flight.
             last = if failure.is_in_flight() { last.or(Some(failure)) } else { Some(failure) };
             number += 1;
         }
     }
 
-    /// The same with something to fall back on, when the peer did not answer. An answer that refuses what is asked,
-    /// such as `NOT_FOUND`, is an answer. The fallback is not held to the deadline: it may be what is left once time is
-    /// up.
+    /// Like [`Self::run`], with a fallback in case the peer does not answer. A refusal by the peer, such as
+    /// `NOT_FOUND`, is an answer. The fallback is not bound by the deadline, since it is what is left when time is up.
     ///
     /// # Errors
-    /// The refusals of the peer, and what the fallback gives.
+    /// The refusals of the peer, and the errors of the fallback.
     pub async fn run_or<T, F, W, G, V>(self, attempt: F, fallback: G) -> Result<Answer<T>, Error>
     where
         F: FnMut(Attempt) -> W,
@@ -132,7 +132,7 @@ impl<'a> Call<'a> {
             return Err(error);
         }
         self.policy.count("resilience_fallbacks_total");
-        tracing::debug!(peer = %self.policy.peer, error = %error, "falls back");
+        tracing::debug!(peer = %self.policy.peer, error = %error, "using the fallback");
         Ok(Answer { value: fallback(error).await?, degraded: true })
     }
 
@@ -141,8 +141,7 @@ impl<'a> Call<'a> {
         entered.inspect_err(|_| self.policy.count("resilience_bulkhead_refusals_total"))
     }
 
-    /// Attempts that are under way at the same time: usually one; the first and its hedge if the first takes long.
-    /// `number` becomes that of the last.
+    /// Runs one attempt, or the first one and its hedge concurrently. Sets `number` to that of the last attempt.
     async fn round<T, F, W>(self, number: &mut u32, attempt: &mut F) -> Result<T, Setback>
     where
         F: FnMut(Attempt) -> W,
@@ -170,7 +169,7 @@ impl<'a> Call<'a> {
             result = &mut hedge => match result {
                 Err(failure) if failure.is_retryable(self.safety) => Ok(first.await?),
                 settled => {
-                    // How long the first would have taken is not known, but it is no less.
+                    // The latency of the first attempt is unknown, but at least this long.
                     self.policy.hedge.record(began.elapsed());
                     self.policy.count("resilience_hedges_won_total");
                     Ok(settled?)
@@ -185,7 +184,7 @@ impl<'a> Call<'a> {
         if may_hedge { self.policy.hedge.delay() } else { None }
     }
 
-    /// Begins an attempt, unless time is up.
+    /// Begins an attempt, unless the deadline has passed.
     fn start<T, F, W>(
         self,
         number: u32,
@@ -213,7 +212,7 @@ impl<'a> Call<'a> {
         result
     }
 
-    /// The pause before the next attempt, which is then paid for; none when this failure is the call's.
+    /// The pause before the next attempt, which this pays for; `None` if the call ends with this failure.
     fn pause(&self, failure: &Failure, number: u32) -> Option<Duration> {
         let retry = &self.policy.retry;
         if number >= retry.max_attempts || !failure.is_retryable_at(self.safety, number) {
@@ -244,21 +243,21 @@ impl From<Error> for Setback {
     }
 }
 
-/// Whether the end of a call tells of a peer that is not well. One that sheds load is.
+/// Whether the error of a call counts against the peer. Shedding load does not.
 fn is_against_peer(error: &Error) -> bool {
     error.is_server_fault() && error.reason() != Reason::Overloaded
 }
 
-/// The error of a call that ends with this failure. A later attempt that found its key in flight met an earlier one of
-/// the same call: what became of that is what the caller is to know.
-fn told(failure: Failure, last: Option<Failure>) -> Error {
+/// The error of a call that ends with this failure. A later attempt that found its key in flight met an earlier attempt
+/// of the same call, whose failure is what the caller needs to know.
+fn final_error(failure: Failure, last: Option<Failure>) -> Error {
     match last {
         Some(last) if failure.is_in_flight() && !last.had_no_effect() => last.into_error(),
         _ => failure.into_error(),
     }
 }
 
-/// The error of a call whose time is up, with what went wrong before.
+/// The error of a call that ran out of time, with the failure before that.
 fn with_last(error: Error, last: Option<Failure>) -> Error {
     match last {
         Some(last) if error.reason() == Reason::DeadlineExceeded => error.with_source(last.into_error()),

@@ -1,9 +1,8 @@
-//! The template of every outgoing call: its deadline, its retries and hedges, and what it may cost the peer.
+//! The template of every outgoing call: its deadline, bulkhead, breaker, retries and hedge.
 
 mod call;
 #[cfg(test)]
 mod tests;
-mod window;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,22 +17,21 @@ use crate::deadline::Deadline;
 use crate::hedge::{Hedge, HedgeConfig};
 use crate::retry::RetryConfig;
 pub use call::Call;
-pub(crate) use window::Window;
 
 /// How calls to one peer are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PolicyConfig {
-    /// How long one attempt may take, in milliseconds, 1 to 600,000; 2,000 by default.
+    /// The time-out of one attempt, in milliseconds, 1 to 600,000; 2,000 by default.
     #[serde(deserialize_with = "within::<1, 600_000, _, _>")]
     pub attempt_timeout_ms: u64,
-    /// When failed attempts are followed by another.
+    /// Retries of failed attempts.
     pub retry: RetryConfig,
-    /// When calls are refused here, because they would fail there.
+    /// The circuit breaker.
     pub breaker: BreakerConfig,
-    /// How many calls may be under way.
+    /// The bounds of calls in flight.
     pub bulkhead: BulkheadConfig,
-    /// When a read is asked of a second replica.
+    /// Hedging of reads.
     pub hedge: HedgeConfig,
 }
 
@@ -49,12 +47,12 @@ impl Default for PolicyConfig {
     }
 }
 
-/// What all calls to one peer share. Cheap to clone; clones are the same policy.
+/// The state that all calls to one peer share. Cheap to clone; clones are the same policy.
 ///
-/// The parts apply in this order, the outermost first: the fallback; the deadline, so that expired work never starts;
-/// the bulkhead, with one place for a call however often it is tried; the breaker, which judges the peer by whole
-/// calls, since what a second replica does well is no reason to open; retries and hedges, paid for from the budget; the
-/// attempt's own timeout; the attempt.
+/// The parts apply in this order, outermost first: the fallback; the deadline, so that expired work never starts; the
+/// bulkhead, with one permit for a call and all of its attempts; the breaker, which counts whole calls, since a call
+/// that succeeds at a second replica is a success; retries and hedges, paid from the budget; the time-out of the
+/// attempt; the attempt.
 ///
 /// ```
 /// use std::time::Duration;
@@ -92,7 +90,7 @@ struct Shared {
 }
 
 impl Policy {
-    /// For the peer of that name, which labels metrics and log lines.
+    /// A policy for the peer with this name, the label of metrics and log lines.
     pub fn new(peer: impl Into<Arc<str>>, config: &PolicyConfig) -> Self {
         let peer = peer.into();
         let shared = Shared {
@@ -107,13 +105,13 @@ impl Policy {
         Self { shared: Arc::new(shared) }
     }
 
-    /// A call that must be done by then. It is made once, unless [`Call::safety`] says more.
+    /// A call with this deadline. It is not repeated unless [`Call::safety`] permits it.
     pub fn call(&self, deadline: Deadline) -> Call<'_> {
         Call::new(&self.shared, deadline)
     }
 
-    /// Whether the breaker is closed. While it is not, whoever has something that stands in can use that at once, and
-    /// make the call beside it: it is refused, or finds out whether the peer is well, at nobody's expense.
+    /// Whether the breaker is closed. While it is not, a caller with a substitute can use it at once and make the call
+    /// in the background, where it is refused or serves as a probe without making anyone wait.
     pub fn is_closed(&self) -> bool {
         self.shared.breaker.is_closed()
     }
@@ -125,7 +123,7 @@ impl Policy {
 }
 
 impl Shared {
-    /// Adds one to a counter of this peer.
+    /// Increments a counter of this peer.
     fn count(&self, counter: &'static str) {
         metrics::counter!(counter, "peer" => self.peer.clone()).increment(1);
     }
@@ -134,8 +132,8 @@ impl Shared {
 /// One attempt of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attempt {
-    /// Which one, from 1.
+    /// Its number, from 1.
     pub number: u32,
-    /// When it is given up: the call's deadline, or earlier.
+    /// When the attempt is given up: the deadline of the call, or earlier.
     pub deadline: Deadline,
 }

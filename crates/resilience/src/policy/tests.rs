@@ -1,4 +1,4 @@
-//! Whole calls on a paused clock: what is tried again, given up, refused, hedged and stood in for.
+//! Whole calls on a paused clock: retries, time-outs, refusals, hedges and fallbacks.
 
 use std::cell::{Cell, RefCell};
 use std::future::pending;
@@ -29,21 +29,20 @@ fn failed(reason: Reason) -> Result<u32, Failure> {
     Err(Error::new(reason, "text").into())
 }
 
-/// Makes a call whose attempts end as told, the last of them again and again; gives the answer, and how many there
-/// were.
+/// Makes a call whose attempts end with `ends`, the last one repeatedly; returns the answer and the number of attempts.
 async fn run(policy: &Policy, safety: Safety, ends: &[Result<u32, Reason>]) -> (Result<u32, Reason>, u32) {
     let made = Cell::new(0);
     let answer = policy.call(soon()).safety(safety).run(|attempt| {
         made.set(attempt.number);
-        let index = usize::try_from(attempt.number - 1).unwrap().min(ends.len() - 1);
-        let end = ends[index];
+        let position = usize::try_from(attempt.number - 1).unwrap().min(ends.len() - 1);
+        let end = ends[position];
         async move { end.or_else(failed) }
     });
     (answer.await.map_err(|error| error.reason()), made.get())
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_may_be_tried_again_is_and_nothing_else() {
+async fn only_safe_failures_are_retried() {
     use Reason::{IdempotencyInFlight, Internal, NotFound, Overloaded, Unavailable};
     use Safety::{Idempotent, Once};
     type Ends = &'static [Result<u32, Reason>];
@@ -65,7 +64,7 @@ async fn what_may_be_tried_again_is_and_nothing_else() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pause_that_ends_after_the_deadline_is_not_begun() {
+async fn no_pause_extends_beyond_the_deadline() {
     let policy = policy(|_| {});
     let began = Instant::now();
     let call = policy.call(Deadline::after(SECOND));
@@ -80,7 +79,7 @@ async fn a_pause_that_ends_after_the_deadline_is_not_begun() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_attempt_that_takes_too_long_is_given_up_and_the_call_when_time_is_up() {
+async fn attempts_and_the_call_time_out() {
     let policy = policy(|_| {});
     let began = Instant::now();
     let call = policy.call(Deadline::after(5 * SECOND)).safety(Safety::Idempotent);
@@ -94,7 +93,7 @@ async fn an_attempt_that_takes_too_long_is_given_up_and_the_call_when_time_is_up
     let call = policy.call(Deadline::after(1_500 * MS)).safety(Safety::Idempotent);
     let error = call.attempt_timeout(Duration::MAX).run(|_| pending::<Result<(), _>>()).await.unwrap_err();
     assert_eq!((error.reason(), began.elapsed()), (Reason::DeadlineExceeded, 1_500 * MS));
-    // What went wrong before the last attempt is in the log.
+    // The failure before the last attempt is kept as the source, for the log.
     let call = policy.call(Deadline::after(SECOND)).safety(Safety::Idempotent);
     let error =
         call.run(|attempt| async move { if attempt.number == 1 { failed(Reason::Internal) } else { pending().await } });
@@ -112,18 +111,18 @@ async fn retries_of_all_calls_share_a_budget() {
     for _ in 0..1_000 {
         attempts += run(&policy, Safety::Idempotent, &[Err(Reason::Unavailable)]).await.1;
     }
-    // The pauses take time, in which the floor grows.
+    // The pauses take time, during which the floor grows.
     assert!(attempts > 1_000 && attempts <= 1_000 + 200 + 60, "{attempts}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_breaker_judges_whole_calls() {
+async fn the_breaker_counts_whole_calls() {
     let policy = policy(|config| {
         config.breaker.min_calls = 10;
         config.breaker.window = WindowConfig::Calls(10);
         config.retry.budget_floor_per_second = 1_000;
     });
-    // What goes well in the end is well.
+    // A call that succeeds in the end is a success.
     for _ in 0..20 {
         let ends = [Err(Reason::Unavailable), Ok(2)];
         assert_eq!(run(&policy, Safety::Idempotent, &ends).await, (Ok(2), 2));
@@ -143,7 +142,7 @@ async fn the_breaker_judges_whole_calls() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn callers_in_a_hurry_do_not_open_the_breaker_and_a_silent_peer_does() {
+async fn short_deadlines_do_not_open_the_breaker_and_a_silent_peer_does() {
     let policy = policy(|_| {});
     for (time, expected) in [(10 * MS, Reason::DeadlineExceeded), (SECOND, Reason::Unavailable)] {
         let call = || policy.call(Deadline::after(time)).run(|_| pending::<Result<(), _>>());
@@ -151,7 +150,7 @@ async fn callers_in_a_hurry_do_not_open_the_breaker_and_a_silent_peer_does() {
         let error = policy.call(Deadline::after(time)).run(|_| pending::<Result<(), _>>()).await;
         assert_eq!(error.unwrap_err().reason(), expected);
     }
-    // One that says so although it had time.
+    // A peer that reports a timeout although it had time.
     let policy = self::policy(|_| {});
     for _ in 0..10 {
         let (answer, _) = run(&policy, Safety::Once, &[Err(Reason::DeadlineExceeded)]).await;
@@ -161,7 +160,7 @@ async fn callers_in_a_hurry_do_not_open_the_breaker_and_a_silent_peer_does() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_has_one_place_until_it_ends_or_is_dropped() {
+async fn a_call_holds_one_permit_until_it_ends_or_is_dropped() {
     let policy = policy(|config| {
         config.bulkhead.max_in_flight = 1;
         config.bulkhead.max_waiting = 0;
@@ -170,14 +169,14 @@ async fn a_call_has_one_place_until_it_ends_or_is_dropped() {
     assert!(futures::poll!(&mut held).is_pending());
     assert_eq!(run(&policy, Safety::Once, &[Ok(1)]).await.0, Err(Reason::Overloaded));
     drop(held);
-    // Another replica is asked when one sheds load, and when that one does too, no more.
+    // If a replica sheds load, one other replica is asked, and no third.
     let ends = [Err(Reason::Overloaded), Ok(2)];
     assert_eq!(run(&policy, Safety::Once, &ends).await, (Ok(2), 2));
     let ends = [Err(Reason::Overloaded), Err(Reason::Overloaded), Ok(3)];
     assert_eq!(run(&policy, Safety::Once, &ends).await, (Err(Reason::Overloaded), 2));
 }
 
-/// A policy that knows that answers take 10 ms.
+/// A policy that has recorded latencies of 10 ms.
 async fn warm(change: impl FnOnce(&mut PolicyConfig)) -> Policy {
     let policy = policy(change);
     for _ in 0..64 {
@@ -186,8 +185,8 @@ async fn warm(change: impl FnOnce(&mut PolicyConfig)) -> Policy {
     policy
 }
 
-/// Makes a read whose attempts take that many milliseconds, and fail if that is odd; gives what the answer's attempt
-/// took, how many attempts there were, and how long all took.
+/// Makes a read whose attempts take these milliseconds, and fail if the number is odd; returns the time of the
+/// successful attempt, the number of attempts, and the total time.
 async fn hedged(policy: &Policy, times: [u64; 2]) -> (Result<u64, Reason>, u32, Duration) {
     let (made, began) = (Cell::new(0), Instant::now());
     let answer = policy.call(soon()).safety(Safety::Idempotent).hedged().run(|attempt| {
@@ -202,14 +201,14 @@ async fn hedged(policy: &Policy, times: [u64; 2]) -> (Result<u64, Reason>, u32, 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_read_is_asked_of_another_and_the_first_success_wins() {
+async fn a_slow_read_is_hedged_and_the_first_success_wins() {
     let policy = warm(|_| {}).await;
     assert_eq!(hedged(&policy, [8, 20]).await, (Ok(8), 1, 8 * MS));
     assert_eq!(hedged(&policy, [900, 20]).await, (Ok(20), 2, 30 * MS));
     assert_eq!(hedged(&policy, [30, 100]).await, (Ok(30), 2, 30 * MS));
     // A retry is not hedged.
     assert_eq!(hedged(&policy, [7, 900]).await.1, 2);
-    // A failure waits for the other one, and both together are one failure.
+    // After one failure the other attempt decides; two failures are one failed call.
     assert_eq!(hedged(&policy, [900, 11]).await, (Ok(900), 2, 900 * MS));
     assert_eq!(hedged(&policy, [21, 100]).await, (Ok(100), 2, 110 * MS));
     let policy = warm(|config| config.retry.max_attempts = 2).await;
@@ -217,9 +216,9 @@ async fn a_slow_read_is_asked_of_another_and_the_first_success_wins() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn hedges_are_paid_for_and_leave_half_of_the_budget() {
+async fn hedges_leave_half_of_the_budget() {
     let policy = warm(|config| config.retry.budget_floor_per_second = 0).await;
-    // Fewer than make a new percentile.
+    // Too few to recompute the percentile.
     let mut hedges = 0;
     for _ in 0..15 {
         hedges += hedged(&policy, [900, 10]).await.1 - 1;
@@ -233,7 +232,7 @@ async fn hedges_are_paid_for_and_leave_half_of_the_budget() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_delay_follows_a_peer_that_is_slower_though_hedges_win() {
+async fn the_delay_adapts_to_a_slower_peer_although_hedges_win() {
     let policy = warm(|_| {}).await;
     assert_eq!(policy.shared.hedge.delay(), Some(10 * MS));
     for _ in 0..16 {
@@ -260,7 +259,7 @@ async fn writes_are_never_hedged() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fallback_stands_in_for_a_peer_that_is_away_not_for_its_refusals() {
+async fn the_fallback_replaces_missing_answers_but_not_refusals() {
     let policy = policy(|_| {});
     for (reason, expected) in [
         (Reason::Unavailable, Ok(Answer { value: 7, degraded: true })),
@@ -282,7 +281,7 @@ async fn a_fallback_stands_in_for_a_peer_that_is_away_not_for_its_refusals() {
 }
 
 #[test]
-fn a_configuration_is_checked_when_it_is_loaded() {
+fn values_out_of_bounds_do_not_load() {
     let load = serde_json::from_str::<PolicyConfig>;
     assert_eq!(load("{}").unwrap(), PolicyConfig::default());
     let config = load(r#"{"attempt_timeout_ms": 5, "breaker": {"window": {"calls": 50}}}"#).unwrap();
@@ -302,7 +301,7 @@ fn a_configuration_is_checked_when_it_is_loaded() {
     }
 }
 
-/// Calls are made from tasks of a runtime with many threads.
+/// Calls run in tasks of a multi-threaded runtime.
 #[test]
 fn calls_can_be_sent_to_other_threads() {
     fn sent<T: Send>(_: T) {}

@@ -1,18 +1,24 @@
 //! The generic cell rate algorithm (ATM Forum TM 4.1, section 4.4.2; ITU-T I.371, annex A) in its virtual scheduling
 //! form.
 //!
-//! A bucket is one number: the theoretical arrival time, at which it is full again. Taking a token moves it on by one
-//! interval, and a request conforms when it is then no further ahead than the time in which an empty bucket fills.
-//! That is a token bucket without a refilling task, and a bucket that was never used, or has filled, is any time in
-//! the past: nothing has to be kept for it.
+//! A bucket is one number: the theoretical arrival time, at which it is full again. Taking a token moves it forward by
+//! one interval, and a request conforms if it is then no further ahead than the time in which an empty bucket fills.
+//! This is a token bucket without a refill task. Any time in the past stands for a full bucket, so an unused one needs
+//! no memory.
+//!
+//! Why not the `governor` crate, which implements the same algorithm: its keyed limiter keeps its keys in a map that an
+//! attacker can grow, its quota can't follow the number of replicas ([`Share`]), and its decisions lack what the
+//! `RateLimit` headers need. The one limiter that needs none of this ([`super::TokenBucket`]) uses the same code, so
+//! that there is one implementation.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::{Decision, RateConfig, Share};
 
-/// A rate and a burst, and the clock that buckets of them are kept by.
+/// A rate, a burst and the clock of their buckets.
 #[derive(Debug)]
 pub(super) struct Gcra {
     epoch: Instant,
@@ -22,7 +28,7 @@ pub(super) struct Gcra {
     share: Share,
 }
 
-/// The rate and burst of one replica at one moment.
+/// One replica's part of rate and burst, for the current number of replicas.
 #[derive(Debug, Clone, Copy)]
 struct Portion {
     /// ns between two requests at the steady rate.
@@ -43,24 +49,32 @@ impl Gcra {
         }
     }
 
-    /// Now, in ns since the limiter was made.
+    /// The current time, in ns since the limiter was created.
     pub(super) fn now(&self) -> u64 {
         u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
     /// ns between two requests of this replica at the steady rate; rounded up, so that the rate is never exceeded.
-    pub(super) fn interval(&self) -> u64 {
+    fn interval(&self) -> u64 {
         self.period_ns.saturating_mul(u64::from(self.share.replicas())).div_ceil(self.requests)
     }
 
-    /// Decides on a request at `now` for the bucket that is full at `full_at`, and gives what `full_at` then is; the
-    /// same as before when the request is refused.
+    /// Decides about a request at `now` for the bucket that is full at `full_at`. Returns the new `full_at`, which is
+    /// unchanged if the request is refused.
     pub(super) fn decide(&self, full_at: u64, now: u64) -> (u64, Decision) {
         let portion = self.portion();
         let taken = full_at.max(now).saturating_add(portion.interval);
         let allowed = taken - now <= portion.refill;
         let full_at = if allowed { taken } else { full_at };
         (full_at, portion.describe(allowed, full_at.saturating_sub(now)))
+    }
+
+    /// Takes tokens at `now` from the bucket that is full at `full_at`, in advance if it has too few. Returns the new
+    /// `full_at`, and the time until the bucket would have had them.
+    pub(super) fn reserve(&self, full_at: u64, now: u64, tokens: NonZeroU32) -> (u64, Duration) {
+        let portion = self.portion();
+        let taken = full_at.max(now).saturating_add(portion.interval.saturating_mul(tokens.get().into()));
+        (taken, Duration::from_nanos((taken - now).saturating_sub(portion.refill)))
     }
 
     fn portion(&self) -> Portion {
@@ -71,7 +85,7 @@ impl Gcra {
 }
 
 impl Portion {
-    /// The decision for a bucket that needs `level` ns to be full.
+    /// The decision for a bucket that is full in `level` ns.
     fn describe(self, allowed: bool, level: u64) -> Decision {
         let remaining = self.refill.saturating_sub(level) / self.interval;
         let next_level = self.refill.saturating_sub(remaining.saturating_add(1).saturating_mul(self.interval));
@@ -98,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_decision_tells_what_is_left_and_when_there_is_more() {
+    fn a_decision_states_the_tokens_left_and_the_time_to_the_next() {
         let gcra = gcra(10, 1_000, 2);
         let (full_at, first) = gcra.decide(0, 0);
         let expected = Decision {
@@ -121,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_share_divides_the_rate_and_the_burst_and_keeps_a_bucket_as_full_as_it_is() {
+    fn a_share_divides_rate_and_burst_and_keeps_the_level_of_a_bucket() {
         let share = Share::alone();
         let gcra = Gcra::new(&RateConfig { requests: 40, period_ms: 1_000, burst: Some(8) }, &share);
         let mut full_at = 0;

@@ -1,16 +1,16 @@
 //! The values of the headers `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-10).
 //!
-//! A policy's quota `q` and window `w` say both of a bucket's numbers: the window is the time in which an empty
-//! bucket fills, at least a second, and the quota is what the rate gives in it. For a burst as large as the requests
-//! of a period, which is the default, they are the configured numbers. They are of the whole limit; `r` is what the
-//! replica that answers still grants, which a client must not take as a promise.
+//! A policy's quota `q` and window `w` express both numbers of a bucket: the window is the time in which an empty
+//! bucket fills, at least a second, and the quota is the number of requests that the rate admits in it. If the burst
+//! equals the requests per period, which is the default, they are the configured numbers. They describe the whole
+//! limit; `r` is what the answering replica would still admit, which is no promise.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::{Decision, RateConfig};
 
-/// The value of `RateLimit-Policy` for named limits, such as `"client";q=100;w=60`. It is worth making once.
+/// The value of `RateLimit-Policy` for named limits, such as `"client";q=100;w=60`. Build it once: it is constant.
 pub fn rate_limit_policy_header<'a>(limits: impl IntoIterator<Item = (&'a str, &'a RateConfig)>) -> String {
     let mut header = String::new();
     for (name, rate) in limits {
@@ -23,8 +23,8 @@ pub fn rate_limit_policy_header<'a>(limits: impl IntoIterator<Item = (&'a str, &
     header
 }
 
-/// The value of `RateLimit` for the decisions of named limits, such as `"client";r=50;t=30`: what is left, and in how
-/// many seconds, rounded up, there is more.
+/// The value of `RateLimit` for the decisions of named limits, such as `"client";r=50;t=30`: the requests left, and the
+/// seconds until there is one more, rounded up.
 pub fn rate_limit_header<'a>(decisions: impl IntoIterator<Item = (&'a str, &'a Decision)>) -> String {
     let mut header = String::new();
     for (name, decision) in decisions {
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_tells_quota_and_window() {
+    fn a_policy_states_quota_and_window() {
         assert_eq!(policy(100, 60_000, None), r#""client";q=100;w=60"#);
         assert_eq!(policy(100, 60_000, Some(20)), r#""client";q=20;w=12"#);
         assert_eq!(policy(100, 1_000, Some(5)), r#""client";q=100;w=1"#, "a window is at least a second");
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_tells_what_is_left_and_when_there_is_more() {
+    fn a_limit_states_the_requests_left_and_the_time_to_the_next() {
         assert_eq!(rate_limit_header([("client", &decision(50, 30_000))]), r#""client";r=50;t=30"#);
         assert_eq!(rate_limit_header([("client", &decision(0, 1))]), r#""client";r=0;t=1"#);
         let both = [("client", &decision(1, 0)), ("route", &decision(2, 1_001))];

@@ -1,49 +1,44 @@
-//! Rate limiters: a token bucket that refuses, a leaky bucket that shapes, and a bucket for each of many keys.
+//! Rate limiters, all by the generic cell rate algorithm (`gcra`).
 //!
-//! All count by the generic cell rate algorithm and hold between replicas by dividing the limit among them
-//! ([`Share`]).
+//! [`Keyed`] refuses: it has a token bucket for each of many keys, in bounded memory, and holds across replicas by
+//! dividing the limit among them ([`Share`]). [`TokenBucket`] waits: it paces a process's own background work.
 
 mod config;
 mod gcra;
 mod headers;
 mod keyed;
-mod leaky_bucket;
 mod share;
 mod token_bucket;
 
 use std::time::Duration;
 
-pub use config::{KeyedConfig, LeakyBucketConfig, RateConfig};
+pub use config::{KeyedConfig, RateConfig};
 pub use headers::{rate_limit_header, rate_limit_policy_header};
 pub use keyed::Keyed;
-pub use leaky_bucket::{LeakyBucket, QueueFull};
 pub use share::Share;
 pub use token_bucket::TokenBucket;
 
-/// What a limiter says to one request, with what the client may be told about it.
+/// The decision about one request, with the numbers that its client may be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Decision {
-    /// Whether the request may go on. If so, its token is taken.
+    /// Whether the request is admitted. If so, its token is taken.
     pub allowed: bool,
     /// The most requests that this replica admits at once; at least 1.
     pub limit: u32,
-    /// How many more this replica would admit right now; 0 after a refusal.
+    /// How many more requests this replica would admit now; 0 after a refusal.
     pub remaining: u32,
     /// The time until `remaining` grows by one; zero when the bucket is full.
     pub reset_after: Duration,
-    /// After a refusal: the time until one more request is admitted, if no other comes first.
+    /// After a refusal: the time until one more request is admitted, if none comes before it.
     pub retry_after: Option<Duration>,
 }
 
 impl Decision {
-    /// The error for the client, `RATE_LIMITED`, when the request was refused.
+    /// The error for the client, `RATE_LIMITED`, if the request was refused.
     pub fn refusal(&self) -> Option<envelope::Error> {
-        self.retry_after.map(rate_limited)
+        let refused = || envelope::Error::new(envelope::Reason::RateLimited, "too many requests; slow down");
+        self.retry_after.map(|retry_after| refused().with_retry_after(retry_after))
     }
-}
-
-fn rate_limited(retry_after: Duration) -> envelope::Error {
-    envelope::Error::new(envelope::Reason::RateLimited, "too many requests; slow down").with_retry_after(retry_after)
 }
 
 #[cfg(test)]
@@ -56,7 +51,7 @@ mod testing {
 
     use super::RateConfig;
 
-    /// Runs on a paused clock of its own.
+    /// Runs on its own paused clock.
     pub(super) fn paused<T>(work: impl Future<Output = T>) -> T {
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(work)
     }
@@ -69,7 +64,7 @@ mod testing {
         })
     }
 
-    /// Whether no window, from any admission to any later one, holds more than the burst and what the rate gives.
+    /// Whether no window, from any admission to any later one, holds more than the burst plus the rate.
     pub(super) fn conforms(admitted: &[Instant], rate: &RateConfig, burst: u32) -> bool {
         let within = |window: Duration, count: usize| {
             let beyond_burst = (count as u128).saturating_sub(u128::from(burst));

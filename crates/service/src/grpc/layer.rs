@@ -1,5 +1,5 @@
-//! Around every call: the caller's trace goes on, a panic becomes `INTERNAL`, and rate, errors and duration are
-//! counted.
+//! The middleware of every call: continues the caller's trace, turns a panic into `INTERNAL`, and records rate, errors
+//! and duration.
 
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use tonic::{Code, Status};
 use tower::{Layer, Service};
 use tracing::{Instrument as _, Span};
 
-use crate::context::parse_grpc_timeout;
+use crate::metadata::parse_grpc_timeout;
 use crate::telemetry;
 
 /// Wraps the routes of a server.
@@ -48,7 +48,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        // The path is `/package.Service/Method`; only ours reach a handler, so its values are bounded below.
+        // The path is `/package.Service/Method`. Unknown ones are collapsed below, so that the label is bounded.
         let method = request.uri().path().trim_start_matches('/').to_owned();
         let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
         let span = tracing::info_span!(
@@ -64,8 +64,8 @@ where
         if let Some(trace_id) = telemetry::trace_id(&span) {
             span.record("trace_id", trace_id);
         }
-        let time = header("grpc-timeout").and_then(parse_grpc_timeout);
-        let under_way = UnderWay { method, span: span.clone(), started: Instant::now(), time, is_recorded: false };
+        let timeout = header("grpc-timeout").and_then(parse_grpc_timeout);
+        let call = ObservedCall { method, span: span.clone(), started: Instant::now(), timeout, is_recorded: false };
         let handled = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
         let observed = async move {
             let response = match handled.await {
@@ -76,25 +76,24 @@ where
                 }
             };
             let status = Status::from_header_map(response.headers());
-            under_way.end(status.map_or(Code::Ok, |status| status.code()));
+            call.end(status.map_or(Code::Ok, |status| status.code()));
             Ok(response)
         };
         Box::pin(observed.instrument(span))
     }
 }
 
-/// A call that has not been answered yet. Dropped, it is one that nobody waits for any more: its server gave it up when
-/// its time was over, or its caller did.
-struct UnderWay {
+/// A call in flight. If it is dropped without an answer, it timed out or was cancelled by the caller.
+struct ObservedCall {
     method: String,
     span: Span,
     started: Instant,
-    /// What `grpc-timeout` gave it.
-    time: Option<Duration>,
+    /// The value of `grpc-timeout`.
+    timeout: Option<Duration>,
     is_recorded: bool,
 }
 
-impl UnderWay {
+impl ObservedCall {
     fn end(mut self, code: Code) {
         self.record(code);
     }
@@ -104,7 +103,7 @@ impl UnderWay {
             return;
         }
         telemetry::end_call(&self.span, code);
-        // Paths that no service has would be labels without bound.
+        // Unknown paths would make the label unbounded.
         let method = if code == Code::Unimplemented { "unknown".to_owned() } else { std::mem::take(&mut self.method) };
         let code = format!("{code:?}");
         metrics::counter!("rpc_server_requests_total", "method" => method.clone(), "code" => code).increment(1);
@@ -113,9 +112,9 @@ impl UnderWay {
     }
 }
 
-impl Drop for UnderWay {
+impl Drop for ObservedCall {
     fn drop(&mut self) {
-        let is_late = self.time.is_some_and(|time| self.started.elapsed() >= time);
+        let is_late = self.timeout.is_some_and(|timeout| self.started.elapsed() >= timeout);
         self.record(if is_late { Code::DeadlineExceeded } else { Code::Cancelled });
     }
 }
@@ -127,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_call_that_is_given_up_counts() {
+    fn an_abandoned_call_counts() {
         for (timeout, code) in [("1n", "DeadlineExceeded"), ("10S", "Cancelled")] {
             let recorder = PrometheusBuilder::new().build_recorder();
             metrics::with_local_recorder(&recorder, || {
@@ -138,10 +137,10 @@ mod tests {
                 let mut call = ObserveLayer.layer(never).call(request.unwrap());
                 assert!((&mut call).now_or_never().is_none());
             });
-            let told = recorder.handle().render();
+            let rendered = recorder.handle().render();
             let counted = format!(r#"rpc_server_requests_total{{method="a.B/C",code="{code}"}} 1"#);
-            assert!(told.contains(&counted), "{told}");
-            assert!(told.contains("rpc_server_duration_seconds"), "{told}");
+            assert!(rendered.contains(&counted), "{rendered}");
+            assert!(rendered.contains("rpc_server_duration_seconds"), "{rendered}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Connections whose last words arrive.
+//! Lingering close of connections, so that the last bytes arrive.
 
 use std::io;
 use std::pin::Pin;
@@ -11,19 +11,20 @@ use tonic::transport::server::{Connected, TcpConnectInfo};
 
 use crate::tls::Wire;
 
-/// How long the other end has for hanging up.
-const LONGEST: Duration = Duration::from_secs(1);
-const DISCARDED_AT_ONCE: usize = 4_096;
+/// How long to wait for the peer to close.
+const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
+/// Bytes that are read and discarded at once.
+const DISCARD_BUFFER: usize = 4_096;
 
-/// A connection that, once this end has said all, waits for the other end to hang up.
+/// A connection that, after shutdown of its write side, waits for the peer to close.
 ///
-/// A socket that is closed while something unread lies in it resets the connection, and the reset overtakes what was
-/// said last (RFC 1122, section 4.2.2.13). Here that is the GOAWAY which tells a caller that the requests it has just
-/// sent were not looked at, and can safely be made elsewhere.
+/// Closing a socket with unread data resets the connection, and the reset overtakes the last bytes that were sent (RFC
+/// 1122, section 4.2.2.13). Here that is the GOAWAY that tells a caller that its newest requests were not processed,
+/// and can safely be sent elsewhere.
 #[derive(Debug)]
 pub struct Linger {
     stream: Wire,
-    /// Until when is waited, once the end has begun.
+    /// The end of the wait, once the shutdown has begun.
     until: Option<Pin<Box<Sleep>>>,
 }
 
@@ -80,12 +81,12 @@ impl AsyncWrite for Linger {
         if until.is_none() {
             ready!(Pin::new(&mut *stream).poll_shutdown(context))?;
         }
-        let until = until.get_or_insert_with(|| Box::pin(sleep(LONGEST)));
+        let until = until.get_or_insert_with(|| Box::pin(sleep(LINGER_TIMEOUT)));
         loop {
             if until.as_mut().poll(context).is_ready() {
                 return Poll::Ready(Ok(()));
             }
-            let mut discarded = [0; DISCARDED_AT_ONCE];
+            let mut discarded = [0; DISCARD_BUFFER];
             let mut buffer = ReadBuf::new(&mut discarded);
             let read = ready!(Pin::new(&mut *stream).poll_read(context, &mut buffer));
             if read.is_err() || buffer.filled().is_empty() {
@@ -110,15 +111,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_said_last_arrives_though_something_is_unread() {
+    async fn the_last_bytes_arrive_although_data_is_unread() {
         let (mut ours, mut theirs) = ends().await;
         theirs.write_all(b"unread").await.unwrap();
         ours.write_all(b"good bye").await.unwrap();
         let caller = async {
             let mut heard = vec![0; 8];
             theirs.read_exact(&mut heard).await.unwrap();
-            // It still talks, and is not cut off for that.
-            theirs.write_all(&[0; 3 * DISCARDED_AT_ONCE]).await.unwrap();
+            // The peer still sends, which does not end the connection.
+            theirs.write_all(&[0; 3 * DISCARD_BUFFER]).await.unwrap();
             assert_eq!(theirs.read(&mut [0; 1]).await.unwrap(), 0);
             drop(theirs);
             heard
@@ -129,9 +130,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_never_hangs_up_is_not_waited_for_for_ever() {
+    async fn the_wait_for_a_peer_that_never_closes_is_bounded() {
         let (mut ours, theirs) = ends().await;
-        tokio::time::timeout(10 * LONGEST, ours.shutdown()).await.unwrap().unwrap();
+        tokio::time::timeout(10 * LINGER_TIMEOUT, ours.shutdown()).await.unwrap().unwrap();
         drop(theirs);
     }
 }

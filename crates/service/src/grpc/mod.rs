@@ -1,9 +1,11 @@
 //! The gRPC server of a process: health v1, reflection, tracing, metrics, recovery from panics, and a bounded drain.
+//! Also the parts of handlers that all services share.
 
 mod incoming;
 mod layer;
 mod linger;
 
+use std::fmt::Display;
 use std::str::FromStr;
 
 use anyhow::Context as _;
@@ -26,7 +28,7 @@ pub use incoming::incoming;
 use layer::ObserveLayer;
 pub use linger::Linger;
 
-/// Logs a failure of ours once, with its cause, and turns any failure into the status that crosses the wire.
+/// Converts an error to the status for the wire, and logs it with its cause if it is a server fault.
 pub fn reject(error: Error) -> Status {
     if error.is_server_fault() {
         tracing::warn!(reason = error.reason().name(), error = ?error, "a call failed");
@@ -34,10 +36,15 @@ pub fn reject(error: Error) -> Status {
     error.into_status()
 }
 
-/// The metadata entry of an answer that is given again: the id of the request that it was first given to.
+/// Rejects a message that does not convert to domain types: `INVALID_ARGUMENT` with the cause.
+pub fn invalid(error: impl Display) -> Status {
+    reject(Error::invalid("request", error.to_string()))
+}
+
+/// The metadata entry of a replayed answer: the id of the request that got the answer first.
 pub const REPLAY_OF: &str = "x-idempotent-replay-of";
 
-/// An answer, marked as a replay when it is one.
+/// An answer, marked as a replay if it is one.
 // The wire's own error type is large, as in all of tonic.
 #[allow(clippy::result_large_err)]
 pub fn replay<T>(message: T, replay_of: Option<String>) -> Result<Response<T>, Status> {
@@ -49,7 +56,7 @@ pub fn replay<T>(message: T, replay_of: Option<String>) -> Result<Response<T>, S
     Ok(response)
 }
 
-/// Pages as the messages of a stream. When `drain` fires it ends with `UNAVAILABLE`, so that nobody takes a part for
+/// Streams pages as messages. If `drain` fires, the stream ends with `UNAVAILABLE`, so that no reader takes a part for
 /// the whole.
 pub fn stream_pages<P, M, E>(
     pages: impl Stream<Item = Result<P, E>> + Send + 'static,
@@ -64,25 +71,25 @@ where
     let messages = pages.map(move |page| page.map(&to_message).map_err(|error| reject(error.into())));
     let drained = drain.clone();
     let cut_off = stream::once(async move { drained.is_cancelled() })
-        .filter_map(|cut_off| ready(cut_off.then(|| Err(Error::unavailable("the service stops").into_status()))));
+        .filter_map(|cut_off| ready(cut_off.then(|| Err(Error::unavailable("the service is stopping").into_status()))));
     Response::new(messages.take_until(drain.cancelled_owned()).chain(cut_off).boxed())
 }
 
-/// The ids of a message, at most `most` of them; `field` names them in the error.
+/// Parses the ids of a message, at most `max`; `field` names them in the error.
 // The wire's own error type is large, as in all of tonic.
 #[allow(clippy::result_large_err)]
-pub fn parse_all<T>(field: &'static str, texts: &[String], most: usize) -> Result<Vec<T>, Status>
+pub fn parse_all<T>(field: &'static str, texts: &[String], max: usize) -> Result<Vec<T>, Status>
 where
     T: FromStr<Err = ParseError>,
 {
-    if texts.len() > most {
-        return Err(reject(Error::invalid(field, format!("must be at most {most}"))));
+    if texts.len() > max {
+        return Err(reject(Error::invalid(field, format!("must be at most {max}"))));
     }
     let parsed = texts.iter().map(|text| text.parse()).collect::<Result<_, ParseError>>();
     parsed.map_err(|error| reject(Error::invalid(field, error.to_string())))
 }
 
-/// Serves `routes` until the drain, which is bounded by `drain_timeout_ms`.
+/// Serves `routes` until the drain has ended, at most `drain_timeout_ms` after its start.
 pub async fn serve(
     shell: &Shell,
     config: &ServerConfig,
@@ -102,8 +109,8 @@ pub async fn serve(
     let serving = Server::builder()
         .max_concurrent_streams(config.max_concurrent_streams)
         .max_connection_age(config.max_connection_age())
-        // Callers give up at their deadlines, all at once when it is bad. The default takes 20 of those for an attack
-        // and ends the connection, with every other call on it.
+        // Callers cancel at their deadlines, in an outage all at once. By default the server takes 20 resets for an
+        // attack and closes the connection, with all other calls on it.
         .http2_max_pending_accept_reset_streams(usize::try_from(config.max_concurrent_streams).ok())
         .layer(ObserveLayer)
         .add_routes(routes.routes())
@@ -116,13 +123,13 @@ pub async fn serve(
     tokio::select! {
         served = serving => served.context("the gRPC server failed"),
         () = overdue => {
-            tracing::warn!("requests were still under way at the end of the drain");
+            tracing::warn!("requests were still in flight at the end of the drain");
             Ok(())
         }
     }
 }
 
-/// Keeps the health service's overall status (the empty name) equal to readiness.
+/// Keeps the overall status of the health service (the empty name) equal to readiness.
 fn report_health(shell: &Shell, reporter: HealthReporter) {
     let readiness = shell.readiness.clone();
     let stop = shell.tasks.stop_signal();

@@ -1,4 +1,4 @@
-//! Logs, traces and metrics, the same for every process.
+//! Logs, traces and metrics of every process.
 
 mod notable;
 mod traces;
@@ -25,22 +25,22 @@ pub use traces::Traces;
 /// The header of the W3C trace context.
 pub const TRACEPARENT: &str = "traceparent";
 
-/// The target of spans that tell of one step of a request. They are for traces alone: log lines name the request.
+/// The target of spans for one step of a request. They are for traces only; log lines name the request.
 pub const STEP: &str = "step";
 
 /// Upper bounds of the latency histograms, in seconds: 0.5 ms to 10 s.
 const LATENCY_BUCKETS: [f64; 14] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
-/// The same of histograms of counts, by their suffix.
+/// Upper bounds of the histograms of counts, whose names have the suffix [`COUNTS`].
 const COUNT_BUCKETS: [f64; 10] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0];
 const COUNTS: &str = "_orders";
 
-/// Starts logging to stdout, gives every span a trace context, and sends spans to the collector, if there is one. To be
-/// called once, within the runtime.
+/// Starts logging to stdout, gives every span a trace context, and exports spans to the collector, if configured. Call
+/// this once, within the runtime.
 pub fn init(service: &'static str, log: &LogConfig, telemetry: &TelemetryConfig) -> anyhow::Result<Traces> {
     let filter = EnvFilter::try_new(&log.filter).context("[log] filter is not valid")?;
-    let by_reader = || if std::io::stdout().is_terminal() { LogFormat::Pretty } else { LogFormat::Json };
-    let lines = match log.format.unwrap_or_else(by_reader) {
+    let default_format = || if std::io::stdout().is_terminal() { LogFormat::Pretty } else { LogFormat::Json };
+    let lines = match log.format.unwrap_or_else(default_format) {
         LogFormat::Json => tracing_subscriber::fmt::layer().json().flatten_event(true).boxed(),
         LogFormat::Pretty => tracing_subscriber::fmt::layer().compact().boxed(),
     };
@@ -56,15 +56,14 @@ pub fn init(service: &'static str, log: &LogConfig, telemetry: &TelemetryConfig)
     let lines = lines.with_filter(filter_fn(move |metadata| !is_step(metadata)));
     let spans = spans.with_filter(filter_fn(move |metadata| match metadata.is_span() {
         true => exports || metadata.target() != STEP,
-        // As events of their span.
+        // Warnings and errors, as events of their span.
         false => exports && *metadata.level() <= Level::WARN,
     }));
     tracing_subscriber::registry().with(filter).with(spans).with(lines).try_init()?;
     Ok(traces)
 }
 
-/// Makes the recorder behind `metrics` the Prometheus exporter. Histograms are in seconds, or count what their name
-/// ends in.
+/// Installs the Prometheus exporter as the recorder of `metrics`. Histograms are in seconds, or counts by their suffix.
 pub(crate) fn install_metrics() -> anyhow::Result<PrometheusHandle> {
     let builder = PrometheusBuilder::new()
         .set_buckets(&LATENCY_BUCKETS)?
@@ -87,7 +86,7 @@ pub fn traceparent(span: &Span) -> Option<String> {
     carrier.0
 }
 
-/// Makes a span the child of the caller's, when `traceparent` is one.
+/// Makes a span the child of the caller's, if `traceparent` is valid.
 pub fn continue_trace(span: &Span, traceparent: Option<&str>) {
     let Some(parent) = traceparent.and_then(parse) else { return };
     if span.set_parent(opentelemetry::Context::new().with_remote_span_context(parent)).is_err() {
@@ -95,7 +94,7 @@ pub fn continue_trace(span: &Span, traceparent: Option<&str>) {
     }
 }
 
-/// Links a span to another one, by that one's `traceparent`.
+/// Links a span to the span of `traceparent`.
 pub fn link(span: &Span, traceparent: Option<&str>) {
     if let Some(other) = traceparent.and_then(parse) {
         span.add_link(other);
@@ -131,7 +130,7 @@ pub fn fail(span: &Span, kind: impl Into<Cow<'static, str>>) {
     span.set_attribute("error.type", kind);
 }
 
-/// Tells the span of an HTTP request how that was answered.
+/// Records the status of an HTTP request on its span.
 pub fn end_request(span: &Span, status: u16) {
     span.set_attribute("http.response.status_code", i64::from(status));
     if status >= 500 {
@@ -139,11 +138,11 @@ pub fn end_request(span: &Span, status: u16) {
     }
 }
 
-/// Tells a call's span how the call has ended, at its server or at its client.
+/// Records the status of a call on its span, at the server or at the client.
 pub fn end_call(span: &Span, code: Code) {
     let name = code_name(code);
     span.set_attribute("rpc.response.status_code", name);
-    // What a client has done wrong is no failure of ours.
+    // Client errors are not failures of the span.
     if matches!(
         code,
         Code::Unknown
@@ -157,7 +156,7 @@ pub fn end_call(span: &Span, code: Code) {
     }
 }
 
-/// The canonical name.
+/// The canonical name of a status code.
 fn code_name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",

@@ -1,4 +1,4 @@
-//! Keeps what nobody decided to sample and everybody wants to see: requests that failed or were slow.
+//! Tail sampling within a process: keeps the traces of failed and slow requests that were not sampled.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -10,21 +10,21 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 
-/// Traces are spread over so many parts, each behind a lock of its own.
-const PARTS: usize = 16;
-/// How many unfinished traces a part holds; the oldest is given up for a new one.
-const TRACES: usize = 256;
-/// How many spans of a trace are held.
-const SPANS: usize = 128;
+/// Traces are distributed over shards, each with its own lock.
+const SHARDS: usize = 16;
+/// The most unfinished traces of a shard; the oldest is dropped for a new one.
+const MAX_TRACES: usize = 256;
+/// The most spans of a held trace.
+const MAX_SPANS: usize = 128;
 
-/// Hands sampled spans on. The others are held until the span ends with which their trace came into this process: when
-/// that one failed, or took long, all of them are handed on as if they had been sampled. An error and a slow answer
-/// show in every process on the way back, so each keeps its part of the trace.
+/// Passes sampled spans on. The others are held until the local root span of their trace ends: if it failed or was
+/// slow, all of them are passed on as if sampled. An error or a slow answer shows in every process on its way back, so
+/// each process keeps its part of the trace.
 #[derive(Debug)]
 pub(super) struct KeepNotable<P> {
     next: P,
     slow: Duration,
-    parts: [Mutex<Held>; PARTS],
+    shards: [Mutex<Held>; SHARDS],
 }
 
 #[derive(Debug, Default)]
@@ -35,7 +35,7 @@ struct Held {
 
 impl<P> KeepNotable<P> {
     pub(super) fn new(next: P, slow: Duration) -> Self {
-        Self { next, slow, parts: Default::default() }
+        Self { next, slow, shards: Default::default() }
     }
 
     fn is_notable(&self, span: &SpanData) -> bool {
@@ -43,9 +43,9 @@ impl<P> KeepNotable<P> {
             || span.end_time.duration_since(span.start_time).is_ok_and(|took| took >= self.slow)
     }
 
-    fn part(&self, trace: TraceId) -> &Mutex<Held> {
+    fn shard(&self, trace: TraceId) -> &Mutex<Held> {
         let [.., last] = trace.to_bytes();
-        &self.parts[usize::from(last) % PARTS]
+        &self.shards[usize::from(last) % SHARDS]
     }
 }
 
@@ -60,9 +60,9 @@ impl<P: SpanProcessor> SpanProcessor for KeepNotable<P> {
             return;
         }
         let trace = span.span_context.trace_id();
-        let comes_in = span.parent_span_id == SpanId::INVALID || span.parent_span_is_remote;
-        let mut held = self.part(trace).lock().unwrap_or_else(PoisonError::into_inner);
-        if !comes_in {
+        let is_local_root = span.parent_span_id == SpanId::INVALID || span.parent_span_is_remote;
+        let mut held = self.shard(trace).lock().unwrap_or_else(PoisonError::into_inner);
+        if !is_local_root {
             held.add(trace, span);
             return;
         }
@@ -89,13 +89,13 @@ impl<P: SpanProcessor> SpanProcessor for KeepNotable<P> {
 impl Held {
     fn add(&mut self, trace: TraceId, span: SpanData) {
         if let Some(spans) = self.traces.get_mut(&trace) {
-            if spans.len() < SPANS {
+            if spans.len() < MAX_SPANS {
                 spans.push(span);
             }
             return;
         }
-        if self.traces.len() >= TRACES {
-            // Those that were taken are still in the line; it is no longer than twice what is held.
+        if self.traces.len() >= MAX_TRACES {
+            // Taken traces remain in the queue, whose length is bounded below.
             while let Some(oldest) = self.by_age.pop_front() {
                 if self.traces.remove(&oldest).is_some() {
                     break;
@@ -104,7 +104,7 @@ impl Held {
         }
         self.traces.insert(trace, vec![span]);
         self.by_age.push_back(trace);
-        if self.by_age.len() > 2 * TRACES {
+        if self.by_age.len() > 2 * MAX_TRACES {
             self.by_age.retain(|trace| self.traces.contains_key(trace));
         }
     }
@@ -173,7 +173,7 @@ mod tests {
         (provider.tracer("test"), kept)
     }
 
-    /// A request with one step in it.
+    /// A request with one step.
     fn request(tracer: &SdkTracer, status: Status) {
         let request = Context::new().with_span(tracer.start_with_context("request", &Context::new()));
         tracer.start_with_context("step", &request).end();
@@ -184,21 +184,21 @@ mod tests {
     const NEVER: Duration = Duration::from_secs(3_600);
 
     #[test]
-    fn what_is_not_sampled_and_not_notable_is_dropped() {
+    fn unsampled_ordinary_requests_are_dropped() {
         let (tracer, kept) = tracer(0.0, NEVER);
         request(&tracer, Status::Unset);
         assert!(kept.names().is_empty());
     }
 
     #[test]
-    fn what_is_sampled_goes_on_at_once() {
+    fn sampled_requests_are_passed_on_at_once() {
         let (tracer, kept) = tracer(1.0, NEVER);
         request(&tracer, Status::Unset);
         assert_eq!(kept.names(), ["step", "request"]);
     }
 
     #[test]
-    fn failed_and_slow_requests_are_kept_whole() {
+    fn failed_and_slow_requests_are_kept_as_a_whole() {
         let (failing, kept) = tracer(0.0, NEVER);
         request(&failing, Status::error("broken"));
         assert_eq!(kept.names(), ["step", "request"]);
@@ -208,22 +208,22 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_is_bounded() {
+    fn held_spans_are_bounded() {
         let mut held = Held::default();
         let (tracer, kept) = tracer(1.0, NEVER);
         tracer.start("span").end();
         let span = kept.0.lock().unwrap().remove(0);
-        for number in 0..10 * TRACES as u128 {
+        for number in 0..10 * MAX_TRACES as u128 {
             held.add(TraceId::from(number), span.clone());
             if number % 3 == 0 {
                 held.take(TraceId::from(number));
             }
         }
-        assert!(held.traces.len() <= TRACES && held.by_age.len() <= 2 * TRACES);
-        let last = TraceId::from(10 * TRACES as u128 - 2);
-        for _ in 0..2 * SPANS {
+        assert!(held.traces.len() <= MAX_TRACES && held.by_age.len() <= 2 * MAX_TRACES);
+        let last = TraceId::from(10 * MAX_TRACES as u128 - 2);
+        for _ in 0..2 * MAX_SPANS {
             held.add(last, span.clone());
         }
-        assert_eq!(held.take(last).len(), SPANS);
+        assert_eq!(held.take(last).len(), MAX_SPANS);
     }
 }

@@ -1,4 +1,4 @@
-//! Which spans are kept, and how they leave the process.
+//! Sampling and export of spans.
 
 use std::time::Duration;
 
@@ -16,36 +16,36 @@ use opentelemetry_sdk::trace::{
 use super::notable::KeepNotable;
 use crate::config::TelemetryConfig;
 
-/// How many finished spans wait to be sent; more are dropped.
+/// The most finished spans that wait for export; more are dropped.
 const QUEUE: usize = 8_192;
-/// How many are sent at once, and how long they are gathered for.
+/// The most spans of a batch, and the time for which a batch is collected.
 const BATCH: usize = 512;
 const PERIOD: Duration = Duration::from_secs(1);
-/// How long sending them may take.
+/// The time-out of an export.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long the rest may take at the end of the process.
+/// The time-out of the last export, when the process stops.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The spans of this process, on their way to the collector.
+/// The export of spans to the collector.
 #[derive(Debug)]
 pub struct Traces(Option<SdkTracerProvider>);
 
 impl Traces {
-    /// Sends what is left, for 3 s at most.
+    /// Exports the remaining spans, for 3 s at most.
     pub async fn flush(self) {
         let Some(provider) = self.0 else { return };
-        // It waits for a thread of its own.
+        // Blocks on the exporter thread.
         let flushed = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(FLUSH_TIMEOUT));
         match flushed.await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "the last spans could not be sent"),
-            Err(error) => tracing::warn!(%error, "the last spans could not be sent"),
+            Ok(Err(error)) => tracing::warn!(%error, "the last spans could not be exported"),
+            Err(error) => tracing::warn!(%error, "the last spans could not be exported"),
         }
     }
 }
 
-/// Without an endpoint spans have ids, for the logs, and go nowhere. To be called within a runtime, which then sends
-/// them.
+/// The tracer provider. Without an endpoint, spans only provide ids for the logs. Call this within the runtime, which
+/// then runs the exports.
 pub(super) fn provider(service: &'static str, config: &TelemetryConfig) -> anyhow::Result<(SdkTracerProvider, Traces)> {
     let resource = Resource::builder_empty()
         .with_service_name(service)
@@ -80,8 +80,8 @@ pub(super) fn provider(service: &'static str, config: &TelemetryConfig) -> anyho
     Ok((provider.clone(), Traces(Some(provider))))
 }
 
-/// Samples a share of all traces, by their id alone, so that processes with the same ratio agree on each of them. What
-/// callers say of it is not heeded: they may be anybody. The others are recorded, as one of them may turn out to be
+/// Samples a share of all traces by trace id alone, so that processes with the same ratio agree. The sampled flag of
+/// callers is ignored, since they are not trusted. Other spans are recorded, because their trace may turn out to be
 /// notable.
 #[derive(Debug, Clone)]
 pub(super) struct Ratio(Sampler);
@@ -111,7 +111,7 @@ impl ShouldSample for Ratio {
     }
 }
 
-/// Counts what is sent.
+/// Counts exported spans.
 #[derive(Debug)]
 struct Counted(SpanExporter);
 
@@ -147,8 +147,8 @@ mod tests {
 
     use super::*;
 
-    /// More than the queue holds ends before one batch is given up, and the end of the process waits for one time-out.
-    async fn hold_up_nobody(collector: SocketAddr) {
+    /// More spans than the queue holds end before one batch times out, and the flush waits for one time-out only.
+    async fn assert_no_delay(collector: SocketAddr) {
         let config = TelemetryConfig {
             otlp_endpoint: Some(format!("http://{collector}")),
             sample_ratio: 1.0,
@@ -167,17 +167,17 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_collector_that_never_answers_holds_up_nobody() {
-        // Connections are made by the system, and nobody reads from them.
+    async fn a_collector_that_never_answers_delays_nothing() {
+        // The kernel accepts connections, and nothing reads from them.
         let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        hold_up_nobody(silent.local_addr().unwrap()).await;
+        assert_no_delay(silent.local_addr().unwrap()).await;
         let asked = tokio::time::timeout(EXPORT_TIMEOUT, silent.accept()).await;
         assert!(asked.is_ok(), "it was never called");
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_collector_that_is_away_holds_up_nobody() {
+    async fn an_unreachable_collector_delays_nothing() {
         let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-        hold_up_nobody(gone).await;
+        assert_no_delay(gone).await;
     }
 }

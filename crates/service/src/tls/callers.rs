@@ -1,4 +1,4 @@
-//! Who may call: the authority says who a caller is, and the settings whether that one may.
+//! Authorization of callers: the authority authenticates a certificate, and the settings list the allowed names.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use rustls::server::ParsedCertificate;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 
-/// Takes those of whom the authority says that they have one of these names.
+/// Accepts certificates of the authority that have one of these names.
 #[derive(Debug)]
 pub(super) struct Callers {
     pub(super) authority: Arc<dyn ClientCertVerifier>,
@@ -28,7 +28,7 @@ impl ClientCertVerifier for Callers {
         if self.names.iter().any(|name| verify_server_name(&caller, name).is_ok()) {
             return Ok(verified);
         }
-        // Becomes the alert `access_denied`.
+        // Sent as the alert `access_denied`.
         Err(CertificateError::ApplicationVerificationFailure.into())
     }
 

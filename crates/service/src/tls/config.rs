@@ -1,4 +1,4 @@
-//! `[tls]`: who this process is to other services, and whom it believes.
+//! `[tls]`: the identity of this process, and the peers that it trusts.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,23 +8,23 @@ use rustls::pki_types::ServerName;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-/// `[tls]`: with it the gRPC server takes callers with a certificate only, and this process shows its own to those that
-/// it calls. Without it both are plain. The admin port is plain in either case.
+/// `[tls]`: mutual TLS between services. The gRPC server accepts only callers with a certificate, and outgoing calls
+/// present one. Without this section both are plain. The admin port is always plain.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TlsConfig {
-    /// The certificates of the authorities that are believed, PEM. They should sign for this platform and nobody else.
+    /// The certificates of the trusted authorities, PEM. They should be dedicated to this platform.
     pub ca: PathBuf,
-    /// The certificate of this process, PEM; behind it those that lead to the authority, if there are any. It has the
-    /// name of the service, such as `order`, as a DNS name, and is for servers and clients alike.
+    /// The certificate of this process, PEM, followed by intermediate certificates, if any. It must have the name of
+    /// the service, such as `order`, as a DNS name, and be valid for servers and clients.
     pub certificate: PathBuf,
     /// Its private key, PEM.
     pub key: PathBuf,
-    /// The services that may call this one, one at least: the certificate of a caller must have one of these names.
-    /// When it is not given, whoever has a certificate of the authority may.
+    /// The services that may call this one, at least one: the certificate of a caller must have one of these names. By
+    /// default every certificate of the authority is accepted.
     #[serde(default, deserialize_with = "callers")]
     pub callers: Option<Vec<ServerName<'static>>>,
-    /// How often the files are looked at for new ones, in ms; 10,000 by default, 10 to 600,000.
+    /// How often the files are checked for changes, in ms; 10,000 by default, 10 to 600,000.
     #[serde(default = "default_refresh_ms", deserialize_with = "within::<10, 600_000, _, _>")]
     pub refresh_ms: u64,
 }
@@ -47,11 +47,11 @@ fn default_refresh_ms() -> u64 {
 fn callers<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<ServerName<'static>>>, D::Error> {
     let names = Vec::<String>::deserialize(from)?;
     if names.is_empty() {
-        return Err(D::Error::custom("callers has one name at least"));
+        return Err(D::Error::custom("callers must have at least one name"));
     }
     let parse = |name: String| {
         let parsed = ServerName::try_from(name.clone());
-        parsed.map_err(|_| D::Error::custom(format_args!("{name:?} in callers is no DNS name")))
+        parsed.map_err(|_| D::Error::custom(format_args!("{name:?} in callers is not a DNS name")))
     };
     names.into_iter().map(parse).collect::<Result<_, _>>().map(Some)
 }
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_out_of_bounds_is_not_loaded() {
+    fn values_out_of_bounds_do_not_load() {
         let usual = load(json!({})).unwrap();
         assert_eq!((usual.callers, usual.refresh_ms), (None, 10_000));
         assert_eq!(load(json!({ "callers": ["gateway", "order"] })).unwrap().callers.unwrap().len(), 2);

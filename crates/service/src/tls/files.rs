@@ -1,4 +1,4 @@
-//! From the files of `[tls]` to what connections are made with.
+//! Builds the TLS settings of connections from the files of `[tls]`.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,10 +16,10 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use super::callers::Callers;
 use super::config::TlsConfig;
 
-/// What HTTP/2 is called in a handshake.
+/// The ALPN name of HTTP/2.
 const HTTP2: &[u8] = b"h2";
 
-/// Why the files of `[tls]` were not taken. None of these says what is in the key.
+/// Why the files of `[tls]` were refused. No message contains any part of the key.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file can't be read.
@@ -27,55 +27,55 @@ pub enum TlsError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What went wrong.
+        /// The cause.
         #[source]
         source: io::Error,
     },
-    /// A file of certificates has none. What is there instead is not said: it may be a key.
-    #[error("{path} is no certificate in PEM")]
+    /// A file contains no certificates. The message does not quote it, since it may be a key.
+    #[error("{path} is not a certificate in PEM")]
     NotCertificates {
         /// The file.
         path: PathBuf,
     },
     /// The authority can't be used.
-    #[error("{path} is no authority")]
+    #[error("{path} is not a valid authority")]
     Authority {
         /// The file.
         path: PathBuf,
-        /// What went wrong.
+        /// The cause.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The certificate would be refused by others.
+    /// Peers would refuse the certificate.
     #[error("the authority does not vouch for {path}")]
     Certificate {
         /// The file.
         path: PathBuf,
-        /// What went wrong: another authority has signed it, or it is expired, or not for clients.
+        /// The cause: another authority signed it, it has expired, or it is not valid for clients.
         #[source]
         source: rustls::Error,
     },
-    /// The file of the key has none. What is there instead is not said either.
-    #[error("{path} is no private key in PEM (PKCS#8, SEC1 or PKCS#1)")]
+    /// The key file contains no key. The message does not quote it.
+    #[error("{path} is not a private key in PEM (PKCS#8, SEC1 or PKCS#1)")]
     NotKey {
         /// The file.
         path: PathBuf,
     },
-    /// The key is another one's, or of a kind that is not known.
-    #[error("the key in {path} does not go with the certificate")]
+    /// The key belongs to another certificate, or is of an unsupported type.
+    #[error("the key in {path} does not match the certificate")]
     Key {
         /// The file.
         path: PathBuf,
-        /// What went wrong.
+        /// The cause.
         #[source]
         source: rustls::Error,
     },
-    /// This version of TLS is not there.
+    /// TLS 1.3 is not available.
     #[error("TLS can't be set up")]
     Version(#[source] rustls::Error),
 }
 
-/// The files as they were read. Not `Debug`: nothing prints the key.
+/// The contents of the files. Not `Debug`, so that nothing prints the key.
 #[derive(PartialEq, Eq)]
 pub(super) struct Files {
     ca: Vec<u8>,
@@ -83,9 +83,9 @@ pub(super) struct Files {
     key: Vec<u8>,
 }
 
-/// What connections are made with.
+/// The TLS settings of incoming and outgoing connections.
 #[derive(Debug)]
-pub(super) struct Made {
+pub(super) struct Settings {
     pub(super) server: Arc<ServerConfig>,
     pub(super) client: Arc<ClientConfig>,
 }
@@ -99,11 +99,11 @@ impl Files {
         })
     }
 
-    /// Only TLS 1.3, and no session is resumed: who resumes one shows no certificate. Connections are few and long.
-    pub(super) fn make(&self, config: &TlsConfig) -> Result<Made, TlsError> {
+    /// TLS 1.3 only, without session resumption, which would skip the certificate. Connections are few and long-lived.
+    pub(super) fn settings(&self, config: &TlsConfig) -> Result<Settings, TlsError> {
         let (roots, authority) = self.authority(config)?;
         let chain = certificates(&config.certificate, &self.certificate)?;
-        // What others would refuse is not taken in place of what they take.
+        // A certificate that peers would refuse must not replace a good one.
         authority
             .verify_client_cert(&chain[0], &chain[1..], UnixTime::now())
             .map_err(|source| TlsError::Certificate { path: config.certificate.clone(), source })?;
@@ -132,7 +132,7 @@ impl Files {
             .map_err(wrong_key)?;
         client.alpn_protocols = vec![HTTP2.to_vec()];
         client.resumption = Resumption::disabled();
-        Ok(Made { server: Arc::new(server), client: Arc::new(client) })
+        Ok(Settings { server: Arc::new(server), client: Arc::new(client) })
     }
 
     fn authority(&self, config: &TlsConfig) -> Result<(Arc<RootCertStore>, Arc<dyn ClientCertVerifier>), TlsError> {
@@ -152,7 +152,7 @@ async fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     tokio::fs::read(path).await.map_err(|source| TlsError::Unreadable { path: path.to_owned(), source })
 }
 
-/// One at least.
+/// The certificates of a file; at least one.
 fn certificates(path: &Path, text: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text).collect();
     let found = found.ok().filter(|found| !found.is_empty());

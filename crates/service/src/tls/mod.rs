@@ -1,5 +1,5 @@
-//! Mutual TLS between services: each proves who it is, to whom it calls and to who calls it. Certificates that are
-//! renewed are taken over from their files while connections stay.
+//! Mutual TLS between services: both peers authenticate each other. Renewed certificates are reloaded from their files
+//! without closing connections.
 
 mod callers;
 mod config;
@@ -20,55 +20,56 @@ use tokio_util::sync::CancellationToken;
 use crate::{OnFailure, Tasks};
 pub use config::TlsConfig;
 pub use files::TlsError;
-use files::{Files, Made};
+use files::{Files, Settings};
 
-/// A connection, plain or not.
+/// A connection, plain or with TLS.
 pub type Wire = Either<TcpStream, tokio_rustls::TlsStream<TcpStream>>;
 
-/// Who this process is and whom it believes, as its files say now. Clones share it.
+/// The identity of this process and the peers that it trusts, reloaded from files. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Tls {
-    made: Arc<ArcSwap<Made>>,
+    settings: Arc<ArcSwap<Settings>>,
 }
 
 impl Tls {
-    /// Reads the files, and takes over what they become in a task of the process. Connections that there are then stay.
+    /// Reads the files, and reloads them in a task of the process. Existing connections stay.
     ///
     /// # Errors
-    /// When the files can't be read, are not what they should be, or do not belong together.
+    /// When the files can't be read, are not valid, or do not match.
     pub async fn start(config: &TlsConfig, tasks: &Tasks) -> Result<Self, TlsError> {
         let files = Files::read(config).await?;
-        let tls = Self { made: Arc::new(ArcSwap::from_pointee(files.make(config)?)) };
+        let tls = Self { settings: Arc::new(ArcSwap::from_pointee(files.settings(config)?)) };
         let following = tls.clone().follow(config.clone(), files, tasks.stop_signal());
         tasks.spawn("certificates", OnFailure::Stop, following);
         Ok(tls)
     }
 
-    /// Has a caller prove who it is. The time for that is for the caller of this function to bound.
+    /// Authenticates an incoming connection. The caller must bound the time.
     ///
     /// # Errors
-    /// When it does not, with the connection that it came by.
+    /// When the peer is refused, with its connection.
     pub async fn accept(&self, stream: TcpStream) -> Result<Wire, (io::Error, TcpStream)> {
-        let acceptor = TlsAcceptor::from(Arc::clone(&self.made.load().server));
+        let acceptor = TlsAcceptor::from(Arc::clone(&self.settings.load().server));
         Ok(Either::Right(acceptor.accept(stream).into_fallible().await?.into()))
     }
 
-    /// Has the other end prove that it is the service of this name, wherever it was found, and shows it who this is.
-    /// Whether it takes that, only its first answer tells. The time is for the caller of this function to bound.
+    /// Authenticates an outgoing connection: the peer must prove to be the service of this name, whatever its address,
+    /// and gets the certificate of this process. Whether the peer accepts it shows in its first answer. The caller must
+    /// bound the time.
     ///
     /// # Errors
-    /// When it does not, or the name can't be a DNS name.
+    /// When the peer does not prove it, or the name is not a valid DNS name.
     pub async fn connect(&self, service: &str, stream: TcpStream) -> io::Result<Wire> {
         let name = ServerName::try_from(service.to_owned()).map_err(io::Error::other)?;
-        let connector = TlsConnector::from(Arc::clone(&self.made.load().client));
+        let connector = TlsConnector::from(Arc::clone(&self.settings.load().client));
         Ok(Either::Right(connector.connect(name, stream).await?.into()))
     }
 
     async fn follow(self, config: TlsConfig, mut used: Files, stop: CancellationToken) -> Result<(), Infallible> {
-        let mut looks = interval(config.refresh());
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut ticks = interval(config.refresh());
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut failure = None;
-        while stop.run_until_cancelled(looks.tick()).await.is_some() {
+        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
             let failed = match self.renew(&config, &used).await {
                 Ok(None) => None,
                 Ok(Some(files)) => {
@@ -79,23 +80,23 @@ impl Tls {
                 }
                 Err(error) => Some(format!("{:#}", anyhow::Error::from(error))),
             };
-            // A file that stays broken is told of once.
+            // A file that stays broken is logged once.
             if let Some(error) = failed.as_ref().filter(|_| failed != failure) {
                 count("failed");
-                tracing::error!(error, "the new certificate is not taken; the one before stays in use");
+                tracing::error!(error, "the new certificate was refused; the previous one stays in use");
             }
             failure = failed;
         }
         Ok(())
     }
 
-    /// Takes over what the files are now, if they are other than the ones in use.
+    /// Reloads the files if they differ from the ones in use.
     async fn renew(&self, config: &TlsConfig, used: &Files) -> Result<Option<Files>, TlsError> {
         let files = Files::read(config).await?;
         if files == *used {
             return Ok(None);
         }
-        self.made.store(Arc::new(files.make(config)?));
+        self.settings.store(Arc::new(files.settings(config)?));
         Ok(Some(files))
     }
 }

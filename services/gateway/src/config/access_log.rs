@@ -4,13 +4,13 @@ use std::num::NonZeroU32;
 
 use serde::Deserialize;
 
-/// `[access_log]`: which requests have a log line of their own. All are counted in the metrics.
+/// `[access_log]`: which requests are logged. All are counted in the metrics.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AccessLogConfig {
-    /// Of how many reads that the cache answered at once, on the shortest way, one is logged; 100, at least 1, which
-    /// logs each. They change nothing, say nothing about anybody, and cost a fraction of what a line costs. What is
-    /// refused for too much load is logged at debug. Every other request has its line.
+    /// One of this many reads that the cache answers on its fast path is logged; 100, at least 1, which logs all. Such
+    /// reads have no effect, are anonymous, and cost a fraction of a log line. Requests refused under overload are
+    /// logged at debug level. Every other request is logged.
     pub cached_one_in: NonZeroU32,
 }
 

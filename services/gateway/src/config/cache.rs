@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-/// `[cache]`: copies of what the catalogue answered.
+/// `[cache]`: the cache of answers of the catalogue.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "Raw")]
 pub struct CacheConfig {
@@ -17,17 +17,17 @@ pub struct CacheConfig {
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Raw {
-    /// How long a copy is given without asking inventory, in ms; 1,000, at most 60,000. 0 asks each time. A price that
-    /// has changed is shown for so long, besides the 2 s for which it may still be sold; what is changed through this
-    /// gateway is seen at once.
+    /// How long a copy is served without asking inventory, in ms; 1,000, at most 60,000. With 0 inventory is always
+    /// asked. A changed price may be shown for this long, in addition to the 2 s for which it may still be sold;
+    /// changes through this gateway are visible at once.
     fresh_ms: u64,
-    /// How long a copy is kept for when inventory can't be asked, in ms; 600,000 (10 minutes), from `fresh_ms` to
+    /// How long a copy is kept in case inventory does not answer, in ms; 600,000 (10 minutes), from `fresh_ms` to
     /// 86,400,000.
     stale_ms: u64,
-    /// How long a reader waits for inventory when there is an older copy, in ms; 250, from 1 to 60,000. Then it gets
-    /// that copy, and what inventory answers later is for the next one.
+    /// How long a reader waits for inventory if there is a stale copy, in ms; 250, from 1 to 60,000. After that it gets
+    /// the stale copy, and a later answer of inventory serves the next reader.
     wait_ms: u64,
-    /// The memory of all copies, in bytes; 67,108,864 (64 MiB), from 65,536 to 17,179,869,184.
+    /// The total size of all copies, in bytes; 67,108,864 (64 MiB), from 65,536 to 17,179,869,184.
     max_bytes: u64,
 }
 
@@ -62,7 +62,7 @@ impl Default for CacheConfig {
 }
 
 impl CacheConfig {
-    /// How long a copy is given without asking inventory.
+    /// How long a copy is served without asking inventory.
     pub fn fresh(&self) -> Duration {
         Duration::from_millis(self.fresh_ms)
     }
@@ -72,12 +72,12 @@ impl CacheConfig {
         Duration::from_millis(self.stale_ms)
     }
 
-    /// How long a reader waits for inventory when there is an older copy.
+    /// How long a reader waits for inventory if there is a stale copy.
     pub fn wait(&self) -> Duration {
         Duration::from_millis(self.wait_ms)
     }
 
-    /// The memory of all copies, in bytes.
+    /// The total size of all copies, in bytes.
     pub fn max_bytes(&self) -> u64 {
         self.max_bytes
     }
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_out_of_bounds_is_not_loaded() {
+    fn values_out_of_bounds_do_not_load() {
         let load = |value| serde_json::from_value::<CacheConfig>(value);
         let default = load(json!({})).unwrap();
         assert_eq!((default.fresh(), default.stale()), (Duration::from_secs(1), Duration::from_secs(600)));

@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Deserializer};
 
-/// `[cors]`: which web pages may call from a browser.
+/// `[cors]`: the web pages that may call the API from a browser.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CorsConfig {
-    /// Origins of the form `https://shop.example`, as a list or as one text with commas between them; none by default.
+    /// Origins of the form `https://shop.example`, as a list or as one comma-separated string; none by default.
     #[serde(deserialize_with = "origins")]
     pub allowed_origins: Vec<String>,
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::endpoint::{Budget, Endpoint};
 use crate::routes::endpoints;
 
-/// The longest budget of a request, in ms: the services take no more either.
+/// The longest budget of a request, in ms; the services accept no longer one.
 const LONGEST_MS: u64 = 60_000;
 
 /// `[deadlines]`: the time budget of a request, from its first byte to the answer.
@@ -16,18 +16,18 @@ const LONGEST_MS: u64 = 60_000;
 #[serde(try_from = "Raw")]
 pub struct DeadlinesConfig {
     other: Duration,
-    /// By the number of the endpoint.
+    /// By endpoint number.
     by_endpoint: Vec<Duration>,
 }
 
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Raw {
-    /// Of most calls, in ms; 5,000, from 1 to 60,000.
+    /// The default budget, in ms; 5,000, from 1 to 60,000.
     default_ms: u64,
-    /// Of calls that may wait for a payment provider, in ms; 8,000, from 1 to 60,000.
+    /// The budget of calls that may wait for a payment provider, in ms; 8,000, from 1 to 60,000.
     payment_ms: u64,
-    /// Of single calls, in ms, by their `operationId` in OpenAPI, whatever the case of its letters:
+    /// The budgets of single calls, in ms, by their `operationId` in OpenAPI, case-insensitive:
     /// `routes = { placeOrder = 3000 }`. None by default; each from 1 to 60,000.
     routes: BTreeMap<String, u64>,
 }
@@ -57,7 +57,7 @@ impl TryFrom<Raw> for DeadlinesConfig {
         let own = [("default_ms", raw.default_ms), ("payment_ms", raw.payment_ms)];
         for (name, ms) in own.into_iter().chain(raw.routes.iter().map(|(id, ms)| (id.as_str(), *ms))) {
             if !(1..=LONGEST_MS).contains(&ms) {
-                return Err(format!("the deadline {name} is from 1 to {LONGEST_MS} ms, not {ms}"));
+                return Err(format!("the deadline {name} must be from 1 to {LONGEST_MS} ms, not {ms}"));
             }
         }
         let is_known = |id: &str| endpoints().iter().any(|endpoint| endpoint.is_called(id));
@@ -75,7 +75,7 @@ impl Default for DeadlinesConfig {
 }
 
 impl DeadlinesConfig {
-    /// How long this call may take; without one, that of most.
+    /// The budget of a call; the default one without an endpoint.
     pub fn budget(&self, endpoint: Option<&Endpoint>) -> Duration {
         endpoint.and_then(|endpoint| self.by_endpoint.get(endpoint.number)).copied().unwrap_or(self.other)
     }
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_has_its_own_deadline_or_that_of_its_kind() {
+    fn a_call_has_its_own_budget_or_that_of_its_kind() {
         let config = load(json!({ "default_ms": 4_000, "routes": { "placeorder": 3_000, "payOrder": 9_000 } }));
         let config = config.unwrap();
         for (id, ms) in [("placeOrder", 3_000), ("payOrder", 9_000), ("cancelOrder", 8_000), ("getMe", 4_000)] {
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deadline_of_no_call_or_out_of_bounds_is_not_loaded() {
+    fn unknown_calls_and_values_out_of_bounds_do_not_load() {
         let error = load(json!({ "routes": { "placeOrders": 3_000 } })).unwrap_err();
         assert!(error.to_string().contains("placeOrders"), "{error}");
         for bad in [

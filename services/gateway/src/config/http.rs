@@ -11,15 +11,15 @@ use service::config::default_drain_timeout_ms;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HttpConfig {
-    /// The address to listen on; port 0 takes any free one.
+    /// The address to listen on; port 0 picks a free one.
     pub listen: SocketAddr,
-    /// Threads that serve, up to 1,024; 0, the default, takes one a core.
+    /// Worker threads, up to 1,024; 0, the default, starts one for each core.
     #[serde(default, deserialize_with = "within::<0, 1_024, _, _>")]
     pub workers: usize,
     /// Connections that may wait to be accepted; 2,048 by default, from 1 to 65,535.
     #[serde(default = "default_backlog", deserialize_with = "within::<1, 65_535, _, _>")]
     pub backlog: u32,
-    /// Open connections of one worker; more wait. 10,000 by default, from 1 to 1,000,000.
+    /// The most open connections of a worker; more wait. 10,000 by default, from 1 to 1,000,000.
     #[serde(default = "default_max_connections", deserialize_with = "within::<1, 1_000_000, _, _>")]
     pub max_connections: usize,
     /// How long an idle connection is kept, in ms; 30,000 by default, from 1,000 to 3,600,000.
@@ -29,18 +29,19 @@ pub struct HttpConfig {
     /// has until the request's deadline.
     #[serde(default = "default_client_request_timeout_ms", deserialize_with = "within::<1, 60_000, _, _>")]
     pub client_request_timeout_ms: u64,
-    /// The largest body that is read, in bytes; 1 MiB by default, at most 16 MiB.
+    /// The largest accepted body, in bytes; 1 MiB by default, at most 16 MiB.
     #[serde(default = "default_body_limit_bytes", deserialize_with = "within::<1, 16_777_216, _, _>")]
     pub body_limit_bytes: usize,
-    /// How long requests that are under way may take after SIGTERM, in ms; 10,000 by default, up to 600,000.
+    /// How long requests in flight may take after SIGTERM, in ms; 10,000 by default, up to 600,000.
     #[serde(default = "default_drain_timeout_ms", deserialize_with = "within::<0, 600_000, _, _>")]
     pub drain_timeout_ms: u64,
-    /// How many proxies of ours stand in front: the client is that entry of `X-Forwarded-For`, counted from the right.
-    /// With 0, the default, it is the peer, and the header is not looked at: anybody can write it. Rate limits of
-    /// clients without a token go by this address. Up to 16.
+    /// The number of trusted proxies in front, up to 16: the client is that entry of `X-Forwarded-For`, counted from
+    /// the right. With 0, the default, the client is the peer, and the header is ignored, since anyone can set it.
+    /// Clients without a token are rate limited by this address.
     #[serde(default, deserialize_with = "within::<0, 16, _, _>")]
     pub trusted_proxy_hops: usize,
-    /// `max-age` of `Strict-Transport-Security`, in seconds; 0, the default, sends none. For where TLS ends in front.
+    /// `max-age` of `Strict-Transport-Security`, in seconds; 0, the default, sends no header. For deployments behind a
+    /// TLS proxy.
     #[serde(default)]
     pub hsts_max_age_seconds: u64,
 }
@@ -56,7 +57,7 @@ impl HttpConfig {
         Duration::from_millis(self.client_request_timeout_ms)
     }
 
-    /// How long requests that are under way may take after SIGTERM.
+    /// How long requests in flight may take after SIGTERM.
     pub fn drain_timeout(&self) -> Duration {
         Duration::from_millis(self.drain_timeout_ms)
     }
@@ -89,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_out_of_bounds_is_not_loaded() {
+    fn values_out_of_bounds_do_not_load() {
         let load = |field: &str, value: u64| {
             serde_json::from_value::<HttpConfig>(json!({ "listen": "127.0.0.1:0", field: value }))
         };

@@ -9,26 +9,26 @@ use serde::{Deserialize, Deserializer};
 const SECOND_MS: u64 = 1_000;
 const MINUTE_MS: u64 = 60_000;
 
-/// `[limits]`: how much is served at once, and how much of it to one client.
+/// `[limits]`: limits on concurrency and on the requests of one client.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitsConfig {
-    /// How many requests are served at once, in all; the limit follows their latency. From 16 to 2,000 by default, of
-    /// which browsing may fill 75 %; payments have a limit of their own, up to 2,000.
+    /// The limit on concurrent requests, which adapts to their latency: from 16 to 2,000 by default, of which browsing
+    /// may fill 75 %. Payments have a separate limit, up to 2,000.
     pub concurrency: AdaptiveLimitConfig,
-    /// How many requests of one connection may be under way; 32, from 1 to 10,000. HTTP/1.1 has one at a time.
+    /// The most concurrent requests of one connection; 32, from 1 to 10,000. HTTP/1.1 has one at a time.
     #[serde(deserialize_with = "within::<1, 10_000, _, _>")]
     pub max_in_flight_per_connection: u32,
-    /// How many requests of one client, on all gateways together.
+    /// Rate limits of one client, over all gateways.
     pub rates: RatesConfig,
-    /// How many gateways there are, as each lets its part of the rates through; 1, from 1 to 1,024. Where there are
-    /// `peers`, it holds until they are found.
+    /// The number of gateways, among which the rates are divided; 1, from 1 to 1,024. With `peers`, it applies until
+    /// they are found.
     #[serde(deserialize_with = "within::<1, 1_024, _, _>")]
     pub replicas: u32,
-    /// Where all gateways are, this one among them: `"dns://gateway-headless:8080"`, or what else names the replicas of
-    /// an upstream. None by default. They are counted, never called.
+    /// All gateways, including this one: `"dns://gateway-headless:8080"`, or other targets as of an upstream. None by
+    /// default. They are counted, never called.
     pub peers: Option<Targets>,
-    /// How the names of `peers` are looked up.
+    /// DNS lookups of `peers`.
     pub dns: DnsConfig,
 }
 
@@ -45,22 +45,21 @@ impl Default for LimitsConfig {
     }
 }
 
-/// `[limits.rates]`: how many requests of one client are let through, by what they do. The client is the user whose
-/// access token comes along, or else the address, of IPv6 its /64. Each is a table such as `{ requests = 50, period_ms
-/// = 1000 }`; what it does not say stays as it is here: `requests` from 1 to 1,000,000, `period_ms` from 1 to a day,
-/// `burst`, which is `requests` unless it is set, and `max_keys`, the clients that are told apart, from 16 to
-/// 16,777,216.
+/// `[limits.rates]`: rate limits of one client, by kind of request. The client is the user of the access token, or else
+/// the address (for IPv6 its /64). Each is a table such as `{ requests = 50, period_ms = 1000 }`, whose omitted
+/// settings keep the defaults here: `requests` from 1 to 1,000,000, `period_ms` from 1 to a day, `burst`, by default
+/// the same as `requests`, and `max_keys`, the most clients with their own bucket, from 16 to 16,777,216.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RatesConfig {
-    /// Logging in and registering, by address: 60 a minute, which is no more than a few seconds of hashing passwords
-    /// and still lets a whole office in. Guesses are limited by the user service, which knows which of them were wrong.
+    /// Login and registration, by address: 60 a minute, which costs at most a few seconds of password hashing and still
+    /// admits a whole office. The user service limits wrong passwords.
     #[serde(deserialize_with = "sessions")]
     pub sessions: KeyedConfig,
-    /// Placing, cancelling and paying orders: 50 a second, far beyond a person, for shops that order for many.
+    /// Placing, cancelling and paying orders: 50 a second, for shops that order for many customers.
     #[serde(deserialize_with = "orders")]
     pub orders: KeyedConfig,
-    /// Products and stock: 200 a second, for all who sit behind one address.
+    /// Products and stock: 200 a second, for all clients behind one address.
     #[serde(deserialize_with = "browse")]
     pub browse: KeyedConfig,
     /// Every other call: 100 a second.
@@ -96,8 +95,8 @@ fn other<'de, D: Deserializer<'de>>(deserializer: D) -> Result<KeyedConfig, D::E
     changed(RatesConfig::default().other, deserializer)
 }
 
-/// The default, changed where something is said. Otherwise `{ requests = 5 }` would change the period too, to that of
-/// any limit.
+/// Overrides single settings of this limit's default. Without it `{ requests = 5 }` would also reset the period to that
+/// of `KeyedConfig`.
 fn changed<'de, D: Deserializer<'de>>(default: KeyedConfig, deserializer: D) -> Result<KeyedConfig, D::Error> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -114,7 +113,7 @@ fn changed<'de, D: Deserializer<'de>>(default: KeyedConfig, deserializer: D) -> 
         "burst": changes.burst,
         "max_keys": changes.max_keys.unwrap_or(default.max_keys.into()),
     });
-    // Checked there.
+    // Deserialization checks the bounds.
     serde_json::from_value(changed).map_err(D::Error::custom)
 }
 
@@ -129,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_said_stays_as_it_is() {
+    fn omitted_settings_keep_their_defaults() {
         let rates = load(json!({ "rates": { "sessions": { "requests": 5 } } })).unwrap().rates;
         assert_eq!((rates.sessions.requests, rates.sessions.period_ms), (5, MINUTE_MS));
         assert_eq!(rates.sessions.rate().burst(), 5);
@@ -139,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_out_of_bounds_is_not_loaded() {
+    fn values_out_of_bounds_do_not_load() {
         assert!(load(json!({ "peers": "dns://gateway-headless:8080", "replicas": 3 })).is_ok());
         for bad in [
             json!({ "replicas": 0 }),

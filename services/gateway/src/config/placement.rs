@@ -2,12 +2,12 @@
 
 use serde::Deserialize;
 
-/// `[placement]`: which replica of the order service places an order.
+/// `[placement]`: the choice of the order replica that places an order.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PlacementConfig {
-    /// Whether orders of one SKU go to the same replica, which is fastest when many want the same; true by default.
-    /// False leaves it to the strategy of `[upstreams] order`. Both are equally correct.
+    /// Whether orders of one SKU go to the same replica, which is fastest under contention; true by default. Otherwise
+    /// the strategy of `[upstreams] order` decides. An optimisation; correctness does not depend on it.
     pub affinity: bool,
 }
 

@@ -3,9 +3,8 @@
 use balancer::UpstreamConfig;
 use serde::Deserialize;
 
-/// `[upstreams]`: where the replicas of each service are, and how they are called. Each is a text such as
-/// `"http://a:1,http://b:2"` or `"dns://order-headless:7003"`, a list of such texts, or a table with everything that
-/// can be set.
+/// `[upstreams]`: the replicas of each service, and how they are called. Each is a string such as
+/// `"http://a:1,http://b:2"` or `"dns://order-headless:7003"`, a list of such strings, or a table with all settings.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UpstreamsConfig {

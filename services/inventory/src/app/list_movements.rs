@@ -22,6 +22,6 @@ impl App {
         if movements.is_empty() && self.store.ledger.available(sku, deadline).await?.is_none() {
             return Err(InventoryError::SkuNotFound(sku.clone()));
         }
-        Ok(self.tokens.cut(&list, movements, size, |movement| movement.id)?)
+        Ok(self.tokens.paginate(&list, movements, size, |movement| movement.id)?)
     }
 }

@@ -19,6 +19,6 @@ impl App {
         let size = page::size(page_size)?;
         let after: Option<String> = self.tokens.open(&list, page_token)?;
         let products = self.store.list(filter, after.as_deref(), size + 1, deadline).await?;
-        Ok(self.tokens.cut(&list, products, size, |product| product.list_key(filter))?)
+        Ok(self.tokens.paginate(&list, products, size, |product| product.list_key(filter))?)
     }
 }

@@ -1,19 +1,15 @@
 //! The stock ledger, for the reconciliation.
 
-use envelope::Error;
 use futures::stream::BoxStream;
-use mongo::Cut;
 use proto::inventory::v1::stock_audit_service_server::StockAuditService;
 use proto::inventory::v1::{
     AuditCountersRequest, AuditCountersResponse, AuditMovementSumsRequest, AuditMovementSumsResponse,
     AuditMovementsRequest, AuditMovementsResponse, AuditedMovement as MovementMessage, Counter, MovementSum,
 };
-use service::grpc::{parse_all, stream_pages};
+use service::grpc::{invalid, parse_all, stream_pages};
 use stock::{AuditedMovement, Ledger, SkuPieces};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
-
-use super::reject;
 
 /// The most SKUs of a request.
 const MAX_SKUS: usize = 50_000;
@@ -22,7 +18,7 @@ const MAX_SKUS: usize = 50_000;
 #[derive(Clone)]
 pub(crate) struct AuditGrpc {
     ledger: Ledger,
-    /// When it fires, streams end.
+    /// Ends open streams.
     drain: CancellationToken,
 }
 
@@ -47,7 +43,8 @@ impl StockAuditService for AuditGrpc {
             time.map(|time| proto::to_timestamp(field, Some(time)).map_err(invalid)).transpose()
         };
         let (from, to) = (time("made_from", request.made_from)?, time("made_to", request.made_to)?);
-        let pages = self.ledger.audit_movements(cut(request.as_of)?, from, to);
+        let cut = proto::to_cut("as_of", request.as_of).map_err(invalid)?;
+        let pages = self.ledger.audit_movements(cut.into(), from, to);
         let to_message =
             |page: Vec<_>| AuditMovementsResponse { movements: page.into_iter().map(from_movement).collect() };
         Ok(stream_pages(pages, self.drain.clone(), to_message))
@@ -59,7 +56,8 @@ impl StockAuditService for AuditGrpc {
     ) -> Result<Response<Self::AuditCountersStream>, Status> {
         let request = request.into_inner();
         let skus = parse_all("skus", &request.skus, MAX_SKUS)?;
-        let pages = self.ledger.audit_counters(cut(request.as_of)?, &skus);
+        let cut = proto::to_cut("as_of", request.as_of).map_err(invalid)?;
+        let pages = self.ledger.audit_counters(cut.into(), &skus);
         let counter = |one: SkuPieces| Counter { sku: one.sku.to_string(), available: one.pieces };
         let to_message =
             move |page: Vec<_>| AuditCountersResponse { counters: page.into_iter().map(counter).collect() };
@@ -72,21 +70,12 @@ impl StockAuditService for AuditGrpc {
     ) -> Result<Response<Self::AuditMovementSumsStream>, Status> {
         let request = request.into_inner();
         let skus = parse_all("skus", &request.skus, MAX_SKUS)?;
-        let pages = self.ledger.audit_movement_sums(cut(request.as_of)?, &skus);
+        let cut = proto::to_cut("as_of", request.as_of).map_err(invalid)?;
+        let pages = self.ledger.audit_movement_sums(cut.into(), &skus);
         let sum = |one: SkuPieces| MovementSum { sku: one.sku.to_string(), moved: one.pieces };
         let to_message = move |page: Vec<_>| AuditMovementSumsResponse { sums: page.into_iter().map(sum).collect() };
         Ok(stream_pages(pages, self.drain.clone(), to_message))
     }
-}
-
-// The wire's own error type is large, as in all of tonic.
-#[allow(clippy::result_large_err)]
-fn cut(cut: Option<proto::common::v1::Cut>) -> Result<Cut, Status> {
-    proto::to_cut("as_of", cut).map(Cut::from).map_err(invalid)
-}
-
-fn invalid(error: proto::ConvertError) -> Status {
-    reject(Error::invalid("request", error.to_string()))
 }
 
 fn from_movement(movement: AuditedMovement) -> MovementMessage {

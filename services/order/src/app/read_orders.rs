@@ -34,7 +34,7 @@ impl App {
         let before: Option<OrderId> = self.tokens.open(&list, page_token)?;
         let filter = OrderFilter { user_id, status };
         let orders = self.store.list(filter, before, size + 1, context.deadline).await?;
-        Ok(self.tokens.cut(&list, orders, size, |order| order.id)?)
+        Ok(self.tokens.paginate(&list, orders, size, |order| order.id)?)
     }
 
     /// Lists the payments of an order that the caller may see.

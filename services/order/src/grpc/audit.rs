@@ -1,14 +1,12 @@
 //! The books of the order service, for the reconciliation.
 
-use envelope::Error;
 use futures::stream::BoxStream;
-use mongo::Cut;
 use proto::order::v1::order_audit_service_server::OrderAuditService;
 use proto::order::v1::{
     AuditMovedPiecesRequest, AuditMovedPiecesResponse, AuditOrdersRequest, AuditOrdersResponse,
     AuditedOrder as OrderMessage, MovedPieces as PiecesMessage,
 };
-use service::grpc::{parse_all, reject, stream_pages};
+use service::grpc::{invalid, parse_all, stream_pages};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
@@ -23,7 +21,7 @@ const MAX_IDS: usize = 50_000;
 #[derive(Clone)]
 pub(crate) struct AuditGrpc {
     store: Store,
-    /// When it fires, streams end.
+    /// Ends open streams.
     drain: CancellationToken,
 }
 
@@ -44,7 +42,8 @@ impl OrderAuditService for AuditGrpc {
     ) -> Result<Response<Self::AuditOrdersStream>, Status> {
         let request = request.into_inner();
         let orders = parse_all("order_ids", &request.order_ids, MAX_IDS)?;
-        let pages = self.store.audit_orders(cut(request.as_of)?, &orders);
+        let cut = proto::to_cut("as_of", request.as_of).map_err(invalid)?;
+        let pages = self.store.audit_orders(cut.into(), &orders);
         let to_message = |page: Vec<_>| AuditOrdersResponse { orders: page.into_iter().map(from_audited).collect() };
         Ok(stream_pages(pages, self.drain.clone(), to_message))
     }
@@ -59,21 +58,12 @@ impl OrderAuditService for AuditGrpc {
             time.map(|time| proto::to_timestamp(field, Some(time)).map_err(invalid)).transpose()
         };
         let (from, to) = (time("moved_from", request.moved_from)?, time("moved_to", request.moved_to)?);
-        let pages = self.store.audit_moved_pieces(cut(request.as_of)?, &orders, from, to);
+        let cut = proto::to_cut("as_of", request.as_of).map_err(invalid)?;
+        let pages = self.store.audit_moved_pieces(cut.into(), &orders, from, to);
         let to_message =
             |page: Vec<_>| AuditMovedPiecesResponse { moved_pieces: page.into_iter().map(from_moved).collect() };
         Ok(stream_pages(pages, self.drain.clone(), to_message))
     }
-}
-
-// The wire's own error type is large, as in all of tonic.
-#[allow(clippy::result_large_err)]
-fn cut(cut: Option<proto::common::v1::Cut>) -> Result<Cut, Status> {
-    proto::to_cut("as_of", cut).map(Cut::from).map_err(invalid)
-}
-
-fn invalid(error: proto::ConvertError) -> Status {
-    reject(Error::invalid("request", error.to_string()))
 }
 
 fn from_audited(order: AuditedOrder) -> OrderMessage {

@@ -1,8 +1,7 @@
-//! What the books say, as of a cut.
+//! The books of the order service as of a cut.
 
-use futures::stream::BoxStream;
 use jiff::Timestamp;
-use mongo::{ConvertError, Cut, from_bson_uuid, to_bson_uuid};
+use mongo::{ConvertError, Cut, Pages, from_bson_uuid, one_of, to_bson_uuid};
 use mongodb::bson::{Document, Uuid, doc};
 use primitives::{Currency, Money, MovementId, OrderId, UserId};
 use serde::Deserialize;
@@ -10,10 +9,8 @@ use serde::Deserialize;
 use super::{ORDERS, Store};
 use crate::domain::{AuditedOrder, MovedPieces, Status};
 
-type Pages<T> = BoxStream<'static, Result<Vec<T>, mongo::Error>>;
-
 impl Store {
-    /// These orders, or all when there are none, by id.
+    /// Orders by id: these, or all if none are given.
     pub(crate) fn audit_orders(&self, cut: Cut, orders: &[OrderId]) -> Pages<AuditedOrder> {
         let wanted = doc! {
             "userId": 1, "status": 1, "total": 1, "currency": 1, "refundDue": 1,
@@ -23,8 +20,8 @@ impl Store {
         self.db.pages::<OrderRow, _>(Some(cut), ORDERS, pipeline, mongo::PAGE)
     }
 
-    /// What the lines of these orders, or of all when there are none, say of the movements that they name and that were
-    /// made in a span of time; by the movement's id.
+    /// The pieces of the movements that order lines name, by movement id: of these orders, or of all if none are given,
+    /// and of movements made between `from` and `to`.
     pub(crate) fn audit_moved_pieces(
         &self,
         cut: Cut,
@@ -55,11 +52,7 @@ impl Store {
 }
 
 fn of(orders: &[OrderId]) -> Document {
-    if orders.is_empty() {
-        return Document::new();
-    }
-    let ids: Vec<_> = orders.iter().map(|id| to_bson_uuid(id.as_uuid())).collect();
-    doc! { "_id": { "$in": ids } }
+    one_of("_id", orders.iter().map(|id| to_bson_uuid(id.as_uuid())))
 }
 
 #[derive(Deserialize)]

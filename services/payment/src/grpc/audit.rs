@@ -1,11 +1,9 @@
 //! The books of the payment service, for the reconciliation.
 
-use envelope::Error;
 use futures::stream::BoxStream;
-use mongo::Cut;
 use proto::payment::v1 as pb;
 use proto::payment::v1::payment_audit_service_server::PaymentAuditService;
-use service::grpc::{parse_all, reject, stream_pages};
+use service::grpc::{invalid, parse_all, stream_pages};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
@@ -20,7 +18,7 @@ const MAX_IDS: usize = 50_000;
 #[derive(Clone)]
 pub(crate) struct AuditGrpc {
     pub(crate) store: Store,
-    /// When it fires, streams end.
+    /// Ends open streams.
     pub(crate) drain: CancellationToken,
 }
 
@@ -37,7 +35,8 @@ impl PaymentAuditService for AuditGrpc {
     ) -> Result<Response<Self::AuditPaymentsStream>, Status> {
         let request = request.into_inner();
         let orders = parse_all("order_ids", &request.order_ids, MAX_IDS)?;
-        let pages = self.store.audit_payments(cut(request.as_of)?, &orders);
+        let cut = proto::to_cut("as_of", request.as_of).map_err(invalid)?;
+        let pages = self.store.audit_payments(cut.into(), &orders);
         let to_message = |page: Vec<_>| pb::AuditPaymentsResponse { payments: page.iter().map(from_audited).collect() };
         Ok(stream_pages(pages, self.drain.clone(), to_message))
     }
@@ -48,7 +47,8 @@ impl PaymentAuditService for AuditGrpc {
     ) -> Result<Response<Self::AuditOrderEntriesStream>, Status> {
         let request = request.into_inner();
         let orders = parse_all("order_ids", &request.order_ids, MAX_IDS)?;
-        let pages = self.store.audit_order_entries(cut(request.as_of)?, &orders);
+        let cut = proto::to_cut("as_of", request.as_of).map_err(invalid)?;
+        let pages = self.store.audit_order_entries(cut.into(), &orders);
         let to_message =
             |page: Vec<_>| pb::AuditOrderEntriesResponse { entries: page.iter().map(from_entry).collect() };
         Ok(stream_pages(pages, self.drain.clone(), to_message))
@@ -60,7 +60,8 @@ impl PaymentAuditService for AuditGrpc {
     ) -> Result<Response<Self::AuditAccountEntriesStream>, Status> {
         let request = request.into_inner();
         let users = parse_all("user_ids", &request.user_ids, MAX_IDS)?;
-        let pages = self.store.audit_account_entries(cut(request.as_of)?, &users);
+        let cut = proto::to_cut("as_of", request.as_of).map_err(invalid)?;
+        let pages = self.store.audit_account_entries(cut.into(), &users);
         let to_message =
             |page: Vec<_>| pb::AuditAccountEntriesResponse { entries: page.iter().map(from_entry).collect() };
         Ok(stream_pages(pages, self.drain.clone(), to_message))
@@ -72,17 +73,11 @@ impl PaymentAuditService for AuditGrpc {
     ) -> Result<Response<Self::AuditAccountsStream>, Status> {
         let request = request.into_inner();
         let users = parse_all("user_ids", &request.user_ids, MAX_IDS)?;
-        let pages = self.store.audit_accounts(cut(request.as_of)?, &users);
+        let cut = proto::to_cut("as_of", request.as_of).map_err(invalid)?;
+        let pages = self.store.audit_accounts(cut.into(), &users);
         let to_message = |page: Vec<_>| pb::AuditAccountsResponse { accounts: page.iter().map(from_account).collect() };
         Ok(stream_pages(pages, self.drain.clone(), to_message))
     }
-}
-
-// The wire's own error type is large, as in all of tonic.
-#[allow(clippy::result_large_err)]
-fn cut(cut: Option<proto::common::v1::Cut>) -> Result<Cut, Status> {
-    let invalid = |error: proto::ConvertError| reject(Error::invalid("request", error.to_string()));
-    proto::to_cut("as_of", cut).map(Cut::from).map_err(invalid)
 }
 
 fn from_audited(payment: &Payment) -> pb::AuditedPayment {

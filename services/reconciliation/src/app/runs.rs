@@ -43,7 +43,7 @@ impl RunsApp {
         let size = page::size(page_size)?;
         let before = self.tokens.open("reconciliations", page_token)?;
         let found = self.runs.list(before, size + 1, context.deadline).await?;
-        self.tokens.cut("reconciliations", found, size, |run| run.id)
+        self.tokens.paginate("reconciliations", found, size, |run| run.id)
     }
 
     /// A page of what a run found, by kind and subject, and the token of the next page.
@@ -62,6 +62,6 @@ impl RunsApp {
         let key = |exception: &Exception| -> ExceptionKey {
             (exception.finding.difference.name().to_owned(), exception.finding.subject.clone())
         };
-        self.tokens.cut(&list, found, size, key)
+        self.tokens.paginate(&list, found, size, key)
     }
 }

@@ -45,7 +45,7 @@ impl StatementsApp {
         let before: Option<Date> = self.tokens.open(&list, page_token)?;
         let span = span(days)?;
         let found = self.statements.of_user(caller.user_id, span, before, size + 1, context.deadline).await?;
-        self.tokens.cut(&list, found, size, |statement| statement.key.day)
+        self.tokens.paginate(&list, found, size, |statement| statement.key.day)
     }
 
     /// The merchant's days, for administrators.

@@ -1,4 +1,4 @@
-//! Statements against their lines, as of one moment.
+//! Comparison of statements with their lines, in one snapshot.
 
 use std::collections::BTreeMap;
 use std::future::IntoFuture as _;
@@ -18,36 +18,36 @@ use super::documents::{MerchantDocument, StatementDocument, kind, user, user_key
 use crate::domain::checks::{self, Finding};
 use crate::domain::{Kind, MerchantDay, Statement, StatementKey, Tally, Totals};
 
-/// The most customers that are compared at once; what is held in memory is their totals.
+/// The most customers of a page; their totals are held in memory.
 const PAGE: usize = 1_000;
 
-/// What was found about some customers of a day.
+/// The result for one page of customers of a day.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditPage {
-    /// What is not equal.
+    /// The differences.
     pub findings: Vec<Finding>,
-    /// How many statements were compared.
+    /// The number of compared statements.
     pub checked: usize,
-    /// The last customer that was compared, to go on after; `None` at the end.
+    /// The last compared customer, after which the next page begins; `None` at the end.
     pub next: Option<UserId>,
 }
 
-/// Some customers' totals, and whether there are more customers.
+/// The totals of a page of customers, and whether there are more.
 struct Side {
     totals: BTreeMap<UserId, Totals>,
     more: bool,
 }
 
 impl Statements {
-    /// Compares the statements of a day with their lines for up to 1,000 customers after `after`, both as of one
-    /// moment, so that what is being applied meanwhile makes no difference.
+    /// Compares the statements of a day with their lines for up to 1,000 customers after `after`, in one snapshot, so
+    /// that events that are applied concurrently cause no difference.
     pub async fn audit(&self, day: Date, after: Option<UserId>, deadline: Deadline) -> Result<AuditPage, mongo::Error> {
         let mut session = bounded(deadline, |_| self.db.snapshot()).await?;
-        // Before the first comes the nil UUID, which nobody has.
+        // The nil UUID sorts before all others and is never used.
         let after = after.unwrap_or_else(|| user(bson::Uuid::from_bytes([0; 16])));
         let statements = self.statements_after(&mut session, day, after, deadline).await?;
         let lines = self.lines_after(&mut session, day, after, deadline).await?;
-        // Only customers that both sides have been read for can be compared.
+        // Only customers up to the end of both sides can be compared.
         let last_of = |side: &Side| side.totals.keys().next_back().copied().filter(|_| side.more);
         let next = [last_of(&statements), last_of(&lines)].into_iter().flatten().min();
         let mut users: Vec<UserId> = statements.totals.keys().chain(lines.totals.keys()).copied().collect();
@@ -61,7 +61,7 @@ impl Statements {
         Ok(AuditPage { findings: users.iter().filter_map(compare).collect(), checked: users.len(), next })
     }
 
-    /// Compares the merchant's day with its lines, both as of one moment.
+    /// Compares the merchant's day with its lines, in one snapshot.
     pub async fn audit_merchant_day(&self, day: Date, deadline: Deadline) -> Result<Option<Finding>, mongo::Error> {
         let mut session = bounded(deadline, |_| self.db.snapshot()).await?;
         let of_day = doc! { "$match": { "day": day.to_string() } };
@@ -110,7 +110,7 @@ impl Statements {
         Ok(Side { totals, more })
     }
 
-    /// Adds lines up as they come, customer by customer.
+    /// Sums the lines by customer while reading them.
     async fn lines_after(
         &self,
         session: &mut ClientSession,

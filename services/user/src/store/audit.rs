@@ -11,14 +11,14 @@ use service::Deadline;
 use super::LOGIN_AUDIT;
 use crate::domain::LoginRecord;
 
-/// The audit.
+/// The audit log of logins.
 #[derive(Debug)]
 pub(crate) struct LoginAudit {
     records: Collection<LoginDocument>,
     retention: Duration,
 }
 
-/// The driver gives each an `_id`.
+/// The driver generates the `_id`.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct LoginDocument {
@@ -34,12 +34,12 @@ struct LoginDocument {
 }
 
 impl LoginAudit {
-    /// Records are kept for `retention`.
+    /// An audit log that keeps records for `retention`.
     pub(crate) fn new(db: &Db, retention: Duration) -> Self {
         Self { records: db.collection(Policy::Log, LOGIN_AUDIT), retention }
     }
 
-    /// Writes some records; at least one.
+    /// Writes records; at least one.
     pub(crate) async fn insert(
         &self,
         records: impl Iterator<Item = LoginRecord>,

@@ -1,4 +1,4 @@
-//! Callers of an upstream, and what became of their calls.
+//! Callers of an upstream, and the outcomes of their calls.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub(crate) struct Callers {
 }
 
 impl Callers {
-    /// For these replicas, with settings on top of the defaults; slow start and hedging only where a test asks for it.
+    /// Calls these replicas. `settings` override the defaults; slow start and hedging are off unless set.
     pub(crate) fn of(replicas: &[&Replica], settings: Value) -> Self {
         let urls: Vec<String> = replicas.iter().map(|replica| replica.url()).collect();
         Self::to(json!(urls), settings)
@@ -34,7 +34,7 @@ impl Callers {
         Self::of_service("test", endpoints, settings, None)
     }
 
-    /// With mutual TLS the replicas must be this service.
+    /// With mutual TLS, the replicas must prove to be this service.
     pub(crate) fn of_service(service: &'static str, endpoints: Value, settings: Value, tls: Option<Tls>) -> Self {
         let mut table =
             json!({ "endpoints": endpoints, "slow_start_ms": 0, "retry": { "budget_floor_per_second": 1_000 } });
@@ -67,7 +67,7 @@ impl Callers {
         answer.await.map(drop)
     }
 
-    /// So many calls, so many at once; gives how long each took, and the errors.
+    /// Makes `count` calls, `at_once` concurrently, and returns their latencies and errors.
     pub(crate) async fn calls(&self, how: Ask<'_>, count: usize, at_once: usize) -> (Vec<Duration>, Vec<Error>) {
         use futures::StreamExt as _;
         let calls = futures::stream::iter(0..count).map(|_| async {
@@ -81,7 +81,7 @@ impl Callers {
 }
 
 impl Callers {
-    /// Calls, so many at once, until `work` is done; gives how many were made, and the errors.
+    /// Makes calls, `at_once` concurrently, until `work` is done; returns their number and errors.
     pub(crate) async fn calls_during(
         &self,
         how: Ask<'_>,

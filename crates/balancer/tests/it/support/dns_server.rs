@@ -1,4 +1,4 @@
-//! A small DNS server over real sockets, UDP and TCP, whose records and moods a test changes as it goes.
+//! A small DNS server over real UDP and TCP sockets. Tests change its records and behaviour at run time.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -12,10 +12,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::task::JoinSet;
 
-/// What the server does with a question.
+/// How the server treats a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mood {
-    /// Answers from its records; NXDOMAIN for a name that has none.
+    /// Answers from its records; NXDOMAIN for a name without any.
     Answers,
     /// Never answers.
     Silent,
@@ -29,14 +29,14 @@ pub(crate) struct Service<'a> {
     pub(crate) priority: u16,
     pub(crate) weight: u16,
     pub(crate) port: u16,
-    /// Its addresses are set with [`DnsServer::set_addresses`]; `.` says that the service is not there.
+    /// Its addresses are set with [`DnsServer::set_addresses`]; `.` means that the service is not available.
     pub(crate) host: &'a str,
 }
 
-/// A name server on 127.0.0.1. Names are full ones, with or without their last dot. It ends when dropped.
+/// A name server on 127.0.0.1. Names are fully qualified, with or without the last dot. It stops when dropped.
 ///
-/// Every replica that `dns://name:port` finds has the same port: use addresses from 127.0.0.0/8, which all lead here.
-/// For replicas on other ports of 127.0.0.1 use `srv://` and [`DnsServer::set_services`].
+/// All replicas of `dns://name:port` have the same port: use addresses from 127.0.0.0/8, which are all local. For
+/// replicas on different ports of 127.0.0.1 use `srv://` and [`DnsServer::set_services`].
 pub(crate) struct DnsServer {
     address: SocketAddr,
     zone: Arc<Mutex<Zone>>,
@@ -48,12 +48,12 @@ struct Zone {
     records: HashMap<Name, Vec<Record>>,
     mood: Option<Mood>,
     mood_for: HashMap<RecordType, Mood>,
-    /// Without regard to the mood.
+    /// Counted in every mood.
     questions: HashMap<(Name, RecordType), usize>,
 }
 
 impl DnsServer {
-    /// Starts one without records, on any free port.
+    /// Starts a server without records on a free port.
     pub(crate) async fn start() -> Self {
         let (udp, tcp) = sockets().await;
         let address = udp.local_addr().unwrap();
@@ -64,12 +64,13 @@ impl DnsServer {
         Self { address, zone, _work: work }
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Asks this server, and fast: lookups from 50 ms apart, 300 ms for an answer, 50 ms after a failure.
+    /// A configuration for this server with short times: 50 ms between lookups, time-outs of 300 ms, 50 ms after a
+    /// failure.
     pub(crate) fn config(&self) -> DnsConfig {
         DnsConfig {
             min_refresh_ms: 50,
@@ -80,13 +81,13 @@ impl DnsServer {
         }
     }
 
-    /// Replaces what the name has by A and AAAA records. None is an empty answer, not NXDOMAIN.
+    /// Replaces the records of the name by A and AAAA records. Without addresses the answer is empty, not NXDOMAIN.
     pub(crate) fn set_addresses(&self, name: &str, ttl_s: u32, addresses: &[&str]) {
         let data = addresses.iter().map(|address| RData::from(address.parse::<IpAddr>().unwrap()));
         self.set(name, ttl_s, data.collect());
     }
 
-    /// Replaces what the name has by SRV records.
+    /// Replaces the records of the name by SRV records.
     pub(crate) fn set_services(&self, name: &str, ttl_s: u32, services: &[Service<'_>]) {
         let record = |service: &Service<'_>| {
             RData::SRV(SRV::new(service.priority, service.weight, service.port, full(service.host)))
@@ -94,12 +95,12 @@ impl DnsServer {
         self.set(name, ttl_s, services.iter().map(record).collect());
     }
 
-    /// From now on the name is NXDOMAIN.
+    /// Removes the name: NXDOMAIN from now on.
     pub(crate) fn remove(&self, name: &str) {
         self.with(|zone| zone.records.remove(&full(name)));
     }
 
-    /// From now on it treats every question so.
+    /// Sets the mood for all queries.
     pub(crate) fn behave(&self, mood: Mood) {
         self.with(|zone| {
             zone.mood = Some(mood);
@@ -107,12 +108,12 @@ impl DnsServer {
         });
     }
 
-    /// From now on it treats questions for records of this type so.
+    /// Sets the mood for queries of this type.
     pub(crate) fn behave_for(&self, kind: RecordType, mood: Mood) {
         self.with(|zone| zone.mood_for.insert(kind, mood));
     }
 
-    /// How often it was asked for records of this type of the name, answered or not.
+    /// The number of queries of this type for the name, answered or not.
     pub(crate) fn questions_for(&self, name: &str, kind: RecordType) -> usize {
         self.with(|zone| zone.questions.get(&(full(name), kind)).copied().unwrap_or(0))
     }
@@ -153,13 +154,13 @@ impl Zone {
     }
 }
 
-/// The most bytes of an answer by UDP, as in RFC 1035; a longer one is marked as cut and asked for again by TCP.
+/// The most bytes of a UDP answer, after RFC 1035. A longer one is truncated, and the client repeats the query by TCP.
 const UDP_SIZE: usize = 512;
 
 async fn serve_udp(socket: UdpSocket, zone: Arc<Mutex<Zone>>) {
     let mut buffer = [0; 4_096];
     loop {
-        // Linux reports here that an earlier answer found nobody.
+        // Linux reports here that an earlier answer had no receiver.
         let Ok((length, from)) = socket.recv_from(&mut buffer).await else { continue };
         let answer = zone.lock().unwrap_or_else(PoisonError::into_inner).answer(&buffer[..length]);
         let Some(answer) = answer else { continue };
@@ -178,7 +179,7 @@ async fn serve_tcp(listener: TcpListener, zone: Arc<Mutex<Zone>>) {
     }
 }
 
-/// Answers until the other side is gone.
+/// Answers until the peer closes the connection.
 async fn converse(mut stream: TcpStream, zone: Arc<Mutex<Zone>>) {
     while let Ok(length) = stream.read_u16().await {
         let mut question = vec![0; length.into()];
@@ -195,7 +196,7 @@ async fn converse(mut stream: TcpStream, zone: Arc<Mutex<Zone>>) {
     }
 }
 
-/// One port for both.
+/// UDP and TCP sockets on the same port.
 async fn sockets() -> (UdpSocket, TcpListener) {
     for _ in 0..100 {
         let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();

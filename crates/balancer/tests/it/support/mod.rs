@@ -1,6 +1,6 @@
-//! What the tests need around them.
+//! Support for the tests.
 
-// The same as in the end-to-end tests, of whose library it is a public part.
+// Shared with the end-to-end tests, where it is part of a public library.
 #[allow(unreachable_pub)]
 #[path = "../../../../../tests/src/authority.rs"]
 pub(crate) mod authority;

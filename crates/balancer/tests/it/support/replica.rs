@@ -1,4 +1,4 @@
-//! A real gRPC server that can be told to be slow, to fail, to hang, to stop in good order, or to die.
+//! A real gRPC server that can be made slow, fail, hang, stop gracefully, or die.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -16,7 +16,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
-/// The service whose health the tests ask for as their call; the empty name is what the channel asks for.
+/// The service whose health check serves as the call of the tests; the channel itself checks the empty name.
 pub(crate) const CALL: &str = "call";
 
 /// How calls are treated.
@@ -30,7 +30,7 @@ pub(crate) enum Mood {
     Overloaded,
 }
 
-/// A server in a runtime of its own, so that it can die as a process does.
+/// A server in its own runtime, so that it can die like a process.
 pub(crate) struct Replica {
     address: SocketAddr,
     state: Arc<State>,
@@ -47,17 +47,17 @@ struct State {
 }
 
 impl Replica {
-    /// On a free port of 127.0.0.1.
+    /// Starts on a free port of 127.0.0.1.
     pub(crate) fn start() -> Self {
         Self::start_on("127.0.0.1:0".parse().unwrap(), None)
     }
 
-    /// On an address, with connections that are ended at this age.
+    /// Starts on an address. Connections are closed at this age.
     pub(crate) fn start_on(address: SocketAddr, max_age: Option<Duration>) -> Self {
         Self::start_with(address, max_age, None)
     }
 
-    /// The same for callers that prove who they are.
+    /// Like [`Self::start_on`], with mutual TLS.
     pub(crate) fn start_with(address: SocketAddr, max_age: Option<Duration>, tls: Option<Tls>) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listener = bind(address);
@@ -97,19 +97,19 @@ impl Replica {
         self.state.is_healthy.store(healthy, Ordering::Relaxed);
     }
 
-    /// Calls that came so far.
+    /// The number of calls so far.
     pub(crate) fn calls(&self) -> usize {
         self.state.calls.load(Ordering::Relaxed)
     }
 
-    /// Finishes what is under way and ends.
+    /// Stops gracefully: finishes requests in flight.
     pub(crate) async fn stop(&mut self) {
         self.stop.cancel();
         self.served.take().unwrap().await.unwrap();
         self.kill();
     }
 
-    /// Ends at once; connections break.
+    /// Stops at once; connections break.
     pub(crate) fn kill(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
@@ -123,7 +123,7 @@ impl Drop for Replica {
     }
 }
 
-/// Binds, even when a replica that has just died there still gives the port back.
+/// Binds, and waits if a replica that has just died has not released the port yet.
 fn bind(address: SocketAddr) -> std::net::TcpListener {
     let began = std::time::Instant::now();
     loop {

@@ -1,48 +1,48 @@
-//! What a breaker remembers of recent attempts.
+//! The recent outcomes that a breaker judges by: of the last calls, or of the last seconds.
 
 use std::time::Duration;
 
-use crate::breaker::WindowConfig;
-use crate::policy::Window;
+use super::config::WindowConfig;
+use crate::window::SlidingWindow;
 
-/// How an attempt ended.
+/// How a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Outcome {
-    /// It failed, and the peer is to blame.
+    /// The call failed, and the peer is to blame.
     pub failed: bool,
-    /// It took too long, whatever came of it.
+    /// The call took too long, successful or not.
     pub slow: bool,
 }
 
-/// How many calls there were, and how many of them were bad.
+/// The number of calls, and of the bad ones among them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Counts {
-    pub attempts: u64,
+    pub calls: u64,
     pub failed: u64,
     pub slow: u64,
 }
 
 impl Counts {
     pub(crate) fn add(&mut self, outcome: Outcome) {
-        self.attempts += 1;
+        self.calls += 1;
         self.failed += u64::from(outcome.failed);
         self.slow += u64::from(outcome.slow);
     }
 
     fn remove(&mut self, outcome: Outcome) {
-        self.attempts -= 1;
+        self.calls -= 1;
         self.failed -= u64::from(outcome.failed);
         self.slow -= u64::from(outcome.slow);
     }
 }
 
-/// The outcomes of the last so many calls, or of the last so many seconds.
+/// The outcomes in the window.
 #[derive(Debug)]
 pub(crate) enum Outcomes {
-    /// A ring of outcomes, `next` the oldest once it is full.
-    Attempts { ring: Vec<Outcome>, size: usize, next: usize, counts: Counts },
+    /// A ring of outcomes; once it is full, `next` is the position of the oldest.
+    Calls { ring: Vec<Outcome>, size: usize, next: usize, counts: Counts },
     /// Counts in buckets of time.
-    Time(Box<Window<3>>),
+    Time(Box<SlidingWindow<3>>),
 }
 
 impl Outcomes {
@@ -51,19 +51,19 @@ impl Outcomes {
         match config {
             WindowConfig::Calls(size) => {
                 let size = usize::try_from(size.clamp(1, WindowConfig::MOST_CALLS)).unwrap_or(1);
-                Self::Attempts { ring: Vec::with_capacity(size), size, next: 0, counts: Counts::default() }
+                Self::Calls { ring: Vec::with_capacity(size), size, next: 0, counts: Counts::default() }
             }
             WindowConfig::Seconds(span) => {
                 let span = Duration::from_secs(span.max(1).into());
-                Self::Time(Box::new(Window::new(span)))
+                Self::Time(Box::new(SlidingWindow::new(span)))
             }
         }
     }
 
-    /// Adds one; gives the counts with it.
+    /// Adds an outcome, and returns the counts including it.
     pub(crate) fn add(&mut self, outcome: Outcome) -> Counts {
         match self {
-            Self::Attempts { ring, size, next, counts } => {
+            Self::Calls { ring, size, next, counts } => {
                 counts.add(outcome);
                 if ring.len() < *size {
                     ring.push(outcome);
@@ -75,8 +75,8 @@ impl Outcomes {
             }
             Self::Time(window) => {
                 window.add([1, outcome.failed.into(), outcome.slow.into()]);
-                let [attempts, failed, slow] = window.total();
-                Counts { attempts, failed, slow }
+                let [calls, failed, slow] = window.total();
+                Counts { calls, failed, slow }
             }
         }
     }
@@ -97,7 +97,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_window_of_attempts_holds_the_last_ones(
+        fn a_window_of_calls_holds_the_last_ones(
             size in 1_u32..40,
             outcomes in prop::collection::vec((any::<bool>(), any::<bool>()), 1..200),
         ) {

@@ -1,8 +1,13 @@
-//! The scores of rendezvous hashing. They are the same in every process and every release: all gateways must agree.
+//! The scores of rendezvous hashing (highest random weight). They are the same in every process and every release, so
+//! that all gateways agree.
+//!
+//! Source: Thaler and Ravishankar, "Using name-based mappings to increase hit rates", IEEE/ACM Transactions on
+//! Networking 6(1), 1998. The choice does not depend on the order of the replicas, and a replica that joins or leaves
+//! moves only the keys that it gains or had.
 
 use rapidhash::v3::{RapidSecrets, rapidhash_v3, rapidhash_v3_seeded};
 
-/// What a replica's scores depend on besides the key: its name.
+/// A replica's part of its scores: a hash of its name.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Seed(RapidSecrets);
 
@@ -11,7 +16,7 @@ impl Seed {
         Self(RapidSecrets::seed(rapidhash_v3(name.as_bytes())))
     }
 
-    /// How strongly the replica wants the key; the highest score gets it.
+    /// The score of the replica for the key; the highest one gets it.
     pub(super) fn score(&self, key: &str) -> u64 {
         rapidhash_v3_seeded(key.as_bytes(), &self.0)
     }
@@ -35,7 +40,7 @@ mod tests {
         (0..KEYS).map(|number| format!("SKU-{number}"))
     }
 
-    /// A hash that changed would send orders elsewhere during a rolling upgrade.
+    /// A changed hash would move keys during a rolling upgrade.
     #[test]
     fn scores_never_change() {
         let score = |name| Seed::of(name).score("COFFEE-ESPRESSO-1KG");
@@ -56,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn a_replica_that_goes_moves_only_its_own_keys() {
+    fn a_replica_that_leaves_moves_only_its_own_keys() {
         let before = names(4);
         let after: Vec<_> = before.iter().filter(|name| !name.contains("order-2")).cloned().collect();
         for key in keys() {

@@ -1,37 +1,40 @@
-//! How a replica is reached: by TCP, then TLS where it is configured, then HTTP/2.
+//! How a connection to a replica is made: TCP, then TLS if configured, then HTTP/2.
 
 use std::io;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http_body_util::Full;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use service::tls::{Tls, Wire};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::connection::Body;
-
-/// How long all of it may take.
+/// The time for all of it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// Pings find a peer that is gone without a word.
+/// Pings detect a peer that has vanished without closing its connection.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(2);
-/// Windows of HTTP/2: the defaults of 64 KiB make a large page wait for the round trip.
+/// Flow-control windows of HTTP/2. With the default of 64 KiB a large page waits for round trips.
 const WINDOW: u32 = 1 << 20;
 
-/// The way to one replica.
+/// The body of a request: in memory, so that it can be sent again elsewhere.
+pub(super) type RequestBody = Full<Bytes>;
+
+/// A connection, and the future that drives it.
+pub(super) type Opened = (SendRequest<RequestBody>, http2::Connection<TokioIo<Wire>, RequestBody, TokioExecutor>);
+
+/// Connects to one replica.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Way<'a> {
+pub(crate) struct Connector<'a> {
     pub(crate) uri: &'a http::Uri,
-    /// Which service it must prove to be, with TLS. The address proves nothing: pods come and go, and so do theirs.
+    /// With TLS, the service that the peer must prove to be. The address proves nothing: pods and addresses are reused.
     pub(crate) service: &'a str,
     pub(crate) tls: Option<&'a Tls>,
 }
 
-/// A connection, and what drives it.
-pub(super) type Opened = (SendRequest<Body>, http2::Connection<TokioIo<Wire>, Body, TokioExecutor>);
-
-impl Way<'_> {
+impl Connector<'_> {
     pub(super) async fn connect(&self) -> io::Result<Opened> {
         let opening = async {
             let wire = self.wire().await?;
