@@ -4,7 +4,8 @@ use primitives::OrderId;
 use service::Deadline;
 
 use super::Payments;
-use crate::domain::{Payment, Status};
+use crate::domain::Payment;
+use crate::domain::settlement::{self, DueWork};
 use crate::error::Error;
 
 impl Payments {
@@ -12,7 +13,7 @@ impl Payments {
     /// provider does not report the outcome. `None`: the order was never charged, or every attempt was declined.
     pub(crate) async fn resolve(&self, order: OrderId, deadline: Deadline) -> Result<Option<Payment>, Error> {
         let Some(payment) = self.store.live(order, deadline).await? else { return Ok(None) };
-        if payment.status != Status::Pending {
+        if settlement::due_work(payment.status) != Some(DueWork::LookUp) {
             return Ok(Some(payment));
         }
         let looked_up = match self.look_up(&payment, deadline).await {

@@ -1,4 +1,4 @@
-//! Settles card payments whose outcome is unknown, in the background.
+//! Settles card payments with an unknown outcome, in the background.
 //!
 //! This covers a process that died after the provider captured and before the database knew, a provider that never
 //! answered, and refunds that were decided and not carried out. Any number of replicas may run it side by side: each

@@ -155,7 +155,7 @@ impl Posting {
         Self { amount: payment.amount, kind: EntryKind::Refund(payment.order_id, payment.id) }
     }
 
-    /// What is added to the balance or, when negative, taken from it.
+    /// The amount added to the balance or, when negative, taken from it.
     pub(super) fn delta(self) -> i64 {
         match self.kind {
             EntryKind::Deposit | EntryKind::Refund(..) => self.amount.amount(),

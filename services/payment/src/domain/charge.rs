@@ -1,11 +1,11 @@
-//! What a charge does, given the order's live payment and what the order is to be paid with.
+//! Decides a charge, by the order's live payment and the requested means of payment.
 
 use jiff::Timestamp;
 use secrecy::SecretString;
 
 use super::{Means, Order, Payment, Posting, Refusal, Status};
 
-/// What to do for an order that is to be paid.
+/// The next step of a charge.
 #[derive(Debug)]
 pub(crate) enum ChargeDecision<'a> {
     /// The order is paid: answer with its payment.
@@ -18,7 +18,7 @@ pub(crate) enum ChargeDecision<'a> {
     PayByCard(&'a SecretString),
 }
 
-/// What to do for an order with that live payment, if it has one.
+/// Decides the charge of an order with that live payment, if it has one.
 ///
 /// # Errors
 /// `OtherPayment` when the live payment has another amount or user, `AlreadyRefunded` when it is refunded or being

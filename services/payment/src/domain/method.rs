@@ -1,4 +1,4 @@
-//! What an order is paid with. A new method is a variant of both types here; the compiler then names every place that
+//! Payment methods. A new method is a variant of both types here; the compiler then names every place that
 //! has to handle it.
 
 use primitives::ParseError;
@@ -7,7 +7,7 @@ use secrecy::SecretString;
 /// The longest card token, in bytes.
 const MAX_TOKEN: usize = 255;
 
-/// What a charge asks to pay with.
+/// The means of payment in a charge.
 #[derive(Debug, Clone)]
 pub(crate) enum Means {
     /// The owner's account.

@@ -14,9 +14,9 @@ pub(crate) struct Payment {
     pub(crate) id: PaymentId,
     /// The order that is paid.
     pub(crate) order_id: OrderId,
-    /// The order's owner, who pays.
+    /// The payer: the order's owner.
     pub(crate) user_id: UserId,
-    /// What it is paid with.
+    /// The payment method.
     pub(crate) method: Method,
     /// Its present status.
     pub(crate) status: Status,

@@ -1,8 +1,8 @@
-//! What a refund does, given the order's live payment.
+//! Decides a refund, by the order's live payment.
 
 use super::{ChargeStatus, Method, Payment, Posting, Refusal, Status, Transition};
 
-/// What to do for an order whose payment is to be given back.
+/// The next step of a refund.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum RefundDecision {
     /// The payment is refunded: answer with it.
@@ -17,7 +17,7 @@ pub(crate) enum RefundDecision {
     CarryOut(Payment),
 }
 
-/// What to do for an order with that live payment, if it has one.
+/// Decides the refund of an order with that live payment, if it has one.
 ///
 /// # Errors
 /// `NothingToRefund` when the order was never charged or its payment was declined.

@@ -1,5 +1,5 @@
-//! How a card payment whose outcome is unknown is settled: by the charge's status at the provider, or, when the
-//! provider does not know the charge for too long, by having the provider refuse it.
+//! Settles card payments with an unknown outcome: by the charge's status at the provider or, when the provider does not
+//! know the charge for too long, by having the provider refuse it.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ pub(crate) enum ChargeStatus {
     Refunded,
 }
 
-/// What the resolver does with a payment that is due.
+/// The resolver's work on a payment that is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DueWork {
     /// Look the charge up, and settle the payment by it.
@@ -43,7 +43,7 @@ pub(crate) enum DueWork {
     CarryOutRefund,
 }
 
-/// How a pending payment is settled, given the status of its charge.
+/// The transition that settles a pending payment, by the status of its charge.
 pub(crate) fn settle(charge: ChargeStatus) -> Transition {
     match charge {
         ChargeStatus::Captured => Transition::Capture,
@@ -52,7 +52,7 @@ pub(crate) fn settle(charge: ChargeStatus) -> Transition {
     }
 }
 
-/// What is left to do for a payment that is due; `None` for a settled one.
+/// The work that an unsettled payment needs; `None` for a settled one.
 pub(crate) fn due_work(status: Status) -> Option<DueWork> {
     match status {
         Status::Pending => Some(DueWork::LookUp),

@@ -109,7 +109,7 @@ impl Store {
         Ok(written.await?)
     }
 
-    /// Gives a payment's amount back to the owner's account and marks the payment as refunded, both or neither.
+    /// Returns a payment's amount to the owner's account and marks the payment as refunded, both or neither.
     ///
     /// # Errors
     /// [`Refusal::Changed`] when the payment is no longer captured, or as `Ledger::post`.

@@ -120,13 +120,13 @@ impl CardProvider {
         self.send("find", self.get(payment), Full::default(), deadline).await
     }
 
-    /// Has the provider refuse the charge of this payment should it still arrive, and gives the charge's status after
+    /// Has the provider refuse the charge of this payment should it still arrive, and returns the charge's status after
     /// that: a charge that was captured before stays captured.
     pub(crate) async fn void(&self, payment: PaymentId, deadline: Deadline) -> Result<Charge, ProviderError> {
         self.change("void", self.post(payment, "void"), Full::default(), deadline).await
     }
 
-    /// Gives the money of a captured charge back, once however often it is called.
+    /// Refunds a captured charge; repeated calls refund it once.
     ///
     /// # Errors
     /// The outcome is unknown; calling again is safe.
