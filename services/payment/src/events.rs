@@ -1,7 +1,6 @@
-//! What happened to payments and accounts, as it is told to others.
+//! The events of payments and accounts in their published form.
 
-use jiff::Timestamp;
-use messaging::{Event, Payload};
+use messaging::Payload;
 use primitives::{Currency, Money};
 use proto::events::v1::account_event::Cause;
 use proto::events::v1::payment_event::Change;
@@ -11,17 +10,27 @@ use proto::events::v1::{
 };
 use proto::{from_money, from_timestamp};
 
-use crate::domain::{Entry, EntryKind, Payment, Status};
+use crate::domain::{Entry, EntryKind, Event, Outcome, Payment};
 
-/// The step that has brought a payment to its status; `None` for one that is nobody else's business.
-pub(crate) fn of_payment(payment: &Payment, at: Timestamp) -> Option<Event> {
-    let change = match payment.status {
-        Status::Captured => Change::Captured(PaymentCaptured {}),
-        Status::Declined => Change::Declined(PaymentDeclined {}),
-        Status::Refunded => Change::Refunded(PaymentRefunded {}),
-        Status::Pending | Status::Refunding => return None,
+/// The event as it goes into the outbox.
+pub(crate) fn render(event: &Event) -> messaging::Event {
+    match event {
+        Event::Payment { payment, outcome, at } => {
+            messaging::Event::new(&Payload::Payment(payment_event(payment, *outcome, *at)), *at)
+        }
+        Event::Account { entry, currency } => {
+            messaging::Event::new(&Payload::Account(account_event(entry, *currency)), entry.created_at)
+        }
+    }
+}
+
+fn payment_event(payment: &Payment, outcome: Outcome, at: jiff::Timestamp) -> PaymentEvent {
+    let change = match outcome {
+        Outcome::Captured => Change::Captured(PaymentCaptured {}),
+        Outcome::Declined => Change::Declined(PaymentDeclined {}),
+        Outcome::Refunded => Change::Refunded(PaymentRefunded {}),
     };
-    let event = PaymentEvent {
+    PaymentEvent {
         payment_id: payment.id.to_string(),
         order_id: payment.order_id.to_string(),
         user_id: payment.user_id.to_string(),
@@ -29,12 +38,10 @@ pub(crate) fn of_payment(payment: &Payment, at: Timestamp) -> Option<Event> {
         amount: Some(from_money(payment.amount)),
         occurred_at: Some(from_timestamp(at)),
         change: Some(change),
-    };
-    Some(Event::new(&Payload::Payment(event), at))
+    }
 }
 
-/// A new entry of an account.
-pub(crate) fn of_entry(entry: &Entry, currency: Currency) -> Event {
+fn account_event(entry: &Entry, currency: Currency) -> AccountEvent {
     let money = |amount| Some(from_money(Money::new(amount, currency)));
     let cause = match entry.kind {
         EntryKind::Deposit => Cause::Deposit(AccountDeposit {}),
@@ -45,7 +52,7 @@ pub(crate) fn of_entry(entry: &Entry, currency: Currency) -> Event {
             Cause::Refund(AccountRefund { order_id: order.to_string(), payment_id: payment.to_string() })
         }
     };
-    let event = AccountEvent {
+    AccountEvent {
         entry_id: entry.id.to_string(),
         user_id: entry.owner.to_string(),
         sequence: entry.sequence,
@@ -53,6 +60,5 @@ pub(crate) fn of_entry(entry: &Entry, currency: Currency) -> Event {
         balance_after: money(entry.balance_after),
         occurred_at: Some(from_timestamp(entry.created_at)),
         cause: Some(cause),
-    };
-    Event::new(&Payload::Account(event), entry.created_at)
+    }
 }

@@ -4,11 +4,12 @@
 mod app;
 mod config;
 mod domain;
+mod error;
 mod events;
 mod grpc;
-mod provider;
 pub mod sandbox;
 mod store;
+mod upstreams;
 
 use std::sync::Arc;
 
@@ -26,8 +27,8 @@ pub use config::{AccountsConfig, CardConfig, Config, ResolverConfig};
 
 use app::{Accounts, Payments, Resolver};
 use grpc::{AuditGrpc, Grpc};
-use provider::HttpCardProvider;
 use store::Store;
+use upstreams::CardProvider;
 
 /// Runs the service until SIGTERM.
 ///
@@ -53,17 +54,17 @@ pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> any
     outbox.relay(&config.kafka, &shell.tasks);
     let store = Store::new(&db, outbox.clone());
     let currency = config.accounts.currency;
-    let payments = Payments::new(
-        store.clone(),
-        Arc::new(HttpCardProvider::new(&config.card)?),
-        shell.tasks.clone(),
+    let payments = Payments {
+        store: store.clone(),
+        provider: Arc::new(CardProvider::new(&config.card)?),
+        tasks: shell.tasks.clone(),
         currency,
-        config.resolver.first_look(),
-    );
+        first_look: config.resolver.first_look(),
+    };
     let resolver = Resolver::new(payments.clone(), config.resolver.period(), config.resolver.grace());
     shell.tasks.spawn("payment-resolver", OnFailure::Stop, resolver.run(shell.tasks.clone()));
     let audit = AuditGrpc { store: store.clone(), drain: shell.drain_signal() };
-    let grpc = Grpc { payments, accounts: Accounts::new(store, currency) };
+    let grpc = Grpc { payments, accounts: Accounts { store, currency } };
     let mut routes = RoutesBuilder::default();
     routes.add_service(PaymentServiceServer::new(grpc.clone())).add_service(AccountServiceServer::new(grpc));
     routes.add_service(PaymentAuditServiceServer::new(audit));

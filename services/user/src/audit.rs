@@ -1,4 +1,4 @@
-//! The record of logins, written in the background: a login never waits for it and never fails because of it.
+//! Writes the audit records of logins in the background: a login never waits for its record or fails because of it.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -10,12 +10,12 @@ use crate::config::AuditConfig;
 use crate::domain::LoginRecord;
 use crate::store::LoginAudit;
 
-/// The most records of one write.
+/// The most records in one write.
 const BATCH: usize = 100;
-/// How long a write may take, and at the end of the process all that are left.
+/// The time limit of a write, and of all remaining writes when the process stops.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Takes records to be written. Cheap to clone.
+/// Accepts records to write. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Audit {
     records: mpsc::Sender<LoginRecord>,
@@ -33,7 +33,7 @@ impl Audit {
         Self { records }
     }
 
-    /// Hands a record over; drops and counts it when too many are waiting.
+    /// Queues a record. Drops and counts it when the queue is full.
     pub(crate) fn record(&self, record: LoginRecord) {
         if self.records.try_send(record).is_err() {
             dropped(1);
@@ -57,7 +57,7 @@ async fn write_until_stop(tasks: Tasks, mut records: mpsc::Receiver<LoginRecord>
 async fn write(store: &LoginAudit, batch: &mut Vec<LoginRecord>, deadline: Deadline) {
     let count = batch.len();
     if let Err(error) = store.insert(batch.drain(..), deadline).await {
-        tracing::warn!(%error, count, "login records were dropped");
+        tracing::warn!(%error, count, "dropped login records");
         dropped(count);
     }
 }

@@ -1,4 +1,4 @@
-//! What can go wrong in the user service, and what the caller learns of it.
+//! Failures of the user service, and their form for callers.
 
 use std::error::Error as StdError;
 use std::time::Duration;
@@ -6,9 +6,9 @@ use std::time::Duration;
 use envelope::{Detail, Error, Reason};
 use service::Expired;
 
-use crate::domain::Violation;
+use crate::domain::{LoginRefusal, VersionMismatch, Violation};
 
-/// After that long a place in the queue of password hashing is likely.
+/// When the queue of password hashing is likely to have room again.
 const OVERLOADED_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// A failure of a use case.
@@ -22,26 +22,22 @@ pub(crate) enum UserError {
     NotFound,
     #[error("the caller may not see this user")]
     Forbidden,
-    #[error("the user has changed meanwhile")]
-    VersionMismatch,
-    /// A wrong password or an unknown account; nobody but us can tell which.
-    #[error("the credentials are wrong")]
-    BadCredentials,
-    /// Of the account, existing or not, or from the address.
-    #[error("too many failed logins")]
-    TooManyFailures { retry_after: Duration },
+    #[error(transparent)]
+    VersionMismatch(#[from] VersionMismatch),
+    #[error(transparent)]
+    LoginRefused(#[from] LoginRefusal),
     /// The refresh token is unknown, used, expired, or of a session that has ended.
-    #[error("the refresh token is not good")]
+    #[error("the refresh token is not valid")]
     RefreshRefused,
-    #[error("too many passwords wait to be hashed")]
+    #[error("the queue of password hashing is full")]
     Overloaded,
     #[error(transparent)]
     Expired(#[from] Expired),
-    #[error("a fault of ours")]
+    #[error("an internal error")]
     Internal(#[source] Box<dyn StdError + Send + Sync>),
     #[error(transparent)]
     Store(#[from] mongo::Error),
-    /// From a part that already speaks the envelope: page tokens, identity.
+    /// From a part that already returns envelope errors: page tokens, identity.
     #[error(transparent)]
     Envelope(#[from] Error),
 }
@@ -64,10 +60,14 @@ impl From<UserError> for Error {
             }
             UserError::EmailTaken => Self::new(Reason::AlreadyExists, "a user with this email exists"),
             UserError::NotFound => Self::new(Reason::NotFound, "no user has this id"),
-            UserError::Forbidden => Self::new(Reason::Forbidden, "this user's data is not yours to see"),
-            UserError::VersionMismatch => Self::new(Reason::VersionMismatch, "the user has changed since that version"),
-            UserError::BadCredentials => Self::new(Reason::BadCredentials, "the email or the password is wrong"),
-            UserError::TooManyFailures { retry_after } => {
+            UserError::Forbidden => Self::new(Reason::Forbidden, "you may not see this user"),
+            UserError::VersionMismatch(_) => {
+                Self::new(Reason::VersionMismatch, "the user has changed since that version")
+            }
+            UserError::LoginRefused(LoginRefusal::BadCredentials) => {
+                Self::new(Reason::BadCredentials, "the email or the password is wrong")
+            }
+            UserError::LoginRefused(LoginRefusal::TooManyFailures { retry_after }) => {
                 Self::new(Reason::RateLimited, "too many failed logins; try again later").with_retry_after(retry_after)
             }
             UserError::RefreshRefused => {

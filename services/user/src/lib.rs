@@ -1,4 +1,4 @@
-//! The user service: registration, sessions, and the keys that access tokens are verified with.
+//! The user service: registration, sessions, and the keys that verify access tokens.
 
 mod app;
 mod audit;
@@ -26,7 +26,7 @@ use crate::app::{App, Bootstrap};
 use crate::audit::Audit;
 use crate::grpc::UserGrpc;
 use crate::passwords::Passwords;
-use crate::store::{LoginAudit, LoginCounters, Sessions, Users};
+use crate::store::{LoginAudit, LoginCounters, Schema, Sessions, Users};
 use crate::throttle::LoginThrottle;
 use crate::tokens::AccessTokens;
 
@@ -55,7 +55,7 @@ pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> any
         page_tokens: PageTokens::from_config(&config.page_tokens)?,
     });
     if let Some(bootstrap) = bootstrap {
-        bootstrap.start(shell, Arc::clone(&app), db);
+        bootstrap.start(shell, Arc::clone(&app), Schema::new(&db));
     }
     let grpc = UserGrpc::new(app);
     let mut routes = RoutesBuilder::default();

@@ -1,5 +1,5 @@
-//! Argon2id (RFC 9106) in a bounded pool: so many hashes at once, so many requests waiting, and none beyond its
-//! deadline. Hashing is slow on purpose; unbounded, a burst of logins would take all memory and every core.
+//! Argon2id (RFC 9106) in a bounded pool: concurrent hashes and waiting requests are limited, and no request waits
+//! beyond its deadline. Hashing is slow on purpose: unbounded, a burst of logins would take all memory and every core.
 
 use std::sync::Arc;
 
@@ -19,23 +19,23 @@ type HashError = argon2::password_hash::Error;
 #[derive(Clone)]
 pub(crate) struct Passwords {
     argon2: Argon2<'static>,
-    /// What the password of an account that does not exist is checked against.
+    /// The hash that passwords of unknown accounts are checked against.
     dummy: PasswordHash,
-    /// Those who hash and those who wait.
+    /// Permits of requests that hash or wait.
     admitted: Arc<Semaphore>,
-    /// Those who hash.
+    /// Permits of requests that hash.
     hashing: Arc<Semaphore>,
 }
 
 impl Passwords {
-    /// Makes the dummy hash too, which takes as long as any hash.
+    /// Computes the dummy hash, which takes as long as any hash.
     ///
     /// # Errors
-    /// When Argon2 does not allow the parameters.
+    /// When Argon2 rejects the parameters.
     pub(crate) fn new(config: &PasswordsConfig) -> Result<Self, HashError> {
         let params = Params::new(config.memory_kib, config.iterations, config.parallelism, None)?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        // Nobody knows the password of the dummy, and a match would not be believed.
+        // The dummy's password is random, and a match would be ignored.
         let dummy = hash(&argon2, &rand::random::<[u8; 32]>())?;
         let concurrency = config.concurrency.get();
         Ok(Self {
@@ -46,17 +46,17 @@ impl Passwords {
         })
     }
 
-    /// The hash of a password, with a salt of its own.
+    /// The hash of a password, with a new salt.
     ///
     /// # Errors
-    /// `Overloaded` when the queue is full, `Expired` when the turn does not come in time.
+    /// `Overloaded` when the queue is full, `Expired` when the deadline passes.
     pub(crate) async fn hash(&self, password: Password, deadline: Deadline) -> Result<PasswordHash, UserError> {
         let argon2 = self.argon2.clone();
         self.run(deadline, move || hash(&argon2, password.into_secret().expose_secret().as_bytes())).await
     }
 
-    /// Whether the password is the one of the hash. Without a hash (there is no such account) the answer is no and
-    /// takes as long, so that time does not tell.
+    /// Whether the password matches the hash. Without a hash (the account does not exist) the answer is no and takes as
+    /// long, so that the time reveals nothing.
     ///
     /// # Errors
     /// As for [`Self::hash`].
@@ -78,14 +78,14 @@ impl Passwords {
         deadline: Deadline,
         work: impl FnOnce() -> Result<T, HashError> + Send + 'static,
     ) -> Result<T, UserError> {
-        let Ok(place) = Arc::clone(&self.admitted).try_acquire_owned() else {
+        let Ok(admitted) = Arc::clone(&self.admitted).try_acquire_owned() else {
             metrics::counter!("password_hashing_refused_total").increment(1);
             return Err(UserError::Overloaded);
         };
-        let turn = deadline.bound(Arc::clone(&self.hashing).acquire_owned()).await?.map_err(UserError::internal)?;
-        // A hash that nobody waits for any more runs on, so it keeps its place until it is done.
+        let hashing = deadline.bound(Arc::clone(&self.hashing).acquire_owned()).await?.map_err(UserError::internal)?;
+        // A hash keeps its permits until it is done, even when nobody waits for it any more.
         let hashed = tokio::task::spawn_blocking(move || {
-            let _held = (place, turn);
+            let _permits = (admitted, hashing);
             work()
         });
         deadline.bound(hashed).await?.map_err(UserError::internal)?.map_err(UserError::internal)
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_password_fits_its_own_hash_only() {
+    async fn a_password_matches_only_its_own_hash() {
         let passwords = passwords(1, 1);
         let hash = passwords.hash(password("correct horse"), soon()).await.unwrap();
         assert!(hash.expose().starts_with("$argon2id$v=19$m=64,t=1,p=1$"));
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults_are_those_of_owasp() {
+    fn the_default_parameters_are_those_of_owasp() {
         let passwords = Passwords::new(&PasswordsConfig::default()).unwrap();
         assert!(passwords.dummy.expose().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
     }

@@ -1,10 +1,11 @@
-//! List the payments of an order.
+//! Lists the payments of an order.
 
 use primitives::OrderId;
 use service::Deadline;
 
-use super::{Error, Payments};
+use super::Payments;
 use crate::domain::Payment;
+use crate::error::Error;
 
 /// The most payments of an order that are listed. An order may have more declined attempts than that.
 const MAX_LISTED: u32 = 100;

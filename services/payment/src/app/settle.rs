@@ -1,59 +1,51 @@
-//! Write down how a card payment stands at the provider.
+//! Records the status that a card payment has at the provider.
 
 use std::time::Duration;
 
-use mongo::TransactError;
 use service::Deadline;
 
-use super::{Error, Payments};
-use crate::domain::{Method, Payment, Status};
-use crate::provider::{Charge, ChargeStatus};
-use crate::store::{Refusal, Step};
+use super::Payments;
+use crate::domain::{Charge, Method, Payment, Refusal, Status, Step, Transition, settlement};
+use crate::error::Error;
 
-/// How long writing an outcome down may take. It has a budget of its own: it is worth most when the request's is used
-/// up.
+/// How long recording an outcome may take. It has a time budget of its own, because the outcome matters most when the
+/// request's is used up.
 pub(super) const WRITE_WITHIN: Duration = Duration::from_secs(5);
 
 impl Payments {
-    /// Asks the provider how a pending payment stands and writes it down. The payment comes back as pending when the
-    /// provider has not heard of it.
+    /// Looks a pending payment up at the provider and records its outcome. The payment stays pending when the provider
+    /// does not know it.
     pub(super) async fn look_up(&self, payment: &Payment, deadline: Deadline) -> Result<Payment, Error> {
-        match self.provider.find(payment.id, deadline).await {
-            Ok(Some(charge)) => self.settle(payment, &charge).await,
-            Ok(None) => Ok(payment.clone()),
-            Err(error) => Err(Error::OutcomeUnknown(Some(error))),
+        match self.provider.find(payment.id, deadline).await? {
+            Some(charge) => self.settle(payment, &charge).await,
+            None => Ok(payment.clone()),
         }
     }
 
-    /// Writes the outcome of a pending payment down; if somebody else has done so, gives what they wrote.
-    pub(super) async fn settle(&self, payment: &Payment, charge: &Charge) -> Result<Payment, Error> {
-        let to = match charge.status {
-            ChargeStatus::Captured => Status::Captured,
-            ChargeStatus::Declined | ChargeStatus::Voided => Status::Declined,
-            ChargeStatus::Refunded => Status::Refunded,
-        };
-        self.finish(payment, to, Some(charge.reference.clone())).await
+    /// Records the outcome of a pending payment, or returns the payment as another request has recorded it.
+    pub(super) async fn settle(&self, pending: &Payment, charge: &Charge) -> Result<Payment, Error> {
+        self.finish(pending, settlement::settle(charge.status), charge.reference.clone()).await
     }
 
-    /// Takes a payment from its present status to one that is settled, or gives the one that it has by now.
+    /// Takes a transition that settles a payment, or returns the payment as another request has left it.
     pub(super) async fn finish(
         &self,
         payment: &Payment,
-        to: Status,
-        provider_reference: Option<String>,
+        transition: Transition,
+        provider_reference: String,
     ) -> Result<Payment, Error> {
         let deadline = Deadline::after(WRITE_WITHIN);
-        let step = Step { from: payment.status, to, provider_reference, due_at: None };
+        let step = Step::take(transition, Some(provider_reference));
         match self.store.step(payment.id, step, deadline).await {
             Ok(()) => {
-                count(payment.method, to);
-                Ok(Payment { status: to, ..payment.clone() })
+                count(payment.method, transition.to());
+                Ok(payment.clone().after(transition))
             }
-            Err(TransactError::Refused(Refusal::Changed)) => {
+            Err(Error::Refused(Refusal::Changed)) => {
                 let present = self.store.payment(payment.id, deadline).await?;
-                present.ok_or(Error::InvalidState("the payment is gone"))
+                Ok(present.ok_or(Refusal::NoSuchPayment)?)
             }
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
         }
     }
 }

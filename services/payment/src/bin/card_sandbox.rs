@@ -1,4 +1,4 @@
-//! A card provider that charges nobody, for a local stack and for tests only.
+//! A card provider that charges nobody, for local stacks and tests only.
 
 use std::process::ExitCode;
 
@@ -11,7 +11,7 @@ static GLOBAL: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     service::run_main("card-sandbox", |config: Config, command| async move {
         match command {
-            // It keeps nothing on disk, so there is nothing to migrate.
+            // The sandbox has no database.
             Command::Migrate => Ok(()),
             Command::Serve | Command::CheckConfig => sandbox::run(config).await,
         }

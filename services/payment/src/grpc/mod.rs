@@ -1,8 +1,8 @@
 //! Protobuf to domain and back.
 //!
-//! `PaymentService` is called by the order service alone, which has checked whose order it is; part of its work has
-//! no user behind it (expiring orders), so its calls ask for no caller. The network must keep others from this port.
-//! `AccountService` asks for the caller and the role itself.
+//! Only the order service calls `PaymentService`. It has checked the order's owner, and part of its work has no user
+//! (expiring orders), so these calls require no caller. The network must keep others from this port. `AccountService`
+//! checks the caller and the role itself.
 
 mod audit;
 
@@ -12,21 +12,18 @@ use primitives::{IdempotencyKey, Money, ParseError};
 use proto::payment::v1 as pb;
 use proto::payment::v1::account_service_server::AccountService;
 use proto::payment::v1::payment_service_server::PaymentService;
-use secrecy::SecretString;
 use service::RequestContext;
 use service::grpc::reject;
 use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status};
 
-use crate::app::{Accounts, Means, Payments};
-use crate::domain::{self, Balance, Method, Order, Payment};
+use crate::app::{Accounts, Payments};
+use crate::domain::{self, Balance, Means, Method, Order, Payment};
 
 pub(crate) use audit::AuditGrpc;
 
-/// The request whose answer is given again.
+/// Metadata of a replayed answer: the id of the request that first received it.
 const REPLAY_OF: &str = "x-idempotent-replay-of";
-/// The longest card token, in bytes.
-const MAX_TOKEN: usize = 255;
 
 /// The handlers of both services.
 #[derive(Clone)]
@@ -46,7 +43,9 @@ impl Grpc {
         };
         let means = match message.method {
             Some(pb::charge_request::Method::Balance(pb::BalanceMethod {})) => Means::Balance,
-            Some(pb::charge_request::Method::Card(card)) => Means::Card(token(card.token)?),
+            Some(pb::charge_request::Method::Card(card)) => {
+                Means::card(card.token).map_err(|error| invalid("token", &error))?
+            }
             None => return Err(Error::invalid("method", "must be given")),
         };
         Ok(self.payments.charge(order, &means, deadline).await?)
@@ -135,21 +134,16 @@ impl AccountService for Grpc {
 }
 
 fn parse<T: std::str::FromStr<Err = ParseError>>(field: &'static str, text: &str) -> Result<T, Error> {
-    text.parse().map_err(|error: ParseError| Error::invalid(field, error.to_string()))
+    text.parse().map_err(|error| invalid(field, &error))
+}
+
+fn invalid(field: &'static str, error: &ParseError) -> Error {
+    Error::invalid(field, error.to_string())
 }
 
 fn money(amount: Option<proto::common::v1::Money>) -> Result<Money, Error> {
     let amount = amount.ok_or_else(|| Error::invalid("amount", "must be given"))?;
     Ok(Money::new(amount.amount, parse("currency", &amount.currency)?))
-}
-
-/// The text of a token is never in an error.
-fn token(text: String) -> Result<SecretString, Error> {
-    if (1..=MAX_TOKEN).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        Ok(text.into())
-    } else {
-        Err(Error::invalid("token", "must be 1 to 255 visible ASCII characters"))
-    }
 }
 
 fn from_payment(payment: &Payment) -> pb::Payment {
@@ -159,7 +153,7 @@ fn from_payment(payment: &Payment) -> pb::Payment {
     };
     let status = match payment.status {
         domain::Status::Pending => pb::PaymentStatus::Pending,
-        // The money is still ours until the provider has given it back.
+        // The money stays captured until the provider has given it back.
         domain::Status::Captured | domain::Status::Refunding => pb::PaymentStatus::Captured,
         domain::Status::Declined => pb::PaymentStatus::Declined,
         domain::Status::Refunded => pb::PaymentStatus::Refunded,

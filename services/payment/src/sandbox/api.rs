@@ -40,7 +40,7 @@ impl Sandbox {
     }
 }
 
-/// All calls, for whoever has the API key.
+/// All calls; each requires the API key.
 pub(super) fn router(api_key: &SecretString) -> Router {
     let sandbox = Sandbox {
         ledger: Arc::default(),
@@ -104,7 +104,7 @@ async fn charge(State(sandbox): State<Sandbox>, headers: HeaderMap, Json(new): J
     let answer = match recorded {
         Ok(answer) => answer,
         Err(KeyReused) => {
-            return failure(StatusCode::CONFLICT, "the key was used before with another request");
+            return failure(StatusCode::CONFLICT, "the key was used for another request");
         }
     };
     if answer.duplicate {
@@ -142,7 +142,7 @@ async fn refund(State(sandbox): State<Sandbox>, Path(reference): Path<String>) -
 }
 
 async fn behave(State(sandbox): State<Sandbox>, Json(behaviour): Json<Behaviour>) -> Json<Behaviour> {
-    tracing::info!(?behaviour, "told how to behave");
+    tracing::info!(?behaviour, "changed the behaviour");
     *sandbox.behaviour() = behaviour;
     Json(behaviour)
 }
@@ -161,7 +161,7 @@ fn unknown() -> Response {
 }
 
 fn broken() -> Response {
-    failure(StatusCode::INTERNAL_SERVER_ERROR, "the sandbox was told to fail")
+    failure(StatusCode::INTERNAL_SERVER_ERROR, "the sandbox is set to fail")
 }
 
 /// A body that fails before its first byte makes the server close the connection.

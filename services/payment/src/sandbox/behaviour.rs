@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// The longest that an answer is held back, in ms.
+/// The longest delay of an answer, in ms.
 const MAX_DELAY_MS: u64 = 60_000;
 
-/// What becomes of a charge. Once a charge has been recorded, asking again with its key gives a plain answer.
+/// What happens to a charge. A repeated request with the key of a recorded charge gets a plain answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CardBehaviour {
     /// `tok_ok`: captured.
     Capture,
-    /// `tok_declined`, and every token that is not known: declined.
+    /// `tok_declined` and every unknown token: declined.
     Decline,
-    /// `tok_slow_<ms>`: captured, answered after so long.
+    /// `tok_slow_<ms>`: captured, answered after that many milliseconds.
     Slow(Duration),
     /// `tok_fail`: 500, nothing captured.
     Fail,
@@ -22,8 +22,8 @@ pub(super) enum CardBehaviour {
     FailAfter,
     /// `tok_drop`: captured, then the connection is closed without an answer.
     Drop,
-    /// `tok_twice`: as if a proxy on the way had sent the request twice and passed the second answer on: captured
-    /// once, answered with `duplicate: true`.
+    /// `tok_twice`: captured once and answered with `duplicate: true`, as if a proxy had sent the request twice and
+    /// forwarded the second answer.
     Twice,
 }
 
@@ -48,7 +48,7 @@ impl CardBehaviour {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Behaviour {
     pub(super) mode: Mode,
-    /// How long `slow` holds an answer back, in ms; at most 60,000.
+    /// The delay of answers in the mode `slow`, in ms; at most 60,000.
     #[serde(default)]
     delay_ms: u64,
 }
@@ -64,13 +64,13 @@ impl Behaviour {
 pub(super) enum Mode {
     #[default]
     Normal,
-    /// Everything is done, and answered late.
+    /// Everything is done and answered late.
     Slow,
     /// Nothing is done; 500.
     Fail,
     /// Everything is done; the connection is closed without an answer.
     Drop,
-    /// Look-ups say 404, whatever there is, as a replica that lags behind would.
+    /// Look-ups always answer 404, as a lagging replica would.
     UnknownLookups,
 }
 

@@ -1,4 +1,4 @@
-//! The sandbox's charges, in memory and bounded: the oldest are forgotten first.
+//! The sandbox's charges, in memory and bounded: the oldest are dropped first.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// The most charges that are kept.
 const MAX_CHARGES: usize = 100_000;
 
-/// What a shop asks for.
+/// A charge as a shop requests it.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewCharge {
@@ -15,7 +15,7 @@ pub(super) struct NewCharge {
     pub(super) amount: i64,
     pub(super) currency: String,
     pub(super) token: String,
-    /// The shop's own name for the charge.
+    /// The shop's name for the charge.
     pub(super) reference: String,
 }
 
@@ -37,12 +37,12 @@ pub(super) struct Answer {
     pub(super) duplicate: bool,
 }
 
-/// What a test asks about.
+/// The counts of one reference, for tests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Tally {
     reference: String,
     status: Status,
-    /// How often money was taken. More than 1 is the fault that the sandbox is there to show.
+    /// How often money was taken. More than 1 is the fault that the sandbox exists to reveal.
     captures: u64,
     /// How often money was given back.
     refunds: u64,
@@ -50,14 +50,14 @@ pub(super) struct Tally {
     requests: u64,
 }
 
-/// The key was used before with another request.
+/// The key was used for another request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct KeyReused;
 
 struct Charge {
     id: String,
-    /// None for a reference that was voided before its charge came.
-    asked: Option<(String, NewCharge)>,
+    /// The idempotency key and the request; `None` for a reference that was voided before its charge arrived.
+    request: Option<(String, NewCharge)>,
     status: Status,
     captures: u64,
     refunds: u64,
@@ -72,21 +72,21 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    /// Records a charge as captured or declined. The same key gives the first answer again; another key for the same
+    /// Records a charge as captured or declined. The same key returns the first answer again; another key for the same
     /// reference is another charge, as with a real provider.
     pub(super) fn charge(&mut self, key: &str, new: &NewCharge, capture: bool) -> Result<Answer, KeyReused> {
         let status = if capture { Status::Captured } else { Status::Declined };
-        let asked = Some((key.to_owned(), new.clone()));
+        let request = Some((key.to_owned(), new.clone()));
         let Some(known) = self.charges.get_mut(&new.reference) else {
-            return Ok(self.add(&new.reference, asked, status));
+            return Ok(self.add(&new.reference, request, status));
         };
         known.requests += 1;
-        let repeated = known.asked.as_ref().is_some_and(|(first, _)| first == key);
-        if repeated && known.asked != asked {
+        let repeated = known.request.as_ref().is_some_and(|(first, _)| first == key);
+        if repeated && known.request != request {
             return Err(KeyReused);
         }
         if !repeated && known.status != Status::Voided {
-            known.asked = asked;
+            known.request = request;
             known.status = status;
             known.captures += u64::from(capture);
         }
@@ -97,7 +97,7 @@ impl Ledger {
         self.charges.get(reference).map(|charge| charge.answer(false))
     }
 
-    /// Only what has not been asked for yet can be voided.
+    /// Voids a reference whose charge has not arrived; any other charge stays as it is.
     pub(super) fn void(&mut self, reference: &str) -> Answer {
         match self.charges.get(reference) {
             Some(charge) => charge.answer(false),
@@ -124,16 +124,16 @@ impl Ledger {
         })
     }
 
-    fn add(&mut self, reference: &str, asked: Option<(String, NewCharge)>, status: Status) -> Answer {
+    fn add(&mut self, reference: &str, request: Option<(String, NewCharge)>, status: Status) -> Answer {
         if self.charges.len() >= MAX_CHARGES
             && let Some(oldest) = self.oldest_first.pop_front()
         {
             self.charges.remove(&oldest);
         }
         self.made += 1;
-        let requests = u64::from(asked.is_some());
+        let requests = u64::from(request.is_some());
         let captures = u64::from(status == Status::Captured);
-        let charge = Charge { id: format!("ch_{}", self.made), asked, status, captures, refunds: 0, requests };
+        let charge = Charge { id: format!("ch_{}", self.made), request, status, captures, refunds: 0, requests };
         let answer = charge.answer(false);
         self.charges.insert(reference.to_owned(), charge);
         self.oldest_first.push_back(reference.to_owned());
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_charge_is_forgotten_when_there_are_too_many() {
+    fn the_oldest_charge_is_dropped_when_there_are_too_many() {
         let mut ledger = Ledger::default();
         for number in 0..=MAX_CHARGES {
             ledger.charge("k", &new(&number.to_string()), true).unwrap();

@@ -1,20 +1,20 @@
-//! A card provider that charges nobody: for a local stack and for tests, never for a shop.
+//! A card provider that charges nobody, for local stacks and tests only.
 //!
-//! It speaks the API that [`crate`]'s client speaks to a real provider, keeps its charges in memory, and misbehaves
-//! when told to: for one charge by its card token, for all of them by `PUT /v1/sandbox/behaviour`. It counts what it
-//! captured for each reference, so that a test can tell whether anything was charged twice.
+//! It implements the API that this service expects of a card provider, keeps its charges in memory, and misbehaves on
+//! request: a card token selects the behaviour for one charge, `PUT /v1/sandbox/behaviour` that for all. It counts the
+//! captures of each reference, so that a test can detect a double charge.
 //!
 //! | call | answer |
 //! | --- | --- |
 //! | `POST /v1/charges` with `Idempotency-Key`, `{amount, currency, token, reference}` | `{id, status, duplicate}` |
-//! | `GET /v1/charges/{reference}` | the same; 404 when it has not heard of it |
-//! | `POST /v1/charges/{reference}/void` | the same; a charge that still arrives is refused |
+//! | `GET /v1/charges/{reference}` | the same; 404 for an unknown reference |
+//! | `POST /v1/charges/{reference}/void` | the same; a charge that arrives later is refused |
 //! | `POST /v1/charges/{reference}/refund` | the same |
 //! | `GET /v1/sandbox/charges/{reference}` | `{reference, status, captures, refunds, requests}` |
 //! | `PUT /v1/sandbox/behaviour` | takes `{mode, delayMs}` |
 //!
 //! Every call needs `Authorization: Bearer` with the API key. `status` is `captured`, `declined`, `voided` or
-//! `refunded`; a card that is refused is an answer, not an error.
+//! `refunded`; a declined card is an answer, not an error.
 
 mod api;
 mod behaviour;
@@ -38,13 +38,13 @@ pub struct Config {
     pub server: ServerConfig,
     /// The admin port.
     pub admin: AdminConfig,
-    /// What is logged.
+    /// Logging.
     #[serde(default)]
     pub log: LogConfig,
     /// Where traces go.
     #[serde(default)]
     pub telemetry: TelemetryConfig,
-    /// Who may call.
+    /// The API key of callers.
     pub card: CardConfig,
 }
 
@@ -64,12 +64,12 @@ impl ServiceConfig for Config {
 pub struct ServerConfig {
     /// The address to listen on; port 0 takes any free one.
     pub listen: SocketAddr,
-    /// How long requests that are under way may take after SIGTERM, in ms; 10,000 by default.
+    /// How long requests in flight may take after SIGTERM, in ms; 10,000 by default.
     #[serde(default = "config::default_drain_timeout_ms")]
     pub drain_timeout_ms: u64,
 }
 
-/// `[card]`: who may call.
+/// `[card]`: the API key of callers.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CardConfig {
@@ -94,7 +94,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 /// When the API key can't be read or the server fails.
 pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> anyhow::Result<()> {
     let key = config::read_secret(&config.card.api_key_file)?;
-    tracing::warn!("this is a sandbox: it charges nobody and forgets everything when it stops");
+    tracing::warn!("this is a sandbox: it charges nobody and keeps nothing when it stops");
     shell.readiness.serve();
     let drain = shell.drain_signal();
     let serving = axum::serve(listener, api::router(&key)).with_graceful_shutdown(drain.clone().cancelled_owned());

@@ -4,7 +4,7 @@ use std::num::NonZeroI64;
 
 use mongo::{ConvertError, from_bson_time, from_bson_uuid, to_bson_time, to_bson_uuid, to_i64, to_u64};
 use mongodb::bson::{DateTime, Uuid};
-use primitives::{Currency, Money, OrderId, PaymentId};
+use primitives::{Currency, Money};
 use serde::{Deserialize, Serialize};
 
 use super::account_key;
@@ -64,17 +64,13 @@ pub(super) struct EntryDocument {
 
 impl EntryDocument {
     pub(super) fn new(entry: &Entry) -> Result<Self, ConvertError> {
-        let (kind, of) = match entry.kind {
-            EntryKind::Deposit => ("deposit", None),
-            EntryKind::Payment(order, payment) => ("payment", Some((order, payment))),
-            EntryKind::Refund(order, payment) => ("refund", Some((order, payment))),
-        };
+        let of = entry.kind.payment();
         Ok(Self {
             id: to_bson_uuid(entry.id.as_uuid()),
             account_id: account_key(entry.owner),
             sequence: to_i64("entry sequence", entry.sequence)?,
             delta: entry.delta.get(),
-            kind: kind.to_owned(),
+            kind: entry.kind.name().to_owned(),
             order_id: of.map(|(order, _)| to_bson_uuid(order.as_uuid())),
             payment_id: of.map(|(_, payment)| to_bson_uuid(payment.as_uuid())),
             balance_after: entry.balance_after,
@@ -83,17 +79,9 @@ impl EntryDocument {
     }
 
     fn kind(&self) -> Option<EntryKind> {
-        let of = || {
-            let order: OrderId = from_bson_uuid(self.order_id?).into();
-            let payment: PaymentId = from_bson_uuid(self.payment_id?).into();
-            Some((order, payment))
-        };
-        match self.kind.as_str() {
-            "deposit" => Some(EntryKind::Deposit),
-            "payment" => of().map(|(order, payment)| EntryKind::Payment(order, payment)),
-            "refund" => of().map(|(order, payment)| EntryKind::Refund(order, payment)),
-            _ => None,
-        }
+        let order = self.order_id.map(|id| from_bson_uuid(id).into());
+        let payment = self.payment_id.map(|id| from_bson_uuid(id).into());
+        EntryKind::from_parts(&self.kind, order.zip(payment))
     }
 }
 
@@ -130,7 +118,7 @@ pub(super) struct PaymentDocument {
     currency: Currency,
     created_at: DateTime,
     pub(super) updated_at: DateTime,
-    /// When the resolver looks at it; only while it is unsettled.
+    /// When the resolver looks at it next; absent once it is settled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     due_at: Option<DateTime>,
     /// The provider's name for the charge.
@@ -173,7 +161,7 @@ impl TryFrom<PaymentDocument> for Payment {
     }
 }
 
-/// The answer to a deposit, kept with its idempotency key.
+/// The answer to a deposit, stored with its idempotency key.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct BalanceDocument {

@@ -1,5 +1,5 @@
-//! Accounts and payments in MongoDB. Everything that must happen together is one method and one transaction here; each
-//! change of a payment is conditional on the status that it comes from, so that any number of replicas may try it.
+//! Accounts and payments in MongoDB. Changes that belong together are one method and one transaction; the domain
+//! decides them. Each change of a payment is conditional on its present status, so any number of replicas may try it.
 
 mod accounts;
 mod audit;
@@ -12,13 +12,15 @@ use std::sync::LazyLock;
 use messaging::Outbox;
 use mongo::idempotency::Records;
 use mongo::migration::Migration;
-use mongo::{Abort, ConvertError, Db, Policy, TransactError};
-use mongodb::Collection;
+use mongo::{Abort, ConvertError, Db, Policy};
+use mongodb::{ClientSession, Collection};
 use primitives::UserId;
 
-use crate::domain::PostingError;
+use crate::domain::{Event, Refusal};
+use crate::error::Error;
+use crate::events;
+
 pub(crate) use accounts::KeyedDeposit;
-pub(crate) use payments::Step;
 
 use documents::{AccountDocument, BalanceDocument, EntryDocument, PaymentDocument};
 
@@ -26,7 +28,7 @@ const ACCOUNTS: &str = "accounts";
 const ENTRIES: &str = "account_entries";
 const PAYMENTS: &str = "payments";
 
-/// The schema of the payment service, and of the idempotency records that it keeps.
+/// The schema of the payment service, its idempotency records and its outbox.
 pub(crate) fn migrations() -> &'static [Migration] {
     static ALL: LazyLock<Vec<Migration>> =
         LazyLock::new(|| [schema::MIGRATIONS, mongo::idempotency::MIGRATIONS, messaging::MIGRATIONS].concat());
@@ -38,35 +40,18 @@ pub(crate) fn migrations() -> &'static [Migration] {
 pub(crate) struct Store {
     db: Db,
     accounts: Collection<AccountDocument>,
-    /// The same accounts, read linearizably.
+    /// The same collection with linearizable reads.
     balances: Collection<AccountDocument>,
     entries: Collection<EntryDocument>,
     payments: Collection<PaymentDocument>,
-    /// The same for looking at.
+    /// The same collection for reads that are only displayed.
     shown: Collection<PaymentDocument>,
     outbox: Outbox,
     deposits: Records<BalanceDocument>,
 }
 
-/// Why a transaction wrote nothing.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Refusal {
-    /// The account's rules refuse it.
-    #[error(transparent)]
-    Posting(#[from] PostingError),
-    /// A twin with the same idempotency key is under way or was finished meanwhile.
-    #[error(transparent)]
-    Conflict(#[from] idempotency::Conflict),
-    /// The order has a live payment already.
-    #[error("the order has a live payment")]
-    AlreadyLive,
-    /// The payment's status is another one by now.
-    #[error("the payment has changed meanwhile")]
-    Changed,
-}
-
-/// What the writing methods of the store return.
-pub(crate) type Written<T> = Result<T, TransactError<Refusal>>;
+/// The result of a method that writes in a transaction. Nothing was written for an [`Error::Refused`].
+pub(crate) type Written<T> = Result<T, Error>;
 
 impl Store {
     /// The collections of a database.
@@ -82,15 +67,23 @@ impl Store {
             deposits: Records::new(db),
         }
     }
+
+    /// Writes events to the outbox, in the transaction of their changes.
+    async fn publish(
+        &self,
+        session: &mut ClientSession,
+        events: impl IntoIterator<Item = Event>,
+    ) -> mongodb::error::Result<()> {
+        self.outbox.write(session, events.into_iter().map(|event| events::render(&event))).await
+    }
 }
 
-/// The account of a user as its key.
+/// The key of a user's account.
 fn account_key(owner: UserId) -> mongodb::bson::Uuid {
     mongo::to_bson_uuid(owner.as_uuid())
 }
 
-/// A document that we did not write ends the transaction like a failed operation: nobody can try it again with
-/// success.
+/// A document with an unknown form ends the transaction like a failed operation, since a retry can't succeed.
 fn unreadable(error: ConvertError) -> Abort<Refusal> {
     Abort::Driver(mongodb::error::Error::custom(error))
 }

@@ -1,8 +1,7 @@
-//! Payments. The unique index over live payments is what keeps an order from being paid twice.
+//! Payments. The unique index over live payments keeps an order from being paid twice.
 
 use futures::{FutureExt as _, TryStreamExt as _};
 use jiff::Timestamp;
-use messaging::Event;
 use mongo::{Abort, Error, bounded, duplicate_key_index, from_bson_time, to_bson_time, to_bson_uuid};
 use mongodb::ClientSession;
 use mongodb::bson::{Document, Uuid, doc};
@@ -12,22 +11,8 @@ use service::Deadline;
 
 use super::documents::PaymentDocument;
 use super::schema::LIVE_BY_ORDER;
-use super::{Refusal, Store, Written, unreadable};
-use crate::domain::{EntryKind, Method, Order, Payment, Posting, Status};
-use crate::events;
-
-/// A step of a payment from one status to the next.
-#[derive(Debug, Clone)]
-pub(crate) struct Step {
-    /// The status that it must have.
-    pub(crate) from: Status,
-    /// The status that it gets.
-    pub(crate) to: Status,
-    /// The provider's name for the charge, where it is known.
-    pub(crate) provider_reference: Option<String>,
-    /// When the resolver is to look at it, if it is not settled by this.
-    pub(crate) due_at: Option<Timestamp>,
-}
+use super::{Store, Written, unreadable};
+use crate::domain::{Event, Order, Payment, Refusal, Status, Step, charge, refund};
 
 impl Store {
     /// The live payment of an order.
@@ -57,7 +42,8 @@ impl Store {
         Ok(found.map(Payment::try_from).transpose()?)
     }
 
-    /// Records a card payment before the provider is asked. `false`: the order has a live payment already.
+    /// Records a card payment before the provider is asked; `false` when the order already has a live payment. The
+    /// resolver looks at the payment at `due_at`.
     pub(crate) async fn begin(&self, payment: &Payment, due_at: Timestamp, deadline: Deadline) -> Result<bool, Error> {
         let document = PaymentDocument::new(payment, Some(due_at));
         match bounded(deadline, |_| self.payments.insert_one(document)).await {
@@ -67,25 +53,24 @@ impl Store {
         }
     }
 
-    /// Takes a step.
+    /// Writes a step.
     ///
     /// # Errors
-    /// [`Refusal::Changed`] when the payment is not, or no longer, in the status that the step comes from.
+    /// [`Refusal::Changed`] when the payment does not have the status that the step starts from.
     pub(crate) async fn step(&self, id: PaymentId, step: Step, deadline: Deadline) -> Written<()> {
         let store = self.clone();
-        self.db
-            .transact(deadline, move |session| {
-                let (store, step) = (store.clone(), step.clone());
-                async move {
-                    let event = store.write_step(session, id, step).await?;
-                    Ok(store.outbox.write(session, event).await?)
-                }
-                .boxed()
-            })
-            .await
+        let written = self.db.transact(deadline, move |session| {
+            let (store, step) = (store.clone(), step.clone());
+            async move {
+                let event = store.write_step(session, id, step).await?;
+                Ok(store.publish(session, event).await?)
+            }
+            .boxed()
+        });
+        Ok(written.await?)
     }
 
-    /// A step in the caller's transaction, and the event of it if it has one.
+    /// Writes a step in the caller's transaction, and returns its event, if it has one, for the caller to publish.
     async fn write_step(
         &self,
         session: &mut ClientSession,
@@ -98,10 +83,10 @@ impl Store {
         let document = updated.ok_or(Abort::Refused(Refusal::Changed))?;
         let changed_at = from_bson_time(document.updated_at).map_err(unreadable)?;
         let payment = Payment::try_from(document).map_err(unreadable)?;
-        Ok(events::of_payment(&payment, changed_at))
+        Ok(Event::of_payment(&payment, changed_at))
     }
 
-    /// Up to `limit` payments that the resolver is to look at by now, those that have waited longest first.
+    /// Up to `limit` payments that are due by now, the longest overdue first.
     pub(crate) async fn due(&self, now: Timestamp, limit: u32, deadline: Deadline) -> Result<Vec<Payment>, Error> {
         let filter = doc! { "dueAt": { "$lte": to_bson_time(now) } };
         let limit = i64::from(limit);
@@ -112,35 +97,40 @@ impl Store {
     }
 
     /// Takes an order's price from its owner's account and records the payment, both or neither.
+    ///
+    /// # Errors
+    /// [`Refusal::AlreadyLive`] when the order already has a live payment, or as `Ledger::post`.
     pub(crate) async fn pay_from_balance(&self, order: Order, deadline: Deadline) -> Written<Payment> {
         let store = self.clone();
-        self.db
-            .transact(deadline, move |session| {
-                let store = store.clone();
-                async move { store.write_balance_payment(session, &order).await }.boxed()
-            })
-            .await
+        let written = self.db.transact(deadline, move |session| {
+            let store = store.clone();
+            async move { store.write_balance_payment(session, &order).await }.boxed()
+        });
+        Ok(written.await?)
     }
 
-    /// Gives a payment's amount back to the owner's account and marks it as refunded, both or neither.
+    /// Returns a payment's amount to the owner's account and marks the payment as refunded, both or neither.
+    ///
+    /// # Errors
+    /// [`Refusal::Changed`] when the payment is no longer captured, or as `Ledger::post`.
     pub(crate) async fn refund_to_balance(&self, payment: &Payment, deadline: Deadline) -> Written<()> {
         let store = self.clone();
         let payment = payment.clone();
-        self.db
-            .transact(deadline, move |session| {
-                let (store, payment) = (store.clone(), payment.clone());
-                async move { store.write_balance_refund(session, &payment).await }.boxed()
-            })
-            .await
+        let written = self.db.transact(deadline, move |session| {
+            let (store, payment) = (store.clone(), payment.clone());
+            async move { store.write_balance_refund(session, &payment).await }.boxed()
+        });
+        Ok(written.await?)
     }
 
-    /// The payment goes first, so that an order that is paid already is told from one that the account can't pay.
+    /// The payment is written first, so that an order that is already paid is distinguished from one that the account
+    /// does not cover.
     async fn write_balance_payment(
         &self,
         session: &mut ClientSession,
         order: &Order,
     ) -> Result<Payment, Abort<Refusal>> {
-        let payment = Payment::new(order, Method::Balance, Status::Captured, primitives::now());
+        let (payment, posting) = charge::from_balance(order, primitives::now());
         match self.payments.insert_one(PaymentDocument::new(&payment, None)).session(&mut *session).await {
             Ok(_) => {}
             Err(error) if duplicate_key_index(&error).as_deref() == Some(LIVE_BY_ORDER) => {
@@ -148,23 +138,21 @@ impl Store {
             }
             Err(error) => return Err(error.into()),
         }
-        let posting = Posting { amount: order.amount, kind: EntryKind::Payment(order.id, payment.id) };
-        let posted = self.post(session, order.owner, posting).await?;
-        let captured = events::of_payment(&payment, payment.created_at);
-        self.outbox.write(session, captured.into_iter().chain([posted])).await?;
+        let posted = self.post(session, payment.user_id, posting).await?;
+        let captured = Event::of_payment(&payment, payment.created_at);
+        self.publish(session, captured.into_iter().chain([posted.event()])).await?;
         Ok(payment)
     }
 
     async fn write_balance_refund(&self, session: &mut ClientSession, payment: &Payment) -> Result<(), Abort<Refusal>> {
-        let step = Step { from: Status::Captured, to: Status::Refunded, provider_reference: None, due_at: None };
-        let refunded = self.write_step(session, payment.id, step).await?;
-        let posting = Posting { amount: payment.amount, kind: EntryKind::Refund(payment.order_id, payment.id) };
+        let (transition, posting) = refund::to_balance(payment);
+        let refunded = self.write_step(session, payment.id, Step::take(transition, None)).await?;
         let posted = self.post(session, payment.user_id, posting).await?;
-        Ok(self.outbox.write(session, refunded.into_iter().chain([posted])).await?)
+        Ok(self.publish(session, refunded.into_iter().chain([posted.event()])).await?)
     }
 }
 
-/// The time of a step is always after the one before, however the clocks of replicas differ.
+/// Each step has a later time than the one before it, however the clocks of replicas differ.
 fn conditional(id: PaymentId, step: Step) -> (Document, Vec<Document>) {
     let filter = doc! { "_id": key(id), "status": step.from.name() };
     let now = to_bson_time(primitives::now());

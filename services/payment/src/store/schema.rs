@@ -1,4 +1,4 @@
-//! Validators and indexes.
+//! Validators and indexes. Lists of values come from the domain: a new value needs a migration that applies them again.
 
 use futures::FutureExt as _;
 use mongo::migration::Migration;
@@ -7,13 +7,14 @@ use mongodb::Database;
 use mongodb::bson::{Document, doc};
 
 use super::{ACCOUNTS, ENTRIES, PAYMENTS};
+use crate::domain::{EntryKind, Method, Status};
 
-/// The index that keeps an order from being paid twice; its name tells that conflict from others.
+/// The index that keeps an order from being paid twice; its name distinguishes that conflict from others.
 pub(super) const LIVE_BY_ORDER: &str = "live_by_order";
 
 pub(super) const MIGRATIONS: &[Migration] = &[ACCOUNTS_AND_PAYMENTS, ENTRIES_BY_ORDER];
 
-/// For comparing the entries of an order's payments with them.
+/// Lets the reconciliation compare an order's entries with its payments.
 const ENTRIES_BY_ORDER: Migration = Migration {
     component: "payment",
     version: 2,
@@ -42,7 +43,7 @@ const ACCOUNTS_AND_PAYMENTS: Migration = Migration {
     },
 };
 
-/// Found by `_id` alone.
+/// Accounts are found by `_id` alone.
 async fn accounts(database: &Database) -> mongodb::error::Result<()> {
     let accounts = doc! {
         "bsonType": "object",
@@ -69,7 +70,7 @@ async fn entries(database: &Database) -> mongodb::error::Result<()> {
             "accountId": { "bsonType": "binData" },
             "sequence": { "bsonType": "long", "minimum": 1 },
             "delta": { "bsonType": "long", "not": { "enum": [0] } },
-            "kind": { "enum": ["deposit", "payment", "refund"] },
+            "kind": { "enum": EntryKind::NAMES.as_slice() },
             "orderId": { "bsonType": "binData" },
             "paymentId": { "bsonType": "binData" },
             "balanceAfter": { "bsonType": "long", "minimum": 0 },
@@ -77,7 +78,7 @@ async fn entries(database: &Database) -> mongodb::error::Result<()> {
         },
     };
     schema::collection(database, ENTRIES, entries).await?;
-    // Finds an account's last entry, and lets each number be given once.
+    // Finds an account's last entry, and keeps a number from being given twice.
     let by_account = schema::unique("by_account", doc! { "accountId": 1, "sequence": 1 });
     schema::indexes(database, ENTRIES, [by_account]).await
 }
@@ -91,8 +92,8 @@ async fn payments(database: &Database) -> mongodb::error::Result<()> {
             "_id": { "bsonType": "binData" },
             "orderId": { "bsonType": "binData" },
             "userId": { "bsonType": "binData" },
-            "method": { "enum": ["balance", "card"] },
-            "status": { "enum": ["pending", "captured", "declined", "refunding", "refunded"] },
+            "method": { "enum": Method::ALL.map(Method::name).as_slice() },
+            "status": { "enum": Status::ALL.map(Status::name).as_slice() },
             "amount": { "bsonType": "long", "minimum": 1 },
             "currency": currency(),
             "createdAt": { "bsonType": "date" },
@@ -102,12 +103,12 @@ async fn payments(database: &Database) -> mongodb::error::Result<()> {
         },
     };
     schema::collection(database, PAYMENTS, payments).await?;
-    let live = doc! { "status": { "$in": ["pending", "captured", "refunding", "refunded"] } };
+    let live = doc! { "status": { "$in": Status::LIVE.map(Status::name).as_slice() } };
     let indexes = [
         schema::partial_unique(LIVE_BY_ORDER, doc! { "orderId": 1 }, live),
         // All attempts of an order, newest first.
         schema::index("by_order", doc! { "orderId": 1, "_id": -1 }),
-        // What the resolver has to look at; only unsettled payments are due at some time.
+        // Finds the payments that the resolver has to look at. Settled ones have no `dueAt`.
         schema::partial("due", doc! { "dueAt": 1 }, doc! { "dueAt": { "$exists": true } }),
     ];
     schema::indexes(database, PAYMENTS, indexes).await

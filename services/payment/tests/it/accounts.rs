@@ -26,7 +26,7 @@ async fn only_an_admin_may_deposit_and_only_a_caller_has_a_balance() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deposit_opens_the_account_and_is_seen_in_the_balance() {
+async fn a_deposit_opens_the_account_and_raises_the_balance() {
     let world = World::start("deposit_opens").await;
     let user = UserId::new();
     assert_eq!(world.balance(user).await, 0);
@@ -84,18 +84,18 @@ async fn a_key_deposits_once_for_each_admin() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sixteen_twins_deposit_once() {
-    let world = World::start("deposit_twins").await;
+async fn sixteen_concurrent_duplicates_deposit_once() {
+    let world = World::start("deposit_duplicates").await;
     let user = UserId::new();
-    let twin = |_| async {
+    let duplicate = |_| async {
         loop {
-            match world.deposit(Some(admin(world.admin)), &user.to_string(), usd(70), "twin").await {
+            match world.deposit(Some(admin(world.admin)), &user.to_string(), usd(70), "same-key").await {
                 Ok(answer) => return answer,
                 Err(error) => assert_eq!(error.reason(), Reason::IdempotencyInFlight),
             }
         }
     };
-    let answers: Vec<Response<DepositResponse>> = join_all((0..16).map(twin)).await;
+    let answers: Vec<Response<DepositResponse>> = join_all((0..16).map(duplicate)).await;
     let firsts = answers.iter().filter(|answer| answer.metadata().get(REPLAY_OF).is_none()).count();
     assert_eq!(firsts, 1);
     assert!(answers.iter().all(|answer| answer.get_ref() == answers[0].get_ref()));
@@ -119,7 +119,7 @@ async fn concurrent_deposits_to_a_new_account_all_count() {
     world.finish().await;
 }
 
-/// Writes an account and its one entry past the service.
+/// Writes an account and its only entry directly, bypassing the service.
 async fn put_account(world: &World, user: UserId, balance: i64, balance_after: i64) {
     let key = mongo::to_bson_uuid(user.as_uuid());
     let account =
@@ -156,7 +156,7 @@ async fn nothing_is_written_to_an_account_that_disagrees_with_its_entries() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_database_itself_refuses_a_negative_balance_and_a_number_given_twice() {
+async fn the_database_refuses_a_negative_balance_and_a_repeated_sequence_number() {
     let world = World::start("ledger_validators").await;
     let user = world.user_with(10).await;
     let key = mongo::to_bson_uuid(user.as_uuid());

@@ -8,7 +8,7 @@ use proto::payment::v1::{PaymentMethod, PaymentStatus};
 use crate::world::{World, balance, card, fields, reason, statuses};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_is_paid_once_and_the_same_payment_is_given_again() {
+async fn an_order_is_paid_once_and_the_same_payment_is_returned_again() {
     let world = World::start("pay_once").await;
     let user = world.user_with(1_000).await;
     let order = OrderId::new();
@@ -60,7 +60,7 @@ async fn bad_amounts_tokens_and_ids_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_charges_of_one_order_at_once_pay_once() {
+async fn concurrent_charges_of_one_order_pay_once() {
     let world = World::start("pay_concurrent").await;
     let user = world.user_with(1_000).await;
     let order = OrderId::new();
@@ -73,7 +73,7 @@ async fn many_charges_of_one_order_at_once_pay_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn payments_at_once_never_overdraw_an_account() {
+async fn concurrent_payments_never_overdraw_an_account() {
     let world = World::start("pay_overdraw").await;
     let user = world.user_with(1_000).await;
     let answers = join_all((0..24).map(|_| world.charge(OrderId::new(), user, 100, balance()))).await;
@@ -85,7 +85,7 @@ async fn payments_at_once_never_overdraw_an_account() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn refunds_at_once_give_the_money_back_once() {
+async fn concurrent_refunds_give_the_money_back_once() {
     let world = World::start("refund_balance").await;
     let user = world.user_with(1_000).await;
     let order = OrderId::new();

@@ -1,4 +1,4 @@
-//! Payments by card, against a provider that is slow, fails, loses answers or answers twice.
+//! Payments by card, with a provider that is slow, fails, loses answers or answers twice.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::world::{World, balance, card, reason, statuses};
 
-/// Each token's behaviour ends as a captured payment in the same request, charged once.
+/// A charge with this token is captured within the request, once.
 async fn is_captured_once(token: &str) {
     let world = World::start(token).await;
     let order = OrderId::new();
@@ -30,22 +30,22 @@ async fn a_good_card_is_charged() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_comes_twice_is_one_charge() {
+async fn a_duplicate_answer_is_one_charge() {
     is_captured_once("tok_twice").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_takes_too_long_is_looked_up() {
+async fn a_charge_that_times_out_is_looked_up() {
     is_captured_once("tok_slow_30000").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_of_500_after_the_capture_is_looked_up() {
+async fn a_charge_answered_with_500_after_the_capture_is_looked_up() {
     is_captured_once("tok_fail_after").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_is_lost_is_looked_up() {
+async fn a_charge_whose_answer_is_lost_is_looked_up() {
     is_captured_once("tok_drop").await;
 }
 
@@ -81,10 +81,10 @@ async fn a_charge_that_never_arrived_is_sent_again_under_the_same_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_unknown_outcome_is_looked_up_and_never_repeated_blindly() {
+async fn a_charge_with_an_unknown_outcome_is_looked_up_before_it_is_repeated() {
     let world = World::start("card_unknown").await;
     let (order, user) = (OrderId::new(), UserId::new());
-    // The provider does everything and answers nothing, look-ups included.
+    // The provider executes every call and answers none, look-ups included.
     world.sandbox.behave("drop").await;
     for _ in 0..3 {
         assert_eq!(reason(world.charge(order, user, 700, card("tok_ok")).await), Reason::Unavailable);
@@ -98,7 +98,7 @@ async fn an_unknown_outcome_is_looked_up_and_never_repeated_blindly() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn even_a_provider_that_forgets_what_it_took_takes_it_once() {
+async fn a_provider_whose_look_ups_miss_the_charge_captures_it_once() {
     let world = World::start("card_forgets").await;
     let (order, user) = (OrderId::new(), UserId::new());
     world.sandbox.behave("unknown_lookups").await;
@@ -110,13 +110,13 @@ async fn even_a_provider_that_forgets_what_it_took_takes_it_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_provider_that_hangs_holds_a_request_no_longer_than_its_time_outs() {
+async fn a_hanging_provider_delays_a_request_only_by_its_time_outs() {
     let world = World::start("card_hangs").await;
     let (order, user) = (OrderId::new(), UserId::new());
     world.sandbox.behave("slow").await;
     let started = Instant::now();
     assert_eq!(reason(world.charge(order, user, 700, card("tok_ok")).await), Reason::Unavailable);
-    // One call and one look-up of 1 s each; the rest is room for a busy machine.
+    // One call and one look-up of 1 s each; the rest is slack for a busy machine.
     assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
     world.sandbox.behave("normal").await;
     assert_eq!(world.resolve(order).await.unwrap().status(), PaymentStatus::Captured);
@@ -124,7 +124,7 @@ async fn a_provider_that_hangs_holds_a_request_no_longer_than_its_time_outs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_card_charges_of_one_order_at_once_take_the_money_once() {
+async fn concurrent_card_charges_of_one_order_capture_once() {
     let world = World::start("card_concurrent").await;
     let (order, user) = (OrderId::new(), UserId::new());
     let answers = join_all((0..32).map(|_| world.charge(order, user, 700, card("tok_ok")))).await;
@@ -136,7 +136,7 @@ async fn many_card_charges_of_one_order_at_once_take_the_money_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn card_refunds_at_once_give_the_money_back_once() {
+async fn concurrent_card_refunds_give_the_money_back_once() {
     let world = World::start("card_refund").await;
     let (order, user) = (OrderId::new(), UserId::new());
     let paid = world.charge(order, user, 700, card("tok_ok")).await.unwrap();

@@ -1,6 +1,6 @@
-//! The payment service over gRPC, on a real MongoDB and against the card sandbox over a real socket.
+//! The payment service over gRPC, with a real MongoDB, and the card sandbox over a real socket.
 
-// Helpers count as tests too; clippy knows only functions marked as such.
+// Helpers are test code too; clippy recognizes only functions marked as tests.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod accounts;

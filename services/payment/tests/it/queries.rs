@@ -1,4 +1,4 @@
-//! Every query that the service makes is served by an index.
+//! Every query of the service uses an index.
 
 use futures::TryStreamExt as _;
 use mongodb::bson::{Bson, Document, doc};
@@ -6,7 +6,7 @@ use primitives::{OrderId, UserId};
 
 use crate::world::{World, balance, card};
 
-/// What a query may examine beyond what it returns or changes.
+/// How many keys or documents a query may examine beyond those that it returns or changes.
 const SLACK: i64 = 1;
 
 fn number(entry: &Document, field: &str) -> i64 {
@@ -17,7 +17,7 @@ fn number(entry: &Document, field: &str) -> i64 {
     }
 }
 
-/// Runs every use case with the database's profiler on, among enough other documents that a scan would show.
+/// Runs every use case with the database's profiler on, with enough other documents to make a scan visible.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_query_examines_more_than_it_needs() {
     let world = World::start_with("queries", |config| config.resolver.first_look_ms = 0).await;

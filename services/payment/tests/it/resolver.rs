@@ -1,4 +1,4 @@
-//! The background work on payments that no request brought to an end.
+//! The background work on payments that no request has settled.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use service::Shell;
 
 use crate::world::{World, card, internal, reason, serve, usd};
 
-/// Looks at once; gives a payment that the provider does not know up after `grace_ms`.
+/// Looks at payments immediately; gives up those that the provider does not know after `grace_ms`.
 fn eager(grace_ms: u64) -> impl FnOnce(&mut Config) {
     move |config| {
         config.resolver.first_look_ms = 0;
@@ -21,7 +21,7 @@ fn eager(grace_ms: u64) -> impl FnOnce(&mut Config) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_payment_that_was_captured_in_silence_is_found() {
+async fn a_capture_whose_answer_was_lost_is_found() {
     let world = World::start_with("resolver_finds", eager(60_000)).await;
     let (order, user) = (OrderId::new(), UserId::new());
     world.sandbox.behave("drop").await;
@@ -32,11 +32,11 @@ async fn a_payment_that_was_captured_in_silence_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_payment_that_never_arrived_is_given_up_and_can_not_be_captured_late() {
+async fn a_charge_that_never_arrived_is_given_up_and_cannot_be_captured_late() {
     let world = World::start_with("resolver_gives_up", eager(1_500)).await;
     let (order, user) = (OrderId::new(), UserId::new());
     assert_eq!(reason(world.charge(order, user, 700, card("tok_fail")).await), Reason::Unavailable);
-    assert_eq!(world.resolve(order).await.unwrap().status(), PaymentStatus::Pending, "there is a time of grace");
+    assert_eq!(world.resolve(order).await.unwrap().status(), PaymentStatus::Pending, "the grace period is not over");
     world.wait_for_status(order, "declined").await;
     let declined = world.list(order).await.remove(0);
     assert_eq!(world.sandbox.charge_late(&declined.id).await, "voided");
@@ -47,7 +47,7 @@ async fn a_payment_that_never_arrived_is_given_up_and_can_not_be_captured_late()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_provider_that_forgets_what_it_took_is_not_believed() {
+async fn a_payment_whose_look_ups_miss_the_charge_is_settled_by_the_void() {
     let world = World::start_with("resolver_doubts", eager(1_500)).await;
     let (order, user) = (OrderId::new(), UserId::new());
     world.sandbox.behave("unknown_lookups").await;
@@ -57,7 +57,7 @@ async fn a_provider_that_forgets_what_it_took_is_not_believed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refund_that_the_provider_did_not_take_is_carried_out_later() {
+async fn a_refund_that_the_provider_failed_is_carried_out_later() {
     let world = World::start_with("resolver_refunds", eager(60_000)).await;
     let (order, user) = (OrderId::new(), UserId::new());
     let paid = world.charge(order, user, 700, card("tok_ok")).await.unwrap();
@@ -79,16 +79,15 @@ async fn a_process_that_dies_after_the_capture_loses_nothing() {
     let order = OrderId::new();
     charge_and_die(&world, order).await;
     assert_eq!(world.stored_status(order).await, "pending");
-    // It is due when the configuration of the process that died says; make that now. The world's own service is the
-    // replica that is left.
+    // The dead process has set when the payment is due; make that now. The world's own service is the other replica.
     let due_now = doc! { "$set": { "dueAt": DateTime::now() } };
     world.documents("payments").update_one(doc! {}, due_now).await.unwrap();
     world.wait_for_status(order, "captured").await;
     world.finish().await;
 }
 
-/// Runs a second service in a runtime of its own, and ends that abruptly when the provider has captured and the
-/// service waits for the answer.
+/// Runs a second service in a runtime of its own, and ends that runtime abruptly while the service waits for the answer
+/// of a provider that has captured.
 async fn charge_and_die(world: &World, order: OrderId) {
     let config = world.config.clone();
     let doomed = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();

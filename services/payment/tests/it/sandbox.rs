@@ -1,4 +1,4 @@
-//! The sandbox as a test starts and controls it.
+//! Starts and controls the card sandbox, and tests its authorization.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -9,7 +9,7 @@ use service::{OnFailure, Shell};
 /// The API key of every test.
 pub(crate) const API_KEY: &str = "test-key";
 
-/// A sandbox that this process serves.
+/// A sandbox in this process.
 pub(crate) struct Sandbox {
     pub(crate) url: String,
     client: reqwest::Client,
@@ -34,7 +34,7 @@ impl Sandbox {
         Self { url, client }
     }
 
-    /// How all calls are treated from now on.
+    /// Sets the behaviour of all calls from now on.
     pub(crate) async fn behave(&self, mode: &str) {
         let url = format!("{}/v1/sandbox/behaviour", self.url);
         let body = json!({ "mode": mode, "delayMs": 30_000 });
@@ -54,12 +54,12 @@ impl Sandbox {
         Some((tally["status"].as_str().unwrap().to_owned(), count("captures"), count("refunds"), count("requests")))
     }
 
-    /// How often money was taken for a payment.
+    /// The number of captures of a payment.
     pub(crate) async fn captures(&self, payment: &str) -> u64 {
         self.tally(payment).await.map_or(0, |(_, captures, _, _)| captures)
     }
 
-    /// A charge that reaches the provider without the service: one that was long on its way.
+    /// A charge that reaches the provider late, without the service.
     pub(crate) async fn charge_late(&self, payment: &str) -> String {
         let body = json!({ "amount": 700, "currency": "USD", "token": "tok_ok", "reference": payment });
         let request = self.client.post(format!("{}/v1/charges", self.url)).bearer_auth(API_KEY);

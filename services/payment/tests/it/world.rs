@@ -1,4 +1,4 @@
-//! One test's own world: a database, a sandbox and the service, with what the tests ask of them.
+//! The environment of one test: a database, a sandbox and the service, with helpers that call them.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -25,7 +25,7 @@ use tonic::{Response, Status};
 
 use crate::sandbox::{API_KEY, Sandbox};
 
-/// How long a test waits for something to become true.
+/// How long a test waits for a condition.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct World {
@@ -39,7 +39,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// The resolver leaves new payments alone for longer than any test, so that only requests act.
+    /// The resolver's first look comes later than the end of any test, so only requests act.
     pub(crate) async fn start(test: &str) -> Self {
         Self::start_with(test, |_| {}).await
     }
@@ -110,7 +110,7 @@ impl World {
         self.accounts().deposit(from(caller, message)).await.map_err(Error::from_status)
     }
 
-    /// A user with so much on the account.
+    /// A user with that balance.
     pub(crate) async fn user_with(&self, amount: i64) -> UserId {
         let user = UserId::new();
         let key = format!("open-{user}");
@@ -124,7 +124,7 @@ impl World {
         response.balance.unwrap().balance.unwrap().amount
     }
 
-    /// The status that the database has for an order's newest payment.
+    /// The stored status of an order's newest payment.
     pub(crate) async fn stored_status(&self, order: OrderId) -> String {
         let filter = doc! { "orderId": mongo::to_bson_uuid(order.as_uuid()) };
         let payment = self.documents("payments").find_one(filter).sort(doc! { "_id": -1 }).await.unwrap();
@@ -147,7 +147,7 @@ impl World {
         self.documents(collection).find(doc! {}).sort(doc! { "_id": 1 }).await.unwrap().try_collect().await.unwrap()
     }
 
-    /// Ends a test: the books must be right, and no card may have been charged twice.
+    /// Ends a test: the books must balance, and no card may have been charged twice.
     pub(crate) async fn finish(self) {
         self.check_accounts().await;
         self.check_payments().await;
@@ -218,7 +218,7 @@ async fn config(test: &str, provider_url: &str, api_key_file: &Path) -> Config {
     }
 }
 
-/// Serves on any free port and gives a channel to it.
+/// Serves on a free port and returns a channel to it.
 pub(crate) async fn serve(shell: &Shell, config: &Config) -> Channel {
     let listener = shell.bind("grpc", config.server.listen).await.unwrap();
     let endpoint = Endpoint::from_shared(format!("http://{}", listener.local_addr().unwrap())).unwrap();
@@ -247,7 +247,7 @@ pub(crate) fn customer(user_id: UserId) -> Caller {
     Caller { user_id, role: Role::Customer, session_id: SessionId::new() }
 }
 
-/// A call with no user behind it, as the order service makes them in the background.
+/// A call without a user, as the order service makes them in the background.
 pub(crate) fn internal<T>(message: T) -> tonic::Request<T> {
     from(None, message)
 }
@@ -257,16 +257,16 @@ pub(crate) fn from<T>(caller: Option<Caller>, message: T) -> tonic::Request<T> {
     context.request(message).unwrap()
 }
 
-/// The statuses of payments by their names.
+/// The statuses of payments.
 pub(crate) fn statuses(payments: &[pb::Payment]) -> Vec<pb::PaymentStatus> {
     payments.iter().map(pb::Payment::status).collect()
 }
 
 pub(crate) fn reason<T: std::fmt::Debug>(result: Result<T, Error>) -> Reason {
-    result.expect_err("it should have been refused").reason()
+    result.expect_err("the call should be refused").reason()
 }
 
-/// The fields that a refusal names.
+/// The fields that an error names.
 pub(crate) fn fields(error: &Error) -> Vec<&str> {
     let mut fields = Vec::new();
     for detail in error.details() {

@@ -1,11 +1,10 @@
-//! Makes the first administrator, as soon as the database is there.
+//! Creates the first administrator as soon as the database is available.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use mongo::Db;
 use secrecy::SecretString;
 use service::config::read_secret;
 use service::{Deadline, OnFailure, Role, Shell};
@@ -15,14 +14,14 @@ use super::App;
 use crate::config::BootstrapConfig;
 use crate::domain::{DisplayName, Email, Password, Registration};
 use crate::error::UserError;
-use crate::store;
+use crate::store::Schema;
 
 const CONDITION: &str = "bootstrap";
 const NAME: &str = "Administrator";
-/// How often it is tried, and how long a try may take.
+/// The interval between attempts, and the time limit of each.
 const PERIOD: Duration = Duration::from_secs(2);
 
-/// The administrator to be made.
+/// The administrator to create.
 #[derive(Clone)]
 pub(crate) struct Bootstrap {
     name: DisplayName,
@@ -31,7 +30,7 @@ pub(crate) struct Bootstrap {
 }
 
 impl Bootstrap {
-    /// Reads and checks what the configuration names.
+    /// Reads and validates the configured email and password.
     pub(crate) fn from_config(config: &BootstrapConfig) -> anyhow::Result<Self> {
         let email = Email::parse(&config.admin_email).context("[bootstrap] admin_email")?;
         let password = read_secret(&config.admin_password_file)?;
@@ -39,31 +38,31 @@ impl Bootstrap {
         Ok(Self { name: DisplayName::parse(NAME)?, email, password })
     }
 
-    /// Tries until it is done; the process is not ready before.
-    pub(crate) fn start(self, shell: &Shell, app: Arc<App>, db: Db) {
+    /// Retries until the administrator exists; the process is not ready before.
+    pub(crate) fn start(self, shell: &Shell, app: Arc<App>, schema: Schema) {
         shell.readiness.set(CONDITION, false);
         let readiness = shell.readiness.clone();
         let stop = shell.tasks.stop_signal();
         shell.tasks.spawn("bootstrap", OnFailure::Stop, async move {
-            let mut tries = tokio::time::interval(PERIOD);
-            tries.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            while stop.run_until_cancelled(tries.tick()).await.is_some() {
-                match self.ensure(&app, &db, Deadline::after(PERIOD)).await {
+            let mut attempts = tokio::time::interval(PERIOD);
+            attempts.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            while stop.run_until_cancelled(attempts.tick()).await.is_some() {
+                match self.ensure(&app, &schema, Deadline::after(PERIOD)).await {
                     Ok(()) => {
                         readiness.set(CONDITION, true);
                         break;
                     }
-                    Err(error) => tracing::warn!(?error, "the administrator can't be made yet"),
+                    Err(error) => tracing::warn!(?error, "can't create the administrator yet"),
                 }
             }
             Ok::<(), Infallible>(())
         });
     }
 
-    async fn ensure(&self, app: &App, db: &Db, deadline: Deadline) -> Result<(), UserError> {
-        // Without the unique index, two replicas would make two.
-        if let Some(missing) = mongo::migration::pending(db, store::MIGRATIONS, deadline).await?.first() {
-            return Err(UserError::internal(format!("the migration {:?} is missing", missing.name)));
+    async fn ensure(&self, app: &App, schema: &Schema, deadline: Deadline) -> Result<(), UserError> {
+        // Without the unique index, two replicas would create two.
+        if let Some(missing) = schema.missing(deadline).await? {
+            return Err(UserError::internal(format!("the migration {missing:?} has not been applied")));
         }
         if app.users.find_login(&self.email, deadline).await?.is_some() {
             return Ok(());
@@ -71,8 +70,8 @@ impl Bootstrap {
         let password = Password::parse(self.password.clone()).map_err(UserError::internal)?;
         let registration = Registration { name: self.name.clone(), email: self.email.clone(), password };
         match app.add_user(registration, Role::Admin, deadline).await {
-            Ok(user) => tracing::info!(user_id = %user.id, "the administrator was made"),
-            Err(UserError::EmailTaken) => {} // another replica was faster
+            Ok(user) => tracing::info!(user_id = %user.id, "created the administrator"),
+            Err(UserError::EmailTaken) => {} // by another replica
             Err(error) => return Err(error),
         }
         Ok(())

@@ -1,15 +1,17 @@
-//! Logs a user in. Nothing in the answer or the time it takes tells whether the account exists.
+//! Logs a user in. Neither the answer nor its time reveals whether the account exists.
 
 use primitives::{SessionId, UserId};
 use service::RequestContext;
 
 use super::App;
-use crate::domain::{AccountKey, Credentials, LoginOutcome, LoginRecord, TokenPair, User};
+use crate::domain::{AccountKey, Credentials, LoginOutcome, LoginRecord, PasswordCheck, TokenPair, User, accept};
 use crate::error::UserError;
 
 impl App {
+    /// The tokens of a new session.
+    ///
     /// # Errors
-    /// `BadCredentials`, `TooManyFailures` (also when more tries than the limit are under way at once), `Overloaded`.
+    /// `BadCredentials`, `TooManyFailures` (also when more attempts than the limit run at once), `Overloaded`.
     pub(crate) async fn create_session(
         &self,
         context: &RequestContext,
@@ -24,7 +26,7 @@ impl App {
         Ok(pair)
     }
 
-    /// The user whose credentials these are.
+    /// The user with these credentials.
     async fn check(
         &self,
         context: &RequestContext,
@@ -38,24 +40,22 @@ impl App {
             None => None,
         };
         let (user, hash) = found.unzip();
-        match self.passwords.verify(credentials.password, hash, deadline).await {
-            Ok(true) => self.throttle.succeeded(&counted, deadline).await?,
-            Ok(false) => return Err(UserError::BadCredentials),
-            Err(UserError::Overloaded) => {
-                self.throttle.take_back(&counted, deadline).await?;
-                return Err(UserError::Overloaded);
-            }
-            Err(error) => return Err(error),
-        }
-        user.ok_or(UserError::BadCredentials)
+        let verified = self.passwords.verify(credentials.password, hash, deadline).await;
+        let check = match &verified {
+            Ok(true) => PasswordCheck::Matched,
+            Ok(false) => PasswordCheck::Mismatched,
+            Err(UserError::Overloaded) => PasswordCheck::Skipped,
+            Err(_) => PasswordCheck::Failed,
+        };
+        self.throttle.recount(&counted, check.recount(), deadline).await?;
+        Ok(accept(user, verified?)?)
     }
 
     fn audit_login(&self, context: &RequestContext, account: AccountKey, checked: &Result<User, UserError>) {
         let (outcome, user_id): (_, Option<UserId>) = match checked {
             Ok(user) => (LoginOutcome::Succeeded, Some(user.id)),
-            Err(UserError::BadCredentials) => (LoginOutcome::BadCredentials, None),
-            Err(UserError::TooManyFailures { .. }) => (LoginOutcome::Throttled, None),
-            Err(_) => return, // nobody was told anything about the credentials
+            Err(UserError::LoginRefused(refusal)) => (LoginOutcome::from(*refusal), None),
+            Err(_) => return, // such an answer reveals nothing about the credentials
         };
         metrics::counter!("logins_total", "outcome" => outcome.name()).increment(1);
         self.audit.record(LoginRecord {

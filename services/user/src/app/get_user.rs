@@ -8,8 +8,9 @@ use crate::domain::User;
 use crate::error::UserError;
 
 impl App {
+    /// A user, by id.
     pub(crate) async fn get_user(&self, caller: Caller, id: UserId, deadline: Deadline) -> Result<User, UserError> {
-        // Before looking: who may not see a user does not learn whether there is one.
+        // Checked before the look-up, so that the answer does not reveal whether the user exists.
         if !caller.may_see(id) {
             return Err(UserError::Forbidden);
         }

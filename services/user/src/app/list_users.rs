@@ -1,4 +1,4 @@
-//! Lists all users page by page, oldest first.
+//! Lists all users in pages, oldest first.
 
 use primitives::UserId;
 use service::{Deadline, page};
@@ -10,7 +10,7 @@ use crate::error::UserError;
 const LIST: &str = "users";
 
 impl App {
-    /// A page and the token of the next one, which is empty on the last.
+    /// A page, and the token of the next one, which is empty for the last page.
     pub(crate) async fn list_users(
         &self,
         page_size: u32,
@@ -19,15 +19,8 @@ impl App {
     ) -> Result<(Vec<User>, String), UserError> {
         let size = page::size(page_size)?;
         let after: Option<UserId> = self.page_tokens.open(LIST, page_token)?;
-        // One more than asked for tells whether there is a next page.
-        let mut users = self.users.list(after, size + 1, deadline).await?;
-        let full = usize::try_from(size).map_err(UserError::internal)?;
-        let more = users.len() > full;
-        users.truncate(full);
-        let next_page_token = match users.last() {
-            Some(last) if more => self.page_tokens.issue(LIST, &last.id)?,
-            _ => String::new(),
-        };
-        Ok((users, next_page_token))
+        // One more than requested shows whether there is a next page.
+        let users = self.users.list(after, size + 1, deadline).await?;
+        Ok(self.page_tokens.cut(LIST, users, size, |last| last.id)?)
     }
 }

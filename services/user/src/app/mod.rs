@@ -25,7 +25,7 @@ use crate::store::{Sessions, Users};
 use crate::throttle::LoginThrottle;
 use crate::tokens::AccessTokens;
 
-/// What the use cases work with.
+/// The parts that the use cases work with.
 pub(crate) struct App {
     pub(crate) users: Users,
     pub(crate) sessions: Sessions,
@@ -43,7 +43,7 @@ impl App {
         self.access_tokens.jwks()
     }
 
-    /// Makes the tokens of a session, with the role that the user has now. They are good once the record is stored.
+    /// Creates the tokens of a session, with the user's present role. They are valid once the record is stored.
     fn new_tokens(
         &self,
         user: &User,

@@ -1,17 +1,18 @@
-//! Gives new tokens for a refresh token, once. A token that comes back after it was used is a sign that two parties
-//! hold it, so its whole family ends; two refreshes at once with the same token look just so, and are treated so.
+//! Exchanges a refresh token for new tokens, once. A token that is presented again after its use shows that two parties
+//! hold it, so its session ends. Two concurrent refreshes with one token look the same and are treated the same.
 
 use secrecy::SecretString;
 use service::Deadline;
 
 use super::App;
-use crate::domain::{RefreshTokenHash, TokenPair};
+use crate::domain::{EndReason, RefreshTokenHash, Rotation, TokenPair};
 use crate::error::UserError;
-use crate::store::Rotation;
 
 impl App {
+    /// The next tokens of the session.
+    ///
     /// # Errors
-    /// `RefreshRefused`, whatever is wrong with the token.
+    /// `RefreshRefused` for every token that is not valid.
     pub(crate) async fn refresh_session(
         &self,
         presented: SecretString,
@@ -20,16 +21,16 @@ impl App {
         let hash = RefreshTokenHash::of(&presented);
         let found = self.sessions.find(hash, deadline).await?;
         let (user_id, session_id) = found.ok_or(UserError::RefreshRefused)?;
-        // The role is read anew. All that can fail comes before the rotation, which can't be taken back.
+        // Reads the present role. Everything that can fail comes before the rotation, which can't be undone.
         let user = self.users.find(user_id, deadline).await?.ok_or(UserError::RefreshRefused)?;
         let (pair, next) = self.new_tokens(&user, session_id, primitives::now())?;
         match self.sessions.rotate(hash, &next, deadline).await? {
-            Rotation::Done => Ok(pair),
-            Rotation::NotGood => Err(UserError::RefreshRefused),
-            Rotation::UsedBefore => {
-                self.sessions.end_after_reuse(session_id, user_id, deadline).await?;
+            Rotation::Rotate => Ok(pair),
+            Rotation::Refuse => Err(UserError::RefreshRefused),
+            Rotation::EndSession => {
+                self.sessions.end(session_id, user_id, EndReason::TokenReuse, deadline).await?;
                 metrics::counter!("refresh_token_reuse_total").increment(1);
-                tracing::warn!(%user_id, %session_id, "a refresh token was used twice; its session is ended");
+                tracing::warn!(%user_id, %session_id, "a refresh token was used twice; its session was ended");
                 Err(UserError::RefreshRefused)
             }
         }

@@ -7,6 +7,7 @@ use crate::domain::{Registration, User};
 use crate::error::UserError;
 
 impl App {
+    /// Registers a user with the role of a customer.
     pub(crate) async fn register_user(
         &self,
         registration: Registration,
@@ -15,6 +16,7 @@ impl App {
         self.add_user(registration, Role::Customer, deadline).await
     }
 
+    /// Adds a user with any role.
     pub(super) async fn add_user(
         &self,
         registration: Registration,

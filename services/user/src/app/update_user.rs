@@ -7,7 +7,7 @@ use crate::domain::{ProfileChange, User};
 use crate::error::UserError;
 
 impl App {
-    /// A change that changes nothing leaves the version as it is.
+    /// The user after the change. A change without effect keeps the version.
     pub(crate) async fn update_user(
         &self,
         caller: Caller,
@@ -16,10 +16,7 @@ impl App {
         deadline: Deadline,
     ) -> Result<User, UserError> {
         let user = self.users.find(caller.user_id, deadline).await?.ok_or(UserError::NotFound)?;
-        if user.version != expected_version {
-            return Err(UserError::VersionMismatch);
-        }
-        let Some(changed) = user.changed(change) else { return Ok(user) };
+        let Some(changed) = user.changed(expected_version, change)? else { return Ok(user) };
         self.users.update_profile(&changed, deadline).await?;
         Ok(changed)
     }

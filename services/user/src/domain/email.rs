@@ -1,20 +1,20 @@
-//! An email address: kept as it was typed, compared without regard to case.
+//! An email address: stored as entered, compared case-insensitively.
 
 use std::fmt;
 
 use garde::rules::email::Email as _;
 use primitives::ParseError;
 
-/// The longest path that SMTP takes, in bytes (RFC 5321, 4.5.3.1.3, without the angle brackets).
+/// The longest path in SMTP, in bytes (RFC 5321, 4.5.3.1.3, without the angle brackets).
 const MAX_BYTES: usize = 254;
 
-/// A well-formed address. Whether somebody reads it is for a confirmation mail to find out.
+/// A well-formed address. Whether it receives mail is not checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Email(String);
 
 impl Email {
-    /// Takes what the HTML standard takes, at most 254 bytes, with the dots of the part before the `@` only between
-    /// other characters (RFC 5321); the domain is ASCII (IDNA) or an address literal.
+    /// Accepts what the HTML standard accepts, up to 254 bytes, with dots in the local part only between other
+    /// characters (RFC 5321). The domain is ASCII (IDNA) or an address literal.
     pub(crate) fn parse(text: &str) -> Result<Self, ParseError> {
         let dots_between =
             text.rsplit_once('@').is_some_and(|(local, _)| local.split('.').all(|atom| !atom.is_empty()));
@@ -29,7 +29,7 @@ impl Email {
         &self.0
     }
 
-    /// What addresses are compared by: no two users have the same.
+    /// The form that addresses are compared by; unique among users.
     pub(crate) fn key(&self) -> String {
         self.0.to_lowercase()
     }
@@ -46,14 +46,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_kept_as_typed_and_compared_without_regard_to_case() {
+    fn addresses_are_stored_as_entered_and_compared_case_insensitively() {
         let email = Email::parse("Ada.Lovelace+shop@Example.COM").unwrap();
         assert_eq!(email.as_str(), "Ada.Lovelace+shop@Example.COM");
         assert_eq!(email.key(), "ada.lovelace+shop@example.com");
     }
 
     #[test]
-    fn what_is_no_address_is_refused() {
+    fn malformed_addresses_are_refused() {
         let long = format!("a@{}com", "abcdefgh.".repeat(28));
         assert!(long.len() > MAX_BYTES);
         for text in [

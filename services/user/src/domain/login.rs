@@ -1,34 +1,35 @@
-//! A try to log in: what is presented, what it is counted by, and what is recorded of it.
+//! Logins: the credentials, the decision, and the audit record.
 
 use std::fmt::Write as _;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use primitives::UserId;
 use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
 
-use super::Email;
+use super::{Email, User};
 
-/// What a person logs in with, not checked: whatever is wrong with it is told as wrong credentials.
+/// Credentials as the client sent them. They are not validated: invalid ones are refused as wrong credentials.
 pub(crate) struct Credentials {
     pub(crate) email: String,
     pub(crate) password: SecretString,
 }
 
 impl Credentials {
-    /// The address, when it could be a user's at all.
+    /// The email, if it is well-formed.
     pub(crate) fn email(&self) -> Option<Email> {
         Email::parse(&self.email).ok()
     }
 
-    /// What tries are counted by, whether such an account exists or not.
+    /// The account that the login is for, whether it exists or not.
     pub(crate) fn account(&self) -> AccountKey {
         AccountKey::of(&self.email)
     }
 }
 
-/// SHA-256 of a lower-cased email, in hex: counters and audit need to tell accounts apart, not to know addresses.
+/// SHA-256 of a lower-cased email, in hex: counters and audit need to distinguish accounts, not to store emails.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AccountKey(String);
 
@@ -47,19 +48,29 @@ impl AccountKey {
     }
 }
 
-/// What tries from a client are counted by: the address, or the /64 of an IPv6 address, since that is what one
-/// subscriber gets.
-pub(crate) fn address_key(address: IpAddr) -> String {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            format!("{}/64", Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-    }
+/// Why a login is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum LoginRefusal {
+    /// A wrong password or an unknown account; callers can't tell which.
+    #[error("the credentials are wrong")]
+    BadCredentials,
+    /// Too many failures of the account, existing or not, or from the address.
+    #[error("too many failed logins")]
+    TooManyFailures {
+        /// When the window of failures ends.
+        retry_after: Duration,
+    },
 }
 
-/// How a try ended.
+/// The user who is logged in, given the account that was found and whether the password matched.
+///
+/// # Errors
+/// `BadCredentials`, for an unknown account as for a wrong password.
+pub(crate) fn accept(user: Option<User>, password_matches: bool) -> Result<User, LoginRefusal> {
+    user.filter(|_| password_matches).ok_or(LoginRefusal::BadCredentials)
+}
+
+/// The result of a login attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LoginOutcome {
     Succeeded,
@@ -68,6 +79,10 @@ pub(crate) enum LoginOutcome {
 }
 
 impl LoginOutcome {
+    /// Every outcome.
+    pub(crate) const ALL: [Self; 3] = [Self::Succeeded, Self::BadCredentials, Self::Throttled];
+
+    /// The name in the database and in metrics.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Succeeded => "succeeded",
@@ -77,24 +92,36 @@ impl LoginOutcome {
     }
 }
 
-/// A line of the login audit.
+impl From<LoginRefusal> for LoginOutcome {
+    fn from(refusal: LoginRefusal) -> Self {
+        match refusal {
+            LoginRefusal::BadCredentials => Self::BadCredentials,
+            LoginRefusal::TooManyFailures { .. } => Self::Throttled,
+        }
+    }
+}
+
+/// A record of the login audit.
 #[derive(Debug, Clone)]
 pub(crate) struct LoginRecord {
     pub(crate) at: Timestamp,
     pub(crate) outcome: LoginOutcome,
     pub(crate) account: AccountKey,
     pub(crate) address: Option<IpAddr>,
-    /// Known after a success only.
+    /// Set only after a success.
     pub(crate) user_id: Option<UserId>,
     pub(crate) request_id: String,
 }
 
 #[cfg(test)]
 mod tests {
+    use service::Role;
+
     use super::*;
+    use crate::domain::DisplayName;
 
     #[test]
-    fn spellings_of_an_email_are_one_account() {
+    fn an_account_is_the_same_in_any_spelling_of_its_email() {
         assert_eq!(AccountKey::of("Ada@Example.com"), AccountKey::of("ada@example.com"));
         assert_ne!(AccountKey::of("ada@example.com"), AccountKey::of("ada@example.org"));
         assert_eq!(
@@ -104,11 +131,20 @@ mod tests {
     }
 
     #[test]
-    fn a_subscriber_is_counted_once() {
-        let key = |text: &str| address_key(text.parse().unwrap());
-        assert_eq!(key("192.0.2.7"), "192.0.2.7");
-        assert_eq!(key("::ffff:192.0.2.7"), "192.0.2.7");
-        assert_eq!(key("2001:db8:1:2:3:4:5:6"), key("2001:db8:1:2:ffff::1"));
-        assert_ne!(key("2001:db8:1:2::1"), key("2001:db8:1:3::1"));
+    fn an_unknown_account_is_refused_like_a_wrong_password() {
+        let email = Email::parse("ada@example.com").unwrap();
+        let user = User::new(DisplayName::parse("Ada").unwrap(), email, Role::Customer, Timestamp::UNIX_EPOCH);
+        assert_eq!(accept(Some(user.clone()), true), Ok(user.clone()));
+        for refused in [accept(Some(user), false), accept(None, false), accept(None, true)] {
+            assert_eq!(refused, Err(LoginRefusal::BadCredentials));
+        }
+    }
+
+    #[test]
+    fn each_outcome_is_recorded_under_its_name() {
+        let throttled = LoginRefusal::TooManyFailures { retry_after: Duration::ZERO };
+        assert_eq!(LoginOutcome::from(LoginRefusal::BadCredentials), LoginOutcome::BadCredentials);
+        assert_eq!(LoginOutcome::from(throttled), LoginOutcome::Throttled);
+        assert_eq!(LoginOutcome::ALL.map(LoginOutcome::name), ["succeeded", "bad_credentials", "throttled"]);
     }
 }

@@ -1,16 +1,16 @@
-//! The name that a user goes by.
+//! The display name of a user.
 
 use primitives::ParseError;
 
 const MIN_CHARS: usize = 2;
 const MAX_CHARS: usize = 100;
 
-/// 2 to 100 characters without control characters and without white space around them.
+/// 2 to 100 characters, without control characters and without surrounding white space.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DisplayName(String);
 
 impl DisplayName {
-    /// Trims the text and checks the rest.
+    /// Trims the text, then checks it.
     pub(crate) fn parse(text: &str) -> Result<Self, ParseError> {
         let text = text.trim();
         let length = text.chars().count();

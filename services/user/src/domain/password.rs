@@ -1,4 +1,4 @@
-//! Passwords and their hashes. Neither can be printed.
+//! Passwords and their hashes. Neither prints its content.
 
 use primitives::ParseError;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 const MIN_CHARS: usize = 8;
 const MAX_CHARS: usize = 128;
 
-/// A password fit to be set: 8 to 128 characters of any kind.
+/// A new password: 8 to 128 characters of any kind.
 pub(crate) struct Password(SecretString);
 
 impl Password {

@@ -1,18 +1,18 @@
-//! What a person fills in, checked as a whole: all violations are reported together.
+//! Registrations and profile changes as users enter them. All violations are reported together.
 
 use primitives::ParseError;
 use secrecy::SecretString;
 
 use super::{DisplayName, Email, Password, ProfileChange};
 
-/// A field with a value that is not allowed.
+/// A field with an invalid value.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Violation {
     pub(crate) field: &'static str,
     pub(crate) description: &'static str,
 }
 
-/// What a new user gives.
+/// The data of a new user.
 pub(crate) struct Registration {
     pub(crate) name: DisplayName,
     pub(crate) email: Email,
@@ -30,7 +30,7 @@ impl Registration {
     }
 }
 
-/// What a user wants changed in the profile; a field that is not given stays as it is.
+/// Parses a change of a profile; a field that is not given stays as it is.
 pub(crate) fn parse_change(name: Option<&str>, email: Option<&str>) -> Result<ProfileChange, Vec<Violation>> {
     match (name.map(DisplayName::parse).transpose(), email.map(Email::parse).transpose()) {
         (Ok(name), Ok(email)) => Ok(ProfileChange { name, email }),
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_field_that_is_wrong_is_named() {
+    fn every_invalid_field_is_named() {
         let fields = |name: &str, email: &str, password: &str| {
             let parsed = Registration::parse(name, email, password.into());
             parsed.err().unwrap_or_default().into_iter().map(|violation| violation.field).collect::<Vec<_>>()

@@ -1,4 +1,4 @@
-//! Users and sessions over gRPC: protobuf to domain and back, nothing else.
+//! Users and sessions over gRPC: protobuf to domain and back.
 
 mod sessions;
 mod users;

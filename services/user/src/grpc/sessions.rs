@@ -1,4 +1,4 @@
-//! The calls of sessions.
+//! `SessionService`: logins, refreshes, logouts and the key set.
 
 use proto::user::v1::session_service_server::SessionService;
 use proto::user::v1::{

@@ -1,4 +1,4 @@
-//! The calls of registration and profiles.
+//! `UserService`: registration and profiles.
 
 use envelope::Error;
 use primitives::{ParseError, UserId};

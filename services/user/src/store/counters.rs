@@ -1,5 +1,5 @@
-//! The `login_throttle` collection: one counter for each account and each address that tried to log in, by fixed
-//! windows. Times are the database's, so that all replicas see the same windows.
+//! The `login_throttle` collection: counters of login attempts by account and by address, in fixed windows. Times are
+//! the database's, so that all replicas see the same windows.
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use service::Deadline;
 
 use super::LOGIN_THROTTLE;
+use crate::domain::CounterKey;
 
 /// The counters. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -18,14 +19,14 @@ pub(crate) struct LoginCounters {
     counters: Collection<CounterDocument>,
 }
 
-/// A try as it was counted.
+/// A counted attempt.
 #[derive(Debug, Clone)]
 pub(crate) struct Attempt {
-    key: String,
+    key: CounterKey,
     window_end: DateTime,
-    /// Which try of its window it is, from 1.
+    /// Its number in the window, from 1.
     pub(crate) number: u64,
-    /// How long the window lasts from this try on.
+    /// The rest of the window after this attempt.
     pub(crate) window_rest: Duration,
 }
 
@@ -45,15 +46,15 @@ impl LoginCounters {
         Self { counters: db.collection(Policy::Ledger, LOGIN_THROTTLE) }
     }
 
-    /// Counts a try, in a new window when the last one is over.
+    /// Counts an attempt, in a new window when the last one is over.
     pub(crate) async fn count(
         &self,
-        key: String,
+        key: CounterKey,
         window: Duration,
         deadline: Deadline,
     ) -> Result<Attempt, mongo::Error> {
         let window_ms = i64::try_from(window.as_millis()).unwrap_or(i64::MAX);
-        // True for a new document too: what is missing sorts before every date.
+        // True for a new document too: a missing field sorts before every date.
         let over = doc! { "$lte": ["$expiresAt", "$$NOW"] };
         let count = vec![doc! { "$set": {
             "attempts": { "$cond": [&over, 1_i64, { "$add": ["$attempts", 1_i64] }] },
@@ -62,7 +63,7 @@ impl LoginCounters {
         } }];
         let counter = bounded(deadline, |left| {
             self.counters
-                .find_one_and_update(doc! { "_id": &key }, count)
+                .find_one_and_update(doc! { "_id": key.as_str() }, count)
                 .upsert(true)
                 .return_document(ReturnDocument::After)
                 .max_time(left)
@@ -78,17 +79,18 @@ impl LoginCounters {
         })
     }
 
-    /// Takes a try back, unless its window is over.
+    /// Takes an attempt back, unless its window is over.
     pub(crate) async fn take_back(&self, attempt: &Attempt, deadline: Deadline) -> Result<(), mongo::Error> {
-        let same_window = doc! { "_id": &attempt.key, "expiresAt": attempt.window_end, "attempts": { "$gt": 0_i64 } };
+        let same_window =
+            doc! { "_id": attempt.key.as_str(), "expiresAt": attempt.window_end, "attempts": { "$gt": 0_i64 } };
         let take_back = doc! { "$inc": { "attempts": -1_i64 } };
         bounded(deadline, |_| self.counters.update_one(same_window, take_back)).await?;
         Ok(())
     }
 
-    /// Forgets all tries that were counted where this one was.
+    /// Deletes the counter of an attempt, with all attempts in it.
     pub(crate) async fn forget(&self, attempt: &Attempt, deadline: Deadline) -> Result<(), mongo::Error> {
-        let counter = doc! { "_id": &attempt.key };
+        let counter = doc! { "_id": attempt.key.as_str() };
         bounded(deadline, |_| self.counters.delete_one(counter)).await?;
         Ok(())
     }

@@ -8,8 +8,8 @@ mod users;
 
 pub(crate) use audit::LoginAudit;
 pub(crate) use counters::{Attempt, LoginCounters};
-pub(crate) use schema::MIGRATIONS;
-pub(crate) use sessions::{Rotation, Sessions};
+pub(crate) use schema::{MIGRATIONS, Schema};
+pub(crate) use sessions::Sessions;
 pub(crate) use users::Users;
 
 use mongodb::bson::Binary;

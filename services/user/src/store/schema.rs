@@ -1,15 +1,17 @@
-//! The collections of users and sessions, their validators and their indexes. Queries that no index here names go by
-//! `_id`.
+//! Collections, validators and indexes. Queries that use none of these indexes go by `_id`. Lists of values come from
+//! the types: a new value needs a migration that applies them again.
 
 use futures::FutureExt as _;
 use mongo::migration::Migration;
-use mongo::schema;
+use mongo::{Db, schema};
 use mongodb::Database;
 use mongodb::bson::{Document, doc};
+use service::{Deadline, Role};
 
 use super::{LOGIN_AUDIT, LOGIN_THROTTLE, REFRESH_TOKENS, SESSIONS, USERS};
+use crate::domain::{EndReason, LoginOutcome};
 
-/// The unique index that decides whether an email is taken.
+/// The unique index that keeps two users from having one email.
 pub(super) const BY_EMAIL: &str = "by_email";
 
 /// The schema of this service.
@@ -29,6 +31,25 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     },
 ];
 
+/// The schema as the database has it. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Schema {
+    db: Db,
+}
+
+impl Schema {
+    /// The schema of a database.
+    pub(crate) fn new(db: &Db) -> Self {
+        Self { db: db.clone() }
+    }
+
+    /// The name of the first migration that has not been applied, if any.
+    pub(crate) async fn missing(&self, deadline: Deadline) -> Result<Option<&'static str>, mongo::Error> {
+        let pending = mongo::migration::pending(&self.db, MIGRATIONS, deadline).await?;
+        Ok(pending.first().map(|migration| migration.name))
+    }
+}
+
 async fn users(database: &Database) -> mongodb::error::Result<()> {
     let users = object(
         &["_id", "name", "email", "emailKey", "passwordHash", "role", "version", "createdAt"],
@@ -36,10 +57,10 @@ async fn users(database: &Database) -> mongodb::error::Result<()> {
             "_id": { "bsonType": "binData" },
             "name": { "bsonType": "string", "minLength": 2, "maxLength": 100 },
             "email": { "bsonType": "string", "minLength": 3, "maxLength": 254 },
-            // The email in lower case: what users are found and kept apart by.
+            // The email in lower case, by which users are found and kept unique.
             "emailKey": { "bsonType": "string", "minLength": 3, "maxLength": 254 },
             "passwordHash": { "bsonType": "string", "pattern": r"^\$argon2id\$" },
-            "role": { "enum": ["customer", "admin"] },
+            "role": { "enum": [Role::Customer.name(), Role::Admin.name()] },
             "version": { "bsonType": "long", "minimum": 1 },
             "createdAt": { "bsonType": "date" },
         },
@@ -57,7 +78,7 @@ async fn sessions(database: &Database) -> mongodb::error::Result<()> {
             "createdAt": { "bsonType": "date" },
             "expiresAt": { "bsonType": "date" },
             "endedAt": { "bsonType": "date" },
-            "endReason": { "enum": ["logout", "token_reuse"] },
+            "endReason": { "enum": EndReason::ALL.map(EndReason::name).as_slice() },
         },
     );
     schema::collection(database, SESSIONS, sessions).await?;
@@ -94,7 +115,7 @@ async fn logins(database: &Database) -> mongodb::error::Result<()> {
         doc! {
             "_id": { "bsonType": "objectId" },
             "at": { "bsonType": "date" },
-            "outcome": { "enum": ["succeeded", "bad_credentials", "throttled"] },
+            "outcome": { "enum": LoginOutcome::ALL.map(LoginOutcome::name).as_slice() },
             "account": { "bsonType": "string", "minLength": 64, "maxLength": 64 },
             "address": { "bsonType": "string" },
             "userId": { "bsonType": "binData" },

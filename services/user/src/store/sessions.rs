@@ -1,9 +1,8 @@
-//! The `sessions` and `refresh_tokens` collections. A session is the family of the refresh tokens that follow from one
-//! login; whatever happens to a family goes through its session's document, so that a rotation and an end that meet
-//! are put in order by the database.
+//! The `sessions` and `refresh_tokens` collections. Every change of a session writes the session's document, so that
+//! the database orders a rotation and a concurrent end.
 
 use futures::FutureExt as _;
-use mongo::{Abort, Db, Policy, bounded, from_bson_uuid, to_bson_time, to_bson_uuid};
+use mongo::{Abort, ConvertError, Db, Policy, bounded, from_bson_time, from_bson_uuid, to_bson_time, to_bson_uuid};
 use mongodb::bson::{Binary, DateTime, Uuid, doc};
 use mongodb::{ClientSession, Collection};
 use primitives::{SessionId, UserId};
@@ -11,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use service::Deadline;
 
 use super::{REFRESH_TOKENS, SESSIONS, to_binary};
-use crate::domain::{RefreshTokenHash, RefreshTokenRecord};
+use crate::domain::{EndReason, PresentedToken, RefreshTokenHash, RefreshTokenRecord, Rotation, decide_rotation};
 use crate::error::UserError;
 
 /// All sessions. Cheap to clone.
@@ -22,17 +21,6 @@ pub(crate) struct Sessions {
     refresh_tokens: Collection<RefreshTokenDocument>,
 }
 
-/// What became of a presented refresh token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Rotation {
-    /// It is used now, and the next one stands.
-    Done,
-    /// It had been used before: somebody has a copy.
-    UsedBefore,
-    /// It has expired, or its session has ended.
-    NotGood,
-}
-
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct SessionDocument {
@@ -40,7 +28,7 @@ struct SessionDocument {
     id: Uuid,
     user_id: Uuid,
     created_at: DateTime,
-    /// When the newest refresh token does.
+    /// When the newest refresh token expires.
     expires_at: DateTime,
 }
 
@@ -66,8 +54,8 @@ impl Sessions {
         }
     }
 
-    /// Begins a session with its first token. Two plain writes: a session that is left without a token opens nothing
-    /// and expires.
+    /// Begins a session with its first token. These are two independent writes: a session without a token grants
+    /// nothing and expires.
     pub(crate) async fn begin(&self, first: &RefreshTokenRecord, deadline: Deadline) -> Result<(), mongo::Error> {
         let session = SessionDocument::from(first);
         bounded(deadline, |_| self.sessions.insert_one(session)).await?;
@@ -76,7 +64,7 @@ impl Sessions {
         Ok(())
     }
 
-    /// Whose token it is and of which session, used or not.
+    /// The user and the session of a token, used or not.
     pub(crate) async fn find(
         &self,
         hash: RefreshTokenHash,
@@ -87,8 +75,9 @@ impl Sessions {
         Ok(found.map(|token| (from_bson_uuid(token.user_id).into(), from_bson_uuid(token.session_id).into())))
     }
 
-    /// Marks a token as used and puts the next one of its session in its place, in one transaction. Of two calls with
-    /// the same token one conflicts, is tried again, and finds the token used.
+    /// Marks a presented token as used and stores the next one of its session, in one transaction, if the domain
+    /// decides so; returns the decision. Of two concurrent calls with the same token one conflicts, is retried, and
+    /// finds the token used.
     pub(crate) async fn rotate(
         &self,
         presented: RefreshTokenHash,
@@ -113,42 +102,28 @@ impl Sessions {
         let by_hash = doc! { "_id": to_binary(presented) };
         let token = self.refresh_tokens.find_one(by_hash.clone()).session(&mut *session).await?;
         let now = to_bson_time(next.created_at);
-        match token {
-            Some(token) if token.used_at.is_some() => return Ok(Rotation::UsedBefore),
-            Some(token) if token.expires_at > now => {}
-            _ => return Ok(Rotation::NotGood),
+        let token = token.map(PresentedToken::try_from).transpose().map_err(unreadable)?;
+        let decision = decide_rotation(token, next.created_at);
+        if decision != Rotation::Rotate {
+            return Ok(decision);
         }
         let live = doc! { "_id": to_bson_uuid(next.session_id.as_uuid()), "endedAt": { "$exists": false } };
         let extend = doc! { "$set": { "expiresAt": to_bson_time(next.expires_at) } };
         if self.sessions.update_one(live, extend).session(&mut *session).await?.matched_count == 0 {
-            return Ok(Rotation::NotGood);
+            return Ok(Rotation::Refuse); // the session has ended
         }
         let mark = doc! { "$set": { "usedAt": now } };
         self.refresh_tokens.update_one(by_hash, mark).session(&mut *session).await?;
         self.refresh_tokens.insert_one(RefreshTokenDocument::from(next)).session(session).await?;
-        Ok(Rotation::Done)
+        Ok(decision)
     }
 
-    /// Ends a session because its user asks for it; one that has ended or is not the user's stays as it is.
-    pub(crate) async fn end(&self, id: SessionId, user_id: UserId, deadline: Deadline) -> Result<(), mongo::Error> {
-        self.end_for("logout", id, user_id, deadline).await
-    }
-
-    /// Ends a session whose token was used twice.
-    pub(crate) async fn end_after_reuse(
+    /// Ends a session; one that has ended or belongs to another user stays as it is.
+    pub(crate) async fn end(
         &self,
         id: SessionId,
         user_id: UserId,
-        deadline: Deadline,
-    ) -> Result<(), mongo::Error> {
-        self.end_for("token_reuse", id, user_id, deadline).await
-    }
-
-    async fn end_for(
-        &self,
-        reason: &str,
-        id: SessionId,
-        user_id: UserId,
+        reason: EndReason,
         deadline: Deadline,
     ) -> Result<(), mongo::Error> {
         let live = doc! {
@@ -156,9 +131,17 @@ impl Sessions {
             "userId": to_bson_uuid(user_id.as_uuid()),
             "endedAt": { "$exists": false },
         };
-        let end = doc! { "$set": { "endedAt": to_bson_time(primitives::now()), "endReason": reason } };
+        let end = doc! { "$set": { "endedAt": to_bson_time(primitives::now()), "endReason": reason.name() } };
         bounded(deadline, |_| self.sessions.update_one(live, end)).await?;
         Ok(())
+    }
+}
+
+impl TryFrom<RefreshTokenDocument> for PresentedToken {
+    type Error = ConvertError;
+
+    fn try_from(document: RefreshTokenDocument) -> Result<Self, ConvertError> {
+        Ok(Self { expires_at: from_bson_time(document.expires_at)?, used: document.used_at.is_some() })
     }
 }
 
@@ -184,4 +167,9 @@ impl From<&RefreshTokenRecord> for RefreshTokenDocument {
             used_at: None,
         }
     }
+}
+
+/// A document with an unknown form ends the transaction like a failed operation, since a retry can't succeed.
+fn unreadable(error: ConvertError) -> Abort<UserError> {
+    Abort::Driver(mongodb::error::Error::custom(error))
 }

@@ -13,14 +13,14 @@ use service::{Deadline, Role};
 
 use super::USERS;
 use super::schema::BY_EMAIL;
-use crate::domain::{DisplayName, Email, PasswordHash, User};
+use crate::domain::{DisplayName, Email, PasswordHash, User, VersionMismatch};
 use crate::error::UserError;
 
 /// All users. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Users {
     users: Collection<UserDocument>,
-    /// The same for looking at.
+    /// The same collection for reads that are only displayed.
     shown: Collection<UserDocument>,
 }
 
@@ -43,7 +43,10 @@ impl Users {
         Self { users: db.collection(Policy::Ledger, USERS), shown: db.collection(Policy::Shown, USERS) }
     }
 
-    /// Adds a user; the unique index decides whether the email is taken.
+    /// Adds a user.
+    ///
+    /// # Errors
+    /// `EmailTaken`, by the unique index.
     pub(crate) async fn insert(
         &self,
         user: &User,
@@ -55,20 +58,21 @@ impl Users {
         inserted.map(drop).map_err(email_taken_or)
     }
 
+    /// A user by id.
     pub(crate) async fn find(&self, id: UserId, deadline: Deadline) -> Result<Option<User>, mongo::Error> {
         let filter = doc! { "_id": to_bson_uuid(id.as_uuid()) };
         let found = bounded(deadline, |left| self.users.find_one(filter).max_time(left)).await?;
         Ok(found.map(User::try_from).transpose()?)
     }
 
-    /// The same where it is only shown: without a primary it comes from a secondary.
+    /// A user by id, for display: without a primary it is read from a secondary.
     pub(crate) async fn show(&self, id: UserId, deadline: Deadline) -> Result<Option<User>, mongo::Error> {
         let filter = doc! { "_id": to_bson_uuid(id.as_uuid()) };
         let found = bounded(deadline, |left| self.shown.find_one(filter).max_time(left)).await?;
         Ok(found.map(User::try_from).transpose()?)
     }
 
-    /// The user with this email and the hash of the password.
+    /// The user with this email, and the hash of the password.
     pub(crate) async fn find_login(
         &self,
         email: &Email,
@@ -98,10 +102,10 @@ impl Users {
         Ok(documents.into_iter().map(User::try_from).collect::<Result<_, _>>()?)
     }
 
-    /// Writes a profile whose version follows the stored one.
+    /// Writes the next version of a profile.
     ///
     /// # Errors
-    /// `VersionMismatch` when another version is stored, `EmailTaken` when the unique index says so.
+    /// `VersionMismatch` unless the version before is stored; `EmailTaken`, by the unique index.
     pub(crate) async fn update_profile(&self, user: &User, deadline: Deadline) -> Result<(), UserError> {
         let version = to_i64("version", user.version).map_err(mongo::Error::from)?;
         let expected = doc! { "_id": to_bson_uuid(user.id.as_uuid()), "version": version - 1 };
@@ -112,7 +116,7 @@ impl Users {
             "version": version,
         } };
         let updated = bounded(deadline, |_| self.users.update_one(expected, change)).await.map_err(email_taken_or)?;
-        if updated.matched_count == 0 { Err(UserError::VersionMismatch) } else { Ok(()) }
+        if updated.matched_count == 0 { Err(VersionMismatch.into()) } else { Ok(()) }
     }
 }
 

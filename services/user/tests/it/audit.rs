@@ -1,4 +1,4 @@
-//! The record of logins.
+//! The audit of logins.
 
 use futures::TryStreamExt as _;
 use mongodb::bson::{Document, doc};
@@ -14,7 +14,7 @@ async fn every_login_leaves_a_record_without_email_or_password() {
         service.log_in("ada@example.com", "wrong password").await.unwrap_err();
     }
     let audit = service.collection("login_audit");
-    eventually("four records are written", || async { audit.count_documents(doc! {}).await.unwrap() == 4 }).await;
+    eventually("four records are stored", || async { audit.count_documents(doc! {}).await.unwrap() == 4 }).await;
     let records: Vec<Document> = audit.find(doc! {}).await.unwrap().try_collect().await.unwrap();
     let mut outcomes: Vec<_> = records.iter().map(|record| record.get_str("outcome").unwrap()).collect();
     outcomes.sort_unstable();
@@ -37,7 +37,7 @@ async fn every_login_leaves_a_record_without_email_or_password() {
 async fn a_login_does_not_need_the_audit() {
     let service = Service::start("audit_down").await;
     service.register("Ada", "ada@example.com").await.unwrap();
-    // From now on every record is refused by the database.
+    // From now on the database rejects every record.
     let refuse = doc! { "collMod": "login_audit", "validator": { "never": true } };
     service.db.database().run_command(refuse).await.unwrap();
     for _ in 0..3 {

@@ -17,7 +17,7 @@ fn section(files: &Path) -> String {
 }
 
 #[tokio::test]
-async fn the_administrator_is_made_once() {
+async fn the_administrator_is_created_once() {
     let files = tempfile::tempdir().unwrap();
     let service = Service::start_with("bootstrap", &section(files.path())).await;
     let tokens = service.log_in(EMAIL, ADMIN_PASSWORD).await.unwrap();
@@ -28,7 +28,7 @@ async fn the_administrator_is_made_once() {
 }
 
 #[tokio::test]
-async fn a_user_with_that_email_keeps_role_and_password() {
+async fn an_existing_user_with_that_email_keeps_role_and_password() {
     let files = tempfile::tempdir().unwrap();
     let before = Service::start("bootstrap_taken").await;
     let user = before.register("Ada", "ADMIN@example.com").await.unwrap();
@@ -43,15 +43,15 @@ async fn a_user_with_that_email_keeps_role_and_password() {
 }
 
 #[tokio::test]
-async fn the_schema_is_waited_for() {
+async fn bootstrap_waits_for_the_schema() {
     let files = tempfile::tempdir().unwrap();
     let database = devstack::testing::database_name("bootstrap_waits");
     let config = config(files.path(), &database, &section(files.path())).await;
     let service = Service::serve(config.clone(), files).await;
     service.profile().await;
-    // By the third look at the migrations, bootstrap has had its turn: readiness alone looks once in two seconds.
+    // By the third query of the migrations, bootstrap has made one: readiness alone makes one every two seconds.
     let asked = doc! { "op": "query", "ns": format!("{database}.migrations") };
-    eventually("the schema was looked for", || async {
+    eventually("the schema was queried", || async {
         service.profiled().count_documents(asked.clone()).await.unwrap() >= 3
     })
     .await;

@@ -1,4 +1,4 @@
-//! The user service over gRPC, on a real replica set.
+//! The user service over gRPC, with a real replica set.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on fails, in its helpers too")]
 

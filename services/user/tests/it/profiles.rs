@@ -36,7 +36,7 @@ fn new_email(version: u64, email: &str) -> UpdateUserRequest {
 }
 
 #[tokio::test]
-async fn a_user_is_seen_by_itself_and_by_administrators() {
+async fn users_see_themselves_and_administrators_see_all() {
     let service = Service::start("see").await;
     let ada = service.register("Ada", "ada@example.com").await.unwrap();
     let eve = service.register("Eve", "eve@example.com").await.unwrap();
@@ -67,7 +67,7 @@ async fn a_change_is_based_on_a_version() {
     let stale = update(&service, by(&ada, Role::Customer, rename(1, "Eve"))).await;
     assert_eq!(reason(&stale), Some(Reason::VersionMismatch));
     let same = update(&service, by(&ada, Role::Customer, rename(2, "Ada Lovelace"))).await.unwrap();
-    assert_eq!(same.version, 2, "what changes nothing makes no version");
+    assert_eq!(same.version, 2, "a change without effect makes no version");
     let invalid = UpdateUserRequest { expected_version: 2, name: Some("x".into()), email: Some("x".into()) };
     let invalid = update(&service, by(&ada, Role::Customer, invalid)).await.unwrap_err();
     assert_eq!((invalid.reason(), invalid.details().len()), (Reason::ValidationFailed, 2));
@@ -76,7 +76,7 @@ async fn a_change_is_based_on_a_version() {
 }
 
 #[tokio::test]
-async fn of_changes_at_once_one_wins() {
+async fn one_of_several_concurrent_changes_wins() {
     let service = Service::start("change_race").await;
     let ada = service.register("Ada", "ada@example.com").await.unwrap();
     let changes = (0..8).map(|at| {
@@ -89,7 +89,7 @@ async fn of_changes_at_once_one_wins() {
 }
 
 #[tokio::test]
-async fn a_new_email_must_be_free_and_is_what_counts_then() {
+async fn a_new_email_must_be_free_and_replaces_the_old_one() {
     let service = Service::start("new_email").await;
     let ada = service.register("Ada", "ada@example.com").await.unwrap();
     service.register("Eve", "eve@example.com").await.unwrap();
@@ -104,7 +104,7 @@ async fn a_new_email_must_be_free_and_is_what_counts_then() {
 }
 
 #[tokio::test]
-async fn the_list_has_every_user_once_oldest_first() {
+async fn the_list_contains_every_user_once_oldest_first() {
     let service = Service::start("list").await;
     let mut registered = Vec::new();
     for at in 0..5 {
@@ -128,7 +128,7 @@ async fn the_list_has_every_user_once_oldest_first() {
 }
 
 #[tokio::test]
-async fn the_list_is_for_administrators_and_takes_only_its_own_tokens() {
+async fn the_list_is_for_administrators_and_accepts_only_its_own_tokens() {
     let service = Service::start("list_refused").await;
     let ada = service.register("Ada", "ada@example.com").await.unwrap();
     service.register("Eve", "eve@example.com").await.unwrap();

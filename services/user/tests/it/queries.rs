@@ -1,4 +1,4 @@
-//! Every query has an index: what the database itself says about the plans of all calls.
+//! Every query uses an index, by the query plans that the database reports for all calls.
 
 use futures::TryStreamExt as _;
 use mongodb::bson::{Bson, Document, doc};
@@ -9,12 +9,12 @@ use service::{Caller, Role};
 use crate::support::{PASSWORD, Service, answer, by, by_admin, context};
 use crate::tokens::claims;
 
-/// How many documents or keys more than it needs an operation may look at: the one that ends a range.
+/// How many documents or keys an operation may examine beyond those it needs: the one that ends a range.
 const SLACK: i64 = 1;
-/// Enough users for a scan to be noticed.
+/// Enough users to make a scan visible.
 const USERS: usize = 20;
 
-/// Every call once, and the refusals that look for something in vain.
+/// Every call once, and the refusals whose queries find nothing.
 async fn call_everything(service: &Service) {
     let mut users = Vec::new();
     for at in 0..USERS {
@@ -47,7 +47,7 @@ async fn call_everything(service: &Service) {
 }
 
 #[tokio::test]
-async fn no_operation_looks_at_more_than_it_needs() {
+async fn no_operation_examines_more_than_it_needs() {
     let service = Service::start("queries").await;
     service.profile().await;
     call_everything(&service).await;

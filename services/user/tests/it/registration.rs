@@ -1,4 +1,4 @@
-//! Registration: what is taken, what is refused, and that an email has one user.
+//! Registration: valid and invalid data, and unique emails.
 
 use envelope::{Detail, Reason};
 use futures::future::join_all;
@@ -17,7 +17,7 @@ async fn a_registered_user_is_a_customer_with_the_email_as_typed() {
 }
 
 #[tokio::test]
-async fn the_password_is_stored_as_an_argon2id_hash_alone() {
+async fn the_password_is_stored_only_as_an_argon2id_hash() {
     let service = Service::start("hashed").await;
     service.register("Ada", "ada@example.com").await.unwrap();
     let stored = service.collection("users").find_one(doc! {}).await.unwrap().unwrap();
@@ -41,14 +41,14 @@ async fn all_violations_are_reported_together_and_nothing_is_written() {
 }
 
 #[tokio::test]
-async fn an_email_is_taken_in_any_spelling() {
+async fn an_email_is_taken_in_any_case() {
     let service = Service::start("taken").await;
     service.register("Ada", "ada@example.com").await.unwrap();
     assert_eq!(reason(&service.register("Eve", "ADA@example.COM").await), Some(Reason::AlreadyExists));
 }
 
 #[tokio::test]
-async fn of_sixteen_registrations_at_once_one_is_taken() {
+async fn one_of_sixteen_concurrent_registrations_succeeds() {
     let service = Service::start("race").await;
     let emails = (0..16).map(|at| if at % 2 == 0 { "ada@example.com" } else { "Ada@Example.Com" });
     let answered = join_all(emails.map(|email| service.register("Ada", email))).await;

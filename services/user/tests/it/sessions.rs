@@ -1,4 +1,4 @@
-//! Logging in, refreshing, logging out; and what a stolen refresh token leads to.
+//! Logins, refreshes, logouts, and the reuse of refresh tokens.
 
 use envelope::{Error, Reason};
 use futures::future::join_all;
@@ -19,7 +19,7 @@ async fn logged_in(test: &str) -> (Service, TokenPair) {
     (service, tokens)
 }
 
-/// Logs out with the identity that the gateway reads from the access token.
+/// Logs out with the identity in the access token, as the gateway does.
 async fn log_out(service: &Service, tokens: &TokenPair) {
     let claims = claims(service, &tokens.access_token).await;
     let session_id: SessionId = claims["sid"].as_str().unwrap().parse().unwrap();
@@ -30,7 +30,7 @@ async fn log_out(service: &Service, tokens: &TokenPair) {
 }
 
 #[tokio::test]
-async fn wrong_password_and_unknown_account_answer_alike() {
+async fn a_wrong_password_and_an_unknown_account_get_the_same_answer() {
     let (service, _) = logged_in("credentials").await;
     let wrong = service.log_in(EMAIL, "wrong password").await.unwrap_err();
     assert_eq!(wrong.reason(), Reason::BadCredentials);
@@ -55,7 +55,7 @@ async fn a_refresh_gives_new_tokens_of_the_same_session() {
 }
 
 #[tokio::test]
-async fn refresh_tokens_are_stored_as_hashes_alone() {
+async fn refresh_tokens_are_stored_only_as_hashes() {
     let (service, tokens) = logged_in("stored_hash").await;
     let stored = service.collection("refresh_tokens").find_one(doc! {}).await.unwrap().unwrap();
     assert!(!format!("{stored:?}").contains(&tokens.refresh_token));
@@ -63,7 +63,7 @@ async fn refresh_tokens_are_stored_as_hashes_alone() {
 }
 
 #[tokio::test]
-async fn a_token_used_twice_ends_its_whole_family_and_no_other() {
+async fn a_token_used_twice_ends_its_session_and_no_other() {
     let (service, first) = logged_in("reuse").await;
     let other_session = service.log_in(EMAIL, PASSWORD).await.unwrap();
     let second = service.refresh(&first.refresh_token).await.unwrap();
@@ -76,7 +76,7 @@ async fn a_token_used_twice_ends_its_whole_family_and_no_other() {
 }
 
 #[tokio::test]
-async fn of_refreshes_at_once_one_wins_and_the_family_ends() {
+async fn one_of_several_concurrent_refreshes_wins_and_the_session_ends() {
     let (service, first) = logged_in("refresh_race").await;
     let replica = service.replica().await;
     let services = [&service, &replica];
@@ -88,7 +88,7 @@ async fn of_refreshes_at_once_one_wins_and_the_family_ends() {
 }
 
 #[tokio::test]
-async fn logging_out_ends_this_session_and_again_changes_nothing() {
+async fn logging_out_ends_only_this_session_and_can_be_repeated() {
     let (service, tokens) = logged_in("logout").await;
     let other_session = service.log_in(EMAIL, PASSWORD).await.unwrap();
     log_out(&service, &tokens).await;
@@ -98,7 +98,7 @@ async fn logging_out_ends_this_session_and_again_changes_nothing() {
 }
 
 #[tokio::test]
-async fn somebody_elses_session_cant_be_ended() {
+async fn another_users_session_cannot_be_ended() {
     let (service, tokens) = logged_in("foreign_logout").await;
     let eve = service.register("Eve", "eve@example.com").await.unwrap();
     let session_id = claims(&service, &tokens.access_token).await["sid"].as_str().unwrap().parse().unwrap();
@@ -111,7 +111,7 @@ async fn somebody_elses_session_cant_be_ended() {
 }
 
 #[tokio::test]
-async fn whatever_is_wrong_with_a_refresh_token_the_answer_is_the_same() {
+async fn every_invalid_refresh_token_gets_the_same_answer() {
     let (service, expired) = logged_in("refused_alike").await;
     let past = DateTime::from_millis(primitives::now().as_millisecond() - 1_000);
     let expire = doc! { "$set": { "expiresAt": past } };
@@ -130,7 +130,7 @@ async fn whatever_is_wrong_with_a_refresh_token_the_answer_is_the_same() {
 }
 
 #[tokio::test]
-async fn a_refresh_reads_the_role_anew() {
+async fn a_refresh_reads_the_present_role() {
     let (service, tokens) = logged_in("new_role").await;
     assert_eq!(claims(&service, &tokens.access_token).await["role"], "customer");
     let promote = doc! { "$set": { "role": "admin" } };

@@ -1,4 +1,4 @@
-//! A user service of the test's own, on a database of its own.
+//! A user service and a database for each test.
 
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
@@ -39,12 +39,12 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// Migrated and ready, with weak hashing so that tests are fast.
+    /// A migrated, ready service, with weak hashing so that tests are fast.
     pub(crate) async fn start(test: &str) -> Self {
         Self::start_with(test, "").await
     }
 
-    /// The same with sections of its own in the configuration.
+    /// The same, with additional sections of the configuration.
     pub(crate) async fn start_with(test: &str, sections: &str) -> Self {
         let files = tempfile::tempdir().unwrap();
         let config = config(files.path(), &devstack::testing::database_name(test), sections).await;
@@ -86,12 +86,12 @@ impl Service {
         self.db.collection(Policy::Ledger, name)
     }
 
-    /// From now on the database writes every operation down.
+    /// Makes the database record every operation from now on.
     pub(crate) async fn profile(&self) {
         self.db.database().run_command(doc! { "profile": 2 }).await.unwrap();
     }
 
-    /// What the database wrote down.
+    /// The operations that the database recorded.
     pub(crate) fn profiled(&self) -> Collection<Document> {
         self.db.collection(Policy::Log, "system.profile")
     }
@@ -126,7 +126,7 @@ async fn channel(address: SocketAddr) -> Channel {
     Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap()
 }
 
-/// The configuration as a file, the way an operator writes it.
+/// The configuration, from a file as an operator writes it.
 pub(crate) async fn config(files: &Path, database: &str, sections: &str) -> Config {
     let write = |name: &str, text: &str| {
         let path = files.join(name);
@@ -178,18 +178,18 @@ pub(crate) fn by<T>(user: &User, role: Role, message: T) -> Request<T> {
     context(Some(caller)).request(message).unwrap()
 }
 
-/// A request of an administrator who is no user.
+/// A request of an administrator without a user record.
 pub(crate) fn by_admin<T>(message: T) -> Request<T> {
     let caller = Caller { user_id: UserId::new(), role: Role::Admin, session_id: SessionId::new() };
     context(Some(caller)).request(message).unwrap()
 }
 
-/// The reason of a refusal.
+/// The reason of an error.
 pub(crate) fn reason<T>(answered: &Result<T, Error>) -> Option<Reason> {
     answered.as_ref().err().map(Error::reason)
 }
 
-/// Waits until the predicate holds; fails the test when it does not in time.
+/// Waits until the predicate holds; fails the test after a time limit.
 pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
     let deadline = Deadline::after(WITHIN);
     while !holds().await {

@@ -1,11 +1,15 @@
-//! The provider's REST API over HTTP: one pooled client, every call and every answer bounded.
+//! The card provider's REST API: one pooled client, every call and every answer bounded.
+//!
+//! The provider must guarantee, so that nothing is charged twice and no charge is lost:
+//! - a charge is idempotent by its key, which is the payment's id;
+//! - a charge can be looked up by its reference, which is the payment's id too;
+//! - a reference can be voided before its charge arrives: the late charge is then refused;
+//! - a refund is idempotent by the reference.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use bytes::Bytes;
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
@@ -18,23 +22,24 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use service::Deadline;
 
-use super::{CardProvider, Charge, ChargeStatus, ProviderError};
 use crate::config::CardConfig;
+use crate::domain::{Charge, ChargeStatus};
+use crate::error::ProviderError;
 
-/// How long making a connection may take.
+/// The time limit of connecting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long an unused connection is kept; shorter than servers commonly keep theirs, so that they seldom close first.
+/// How long an idle connection is kept; shorter than servers commonly keep theirs, so that they rarely close first.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-/// The most unused connections that are kept.
+/// The most idle connections that are kept.
 const MAX_IDLE: usize = 32;
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER: usize = 16 * 1024;
 /// The longest name that the provider may give to a charge, in bytes.
 const MAX_REFERENCE: usize = 255;
 
-/// A card provider with a REST API.
+/// The client of the card provider. Calls are bounded by the caller's deadline and by the configured time-out.
 #[derive(Debug, Clone)]
-pub(crate) struct HttpCardProvider {
+pub(crate) struct CardProvider {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     /// `Bearer` and the API key; marked as sensitive.
     authorization: HeaderValue,
@@ -51,19 +56,30 @@ struct NewCharge<'a> {
     reference: String,
 }
 
-/// Fields that we don't know are left alone: the API may grow. A `duplicate` among them says that the key was seen
-/// before, which changes nothing for us.
+/// Unknown fields are ignored, so that the API may grow. One of them, `duplicate`, says that the key was seen before,
+/// which makes no difference here.
 #[derive(Deserialize)]
 struct Answer {
     id: String,
+    #[serde(with = "ChargeStatusName")]
     status: ChargeStatus,
 }
 
-impl HttpCardProvider {
-    /// A client of the provider; no connection is made yet.
+/// The provider's names of [`ChargeStatus`].
+#[derive(Deserialize)]
+#[serde(remote = "ChargeStatus", rename_all = "lowercase")]
+enum ChargeStatusName {
+    Captured,
+    Declined,
+    Voided,
+    Refunded,
+}
+
+impl CardProvider {
+    /// A client of the provider. It connects at its first call.
     ///
     /// # Errors
-    /// When the URL is not one of `http` or `https`, or the key's file can't be read.
+    /// When the URL is neither `http` nor `https`, or the key's file can't be read.
     pub(crate) fn new(config: &CardConfig) -> anyhow::Result<Self> {
         let charges = format!("{}/v1/charges", config.provider_url.trim_end_matches('/'));
         let url: Uri = charges.parse().context("[card] provider_url is not a URL")?;
@@ -71,6 +87,51 @@ impl HttpCardProvider {
         ensure!(known_scheme && url.query().is_none(), "[card] provider_url must be https://… or http://…");
         let authorization = authorization(config)?;
         Ok(Self { client: client()?, authorization, charges, timeout: config.timeout() })
+    }
+
+    /// Charges a card. A repeated call with the same payment id gets the first answer again and takes nothing more.
+    ///
+    /// # Errors
+    /// The outcome is unknown: the money may have been taken. It must be looked up.
+    pub(crate) async fn charge(
+        &self,
+        payment: PaymentId,
+        amount: Money,
+        token: &SecretString,
+        deadline: Deadline,
+    ) -> Result<Charge, ProviderError> {
+        let body = NewCharge {
+            amount: amount.amount(),
+            currency: amount.currency().code(),
+            token: token.expose_secret(),
+            reference: payment.to_string(),
+        };
+        let body = serde_json::to_vec(&body).map_err(lost)?;
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(&self.charges)
+            .header("idempotency-key", payment.to_string())
+            .header(CONTENT_TYPE, "application/json");
+        self.change("charge", request, body.into(), deadline).await
+    }
+
+    /// The charge of a payment; `None` when the provider does not know it. It may still arrive.
+    pub(crate) async fn find(&self, payment: PaymentId, deadline: Deadline) -> Result<Option<Charge>, ProviderError> {
+        self.send("find", self.get(payment), Full::default(), deadline).await
+    }
+
+    /// Has the provider refuse the charge of this payment should it still arrive, and returns the charge's status after
+    /// that: a charge that was captured before stays captured.
+    pub(crate) async fn void(&self, payment: PaymentId, deadline: Deadline) -> Result<Charge, ProviderError> {
+        self.change("void", self.post(payment, "void"), Full::default(), deadline).await
+    }
+
+    /// Refunds a captured charge; repeated calls refund it once.
+    ///
+    /// # Errors
+    /// The outcome is unknown; calling again is safe.
+    pub(crate) async fn refund(&self, payment: PaymentId, deadline: Deadline) -> Result<Charge, ProviderError> {
+        self.change("refund", self.post(payment, "refund"), Full::default(), deadline).await
     }
 
     fn get(&self, payment: PaymentId) -> http::request::Builder {
@@ -81,7 +142,7 @@ impl HttpCardProvider {
         Request::builder().method(Method::POST).uri(format!("{}/{payment}/{action}", self.charges))
     }
 
-    /// Sends, within deadline and time-out, and reads the whole answer.
+    /// Sends a request and reads the whole answer; `None` for 404.
     async fn send(
         &self,
         call: &'static str,
@@ -104,7 +165,7 @@ impl HttpCardProvider {
         result
     }
 
-    /// For calls that a provider never answers with 404.
+    /// For calls that the provider never answers with 404.
     async fn change(
         &self,
         call: &'static str,
@@ -117,51 +178,12 @@ impl HttpCardProvider {
     }
 }
 
-impl CardProvider for HttpCardProvider {
-    fn charge<'a>(
-        &'a self,
-        payment: PaymentId,
-        amount: Money,
-        token: &'a SecretString,
-        deadline: Deadline,
-    ) -> BoxFuture<'a, Result<Charge, ProviderError>> {
-        async move {
-            let body = NewCharge {
-                amount: amount.amount(),
-                currency: amount.currency().code(),
-                token: token.expose_secret(),
-                reference: payment.to_string(),
-            };
-            let body = serde_json::to_vec(&body).map_err(lost)?;
-            let request = Request::builder()
-                .method(Method::POST)
-                .uri(&self.charges)
-                .header("idempotency-key", payment.to_string())
-                .header(CONTENT_TYPE, "application/json");
-            self.change("charge", request, body.into(), deadline).await
-        }
-        .boxed()
-    }
-
-    fn find(&self, payment: PaymentId, deadline: Deadline) -> BoxFuture<'_, Result<Option<Charge>, ProviderError>> {
-        async move { self.send("find", self.get(payment), Full::default(), deadline).await }.boxed()
-    }
-
-    fn void(&self, payment: PaymentId, deadline: Deadline) -> BoxFuture<'_, Result<Charge, ProviderError>> {
-        async move { self.change("void", self.post(payment, "void"), Full::default(), deadline).await }.boxed()
-    }
-
-    fn refund(&self, payment: PaymentId, deadline: Deadline) -> BoxFuture<'_, Result<Charge, ProviderError>> {
-        async move { self.change("refund", self.post(payment, "refund"), Full::default(), deadline).await }.boxed()
-    }
-}
-
-/// TLS trusts the roots of Mozilla's program, which are part of the binary: images need no certificates of their own.
+/// TLS trusts the roots of Mozilla's program. They are part of the binary, so images need no certificates.
 fn client() -> anyhow::Result<Client<HttpsConnector<HttpConnector>, Full<Bytes>>> {
     let mut tcp = HttpConnector::new();
     tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
     tcp.set_nodelay(true);
-    // The TLS connector decides about the scheme.
+    // The TLS connector decides which schemes are allowed.
     tcp.enforce_http(false);
     let connector = HttpsConnectorBuilder::new()
         .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())?
@@ -184,7 +206,7 @@ fn authorization(config: &CardConfig) -> anyhow::Result<HeaderValue> {
     Ok(bearer)
 }
 
-/// `None` for 404; any other status than 200, redirects included, tells nothing about the charge.
+/// `None` for 404; any other status than 200, redirects included, says nothing about the charge.
 async fn read<B>(response: Response<B>) -> Result<Option<Charge>, ProviderError>
 where
     B: http_body_util::BodyExt,
@@ -237,12 +259,12 @@ mod tests {
 
     use super::*;
 
-    /// What a look-up makes of a server that answers one connection with `answer`, and the first bytes that it got.
+    /// The result of a look-up at a server that sends `answer` to one connection, and the first bytes of the request.
     async fn look_up(scheme: &str, answer: &str) -> (Result<Option<Charge>, ProviderError>, Vec<u8>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let key = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(key.path(), "secret-key").unwrap();
-        let provider = HttpCardProvider::new(&CardConfig {
+        let provider = CardProvider::new(&CardConfig {
             provider_url: format!("{scheme}://{}/api/", listener.local_addr().unwrap()),
             api_key_file: key.path().to_owned(),
             timeout_ms: 2_000,
@@ -266,7 +288,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_is_taken_only_when_it_tells_how_the_charge_stands() {
+    async fn an_answer_counts_only_if_it_reports_the_status_of_the_charge() {
         let (found, got) = look_up("http", &ok(r#"{"id": "ch_1", "status": "captured", "more": 1}"#)).await;
         let expected = Charge { reference: "ch_1".into(), status: ChargeStatus::Captured };
         assert_eq!(found.unwrap(), Some(expected));
