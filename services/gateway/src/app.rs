@@ -1,4 +1,4 @@
-//! The application: its shared state, and its layers in onion order.
+//! The application: its shared state and its middleware, from the inside out.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::placement::Placement;
 use crate::upstreams::Upstreams;
 use crate::{middleware, routes};
 
-/// What all requests share.
+/// The state shared by all requests.
 #[derive(Debug)]
 pub(crate) struct Gateway {
     pub(crate) upstreams: Arc<Upstreams>,
@@ -31,12 +31,12 @@ pub(crate) struct Gateway {
     pub(crate) access_log: AccessLogConfig,
     pub(crate) deadlines: DeadlinesConfig,
     pub(crate) cors: CorsConfig,
-    /// `Strict-Transport-Security`, where it is sent.
+    /// The value of `Strict-Transport-Security`, if it is sent.
     pub(crate) hsts: Option<HeaderValue>,
 }
 
 impl Gateway {
-    /// Begins to look for the replicas of the services and for other gateways.
+    /// Starts the discovery of service replicas and of other gateways.
     pub(crate) fn start(shell: &Shell, config: &Config) -> Self {
         let upstreams = Upstreams::start(&config.upstreams, shell);
         Self {
@@ -55,7 +55,7 @@ impl Gateway {
     }
 }
 
-/// The application of one worker. A layer wraps those that stand before it, so the last one is the outermost.
+/// Builds the application of one worker. Each layer wraps the previous ones, so the last one is the outermost.
 pub(crate) fn build(
     gateway: web::Data<Gateway>,
 ) -> App<

@@ -1,5 +1,5 @@
-//! The public REST API: checks who calls and what is asked, passes it on by gRPC, and answers in one envelope. It owns
-//! no data. The table of [`endpoints`] is the one list of what there is: routes, authorization and OpenAPI follow it.
+//! The public REST API: authenticates callers, validates requests, calls the services over gRPC, and responds in one
+//! envelope. It owns no data. Routes, authorization and OpenAPI derive from the table of [`endpoints`].
 
 mod app;
 mod auth;
@@ -19,6 +19,7 @@ mod refusal;
 mod reply;
 mod routes;
 mod server;
+mod strict;
 mod upstreams;
 
 use std::sync::Arc;
@@ -32,7 +33,7 @@ pub use endpoint::{Access, Endpoint, Verb};
 pub use openapi::document as openapi;
 pub use routes::endpoints;
 
-/// Serves until SIGTERM.
+/// Runs the gateway until SIGTERM.
 pub async fn run(config: Config) -> anyhow::Result<()> {
     let shell = Shell::start("gateway", &config.admin, config.tls.as_ref()).await?;
     let listener = server::bind(&config.http)?;

@@ -7,11 +7,12 @@ pub(crate) fn version_tag(version: u64) -> String {
     format!("\"v{version}\"")
 }
 
-/// The version in `If-Match`: exactly one strong tag of ours. `*` would change what the client has not seen.
+/// The version in `If-Match`: exactly one strong tag. `*` is rejected: it would change a version that the client has
+/// not seen.
 pub(crate) fn parse_version_tag(text: &str) -> Result<u64, Error> {
     let digits = text.strip_prefix("\"v").and_then(|rest| rest.strip_suffix('"'));
     let version = digits.and_then(|digits| digits.parse().ok());
-    // Comparing the spelling leaves out signs and leading zeros.
+    // Comparing the text rejects signs and leading zeros.
     version
         .filter(|&version| version_tag(version) == text)
         .ok_or_else(|| Error::invalid("If-Match", "must be one entity tag of the form \"v1\""))
@@ -28,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_strong_tag_is_a_version_and_nothing_else_is() {
+    fn only_one_strong_tag_is_a_version() {
         assert_eq!(parse_version_tag("\"v12\"").unwrap(), 12);
         for bad in [
             "*",

@@ -1,10 +1,9 @@
-//! What a client sends, parsed once into typed values: body, query, path and headers.
+//! The input of a request, parsed once into typed values: body, query, path and headers.
 
 mod body;
 mod call;
 mod conditions;
 mod query;
-pub(crate) mod strict;
 mod violations;
 
 pub(crate) use body::too_large;

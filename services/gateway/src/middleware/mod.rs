@@ -1,4 +1,4 @@
-//! The layers around the handlers, within the outermost one. Their order stands in `app.rs`.
+//! The layers between the outermost one and the handlers. `app.rs` defines their order.
 
 mod admission;
 mod compression;

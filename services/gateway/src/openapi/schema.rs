@@ -1,4 +1,4 @@
-//! Schemas of the values that bodies, paths and queries are made of: the same rules that parsing keeps.
+//! Schemas of the values in bodies, paths and queries, with the rules that parsing enforces.
 
 use std::sync::LazyLock;
 
@@ -8,14 +8,20 @@ use utoipa::openapi::{ObjectBuilder, OneOfBuilder, Ref, RefOr, Schema};
 
 use crate::dto::limits;
 
-/// One line with at least one visible character.
+/// A single line with at least one visible character.
 const LINE: &str = r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
-/// The same with at least two.
-const LINE_OF_TWO: &str = r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
-const EMAIL: &str = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)+$";
+/// A single line with at least two visible characters.
+const LINE_OF_TWO: &str = concat!(
+    r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*",
+    r"[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$"
+);
+const EMAIL: &str = concat!(
+    r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?",
+    r"(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)+$"
+);
 const VISIBLE_ASCII: &str = "^[!-~]+$";
 
-/// Any text.
+/// Any string.
 pub(crate) fn string() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String)
 }
@@ -46,12 +52,12 @@ fn number(value: i64) -> utoipa::Number {
     serde_json::from_value(serde_json::Value::from(value)).unwrap_or(utoipa::Number::UInt(0))
 }
 
-/// A text that can be only this.
+/// A string with exactly this value.
 pub(crate) fn constant(text: &str) -> RefOr<Schema> {
     string().enum_values(Some([text])).into()
 }
 
-/// An object with just these fields, all required.
+/// An object with exactly these fields, all required.
 pub(crate) fn closed_object<const N: usize>(fields: [(&str, RefOr<Schema>); N]) -> ObjectBuilder {
     let object = fields
         .into_iter()
@@ -90,10 +96,10 @@ pub(crate) fn amount() -> RefOr<Schema> {
 
 pub(crate) fn delta() -> RefOr<Schema> {
     let either_way = OneOfBuilder::new().item(integer(-limits::MAX_DELTA, -1)).item(integer(1, limits::MAX_DELTA));
-    either_way.description(Some("Not 0.")).into()
+    either_way.description(Some("A whole number other than 0, from -10^9 to 10^9.")).into()
 }
 
-/// The name of the component with all currencies.
+/// The name of the component that lists all currencies.
 pub(super) const CURRENCY: &str = "Currency";
 
 pub(crate) fn currency() -> RefOr<Schema> {
@@ -101,13 +107,13 @@ pub(crate) fn currency() -> RefOr<Schema> {
 }
 
 pub(super) fn currencies() -> RefOr<Schema> {
-    /// Every code that parses; the library behind has no list.
+    /// Every code that parses; the currency library offers no list.
     static CODES: LazyLock<Vec<String>> = LazyLock::new(|| {
         let letters = || 'A'..='Z';
         let codes = letters().flat_map(|a| letters().flat_map(move |b| letters().map(move |c| format!("{a}{b}{c}"))));
         codes.filter(|code| code.parse::<Currency>().is_ok()).collect()
     });
-    string().enum_values(Some(CODES.iter().cloned())).description(Some("ISO 4217")).into()
+    string().enum_values(Some(CODES.iter().cloned())).description(Some("An ISO 4217 currency code.")).into()
 }
 
 pub(crate) fn user_name() -> RefOr<Schema> {

@@ -12,7 +12,7 @@ use crate::reply::Reply;
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::new(Verb::Get, "/api/v1/users/me/balance", Access::User, "getBalance", || web::to(get))
-            .summary("The own balance, as of the moment of asking.")
+            .summary("Returns the caller's balance at the time of the request.")
             .gives::<Balance>(),
     ]
 }

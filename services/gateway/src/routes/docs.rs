@@ -1,4 +1,4 @@
-//! `/docs`: Swagger UI, every file of it out of this binary.
+//! `/docs`: Swagger UI, with all of its files embedded in this binary.
 
 use std::sync::{Arc, LazyLock};
 
@@ -12,9 +12,9 @@ use crate::endpoint::Verb;
 use crate::refusal::{self, Refusal};
 use crate::routes::other_method;
 
-/// Where the documentation begins.
+/// The root of the documentation.
 pub(super) const ROOT: &str = "/docs";
-/// The pattern of all its files.
+/// The pattern of its files.
 pub(crate) const DOCS: &str = "/docs/{file:.*}";
 
 pub(super) fn register(config: &mut ServiceConfig) {
@@ -28,7 +28,7 @@ pub(super) fn register(config: &mut ServiceConfig) {
         );
 }
 
-/// The page's own links are relative to the folder.
+/// The page's links are relative to the folder.
 async fn redirect() -> HttpResponse {
     HttpResponse::PermanentRedirect().insert_header((header::LOCATION, "/docs/")).finish()
 }

@@ -1,5 +1,5 @@
-//! From a path to the calls that live there. The router finds that out too, but only behind all layers, and by trying
-//! one regular expression after the other; the layers need to know it first, and for next to nothing.
+//! Maps a path to its endpoints. The router does so too, but only behind all layers, and by trying one regular
+//! expression after the other; the layers need the result earlier and cheaper.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -40,7 +40,7 @@ pub(super) fn find(path: &str) -> Option<&'static Place> {
     fixed.or_else(|| OPEN.iter().find(|place| fits(place.pattern, path)).copied())
 }
 
-/// A parameter is anything but nothing and a slash.
+/// A parameter matches any non-empty segment.
 fn fits(pattern: &str, path: &str) -> bool {
     let (mut expected, mut found) = (pattern.split('/'), path.split('/'));
     loop {
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_call_is_found_where_it_lives() {
+    fn every_endpoint_is_found_by_its_path() {
         for endpoint in endpoints() {
             let path = endpoint.path.replace("{id}", "0190").replace("{sku}", "a-b.c");
             let place = find(&path).unwrap();
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_path_of_the_table_is_nothing() {
+    fn other_paths_are_not_found() {
         for path in [
             "",
             "/",

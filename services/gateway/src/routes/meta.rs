@@ -1,4 +1,4 @@
-//! What stands outside of the versioned API: health, keys and the OpenAPI document.
+//! Endpoints outside the versioned API: health, keys and the OpenAPI document.
 
 use std::sync::LazyLock;
 
@@ -20,19 +20,19 @@ use crate::reply::Reply;
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::new(Verb::Get, "/healthz", Access::Public, "isAlive", || web::to(is_alive))
-            .summary("Whether the process is alive.")
+            .summary("Reports whether the process is alive.")
             .gives::<Health>(),
         Endpoint::new(Verb::Get, "/readyz", Access::Public, "isReady", || web::to(is_ready))
-            .summary("Whether the process can do its work.")
+            .summary("Reports whether the process is ready to serve requests.")
             .gives::<Health>()
             .refuses(&[Reason::Unavailable]),
         Endpoint::new(Verb::Get, "/.well-known/jwks.json", Access::Public, "getKeys", || web::to(get_keys))
-            .summary("The public keys of access tokens, as a JSON Web Key Set; without the envelope.")
+            .summary("Returns the public keys of access tokens as a JSON Web Key Set, without the envelope.")
             .gives::<PublicKeys>()
             .raw()
             .refuses(&[Reason::Unavailable]),
         Endpoint::new(Verb::Get, "/openapi.json", Access::Public, "getOpenApi", || web::to(get_openapi))
-            .summary("This document; without the envelope.")
+            .summary("Returns this OpenAPI document, without the envelope.")
             .gives::<OpenApiDocument>()
             .raw(),
     ]
@@ -66,7 +66,7 @@ async fn is_ready(call: Call) -> Result<Reply<Health>, Refusal> {
     if call.gateway.readiness.is_ready() {
         Ok(Reply::ok(Health { status: "ready" }))
     } else {
-        Err(Error::new(Reason::Unavailable, "not ready").into())
+        Err(Error::new(Reason::Unavailable, "the process is not ready").into())
     }
 }
 

@@ -1,5 +1,5 @@
-//! The routes, laid out like the URLs. Each file lists its endpoints and holds their handlers, which parse, call one
-//! service, and convert its answer.
+//! The routes, laid out like the URLs. Each file lists its endpoints and their handlers, which parse the request, call
+//! one service, and convert its response.
 
 mod balance;
 mod docs;
@@ -29,15 +29,19 @@ use crate::refusal::{self, Refusal};
 
 /// The parameters of every list.
 const PAGE: [QueryParameter; 2] = [
-    QueryParameter { name: "pageSize", description: "How many items at most.", schema: schema::page_size },
+    QueryParameter {
+        name: "pageSize",
+        description: "The maximum number of items to return.",
+        schema: schema::page_size,
+    },
     QueryParameter {
         name: "pageToken",
-        description: "`nextPageToken` of the part before; opaque, and good for this list only.",
+        description: "The `nextPageToken` of the previous page: opaque, valid for the same list and user for 24 hours.",
         schema: schema::page_token,
     },
 ];
 
-/// Every call, in the order of the contract.
+/// Every endpoint, in the order of the contract.
 pub fn endpoints() -> &'static [Endpoint] {
     static TABLE: LazyLock<Vec<Endpoint>> = LazyLock::new(|| {
         let parts = [
@@ -58,7 +62,7 @@ pub fn endpoints() -> &'static [Endpoint] {
     &TABLE
 }
 
-/// Makes the routes out of the table.
+/// Registers the routes of the table.
 pub(crate) fn register(config: &mut ServiceConfig) {
     for place in map::places() {
         let resource = web::resource(place.pattern).default_service(web::to(other_method));
@@ -70,12 +74,12 @@ pub(crate) fn register(config: &mut ServiceConfig) {
         );
     }
     docs::register(config);
-    config.default_service(web::to(nothing));
+    config.default_service(web::to(unknown_path));
 }
 
-/// What a request leads to, before it is routed.
+/// Resolves the target of a request before it is routed.
 pub(crate) fn target(request: &ServiceRequest) -> Target {
-    // The path as the router takes it: `%6Frders` is `orders` to it.
+    // Decoded as the router does: `%6Frders` is `orders`.
     let path = request.match_info().as_str();
     if path == docs::ROOT || path.strip_prefix(docs::ROOT).is_some_and(|rest| rest.starts_with('/')) {
         return Target::Docs;
@@ -88,7 +92,7 @@ pub(crate) fn target(request: &ServiceRequest) -> Target {
     }
 }
 
-/// `Allow` for a path that does not take the method asked for.
+/// `Allow` for a path that does not support the requested method.
 pub(crate) fn allowed(target: Target) -> Option<HeaderValue> {
     let mut verbs: Vec<Verb> = match target {
         Target::OtherMethod(path) => map::find(path)?.calls.iter().map(|endpoint| endpoint.verb).collect(),
@@ -107,6 +111,6 @@ async fn other_method() -> Result<&'static str, Refusal> {
     Err(refusal::method_not_allowed().into())
 }
 
-async fn nothing() -> Result<&'static str, Refusal> {
+async fn unknown_path() -> Result<&'static str, Refusal> {
     Err(refusal::not_found().into())
 }

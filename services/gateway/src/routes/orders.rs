@@ -14,12 +14,12 @@ use crate::reply::Reply;
 use crate::routes::PAGE;
 
 const FILTER: [QueryParameter; 1] =
-    [QueryParameter { name: "status", description: "Only orders that stand so.", schema: schema::order_status }];
+    [QueryParameter { name: "status", description: "Filters by order status.", schema: schema::order_status }];
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::new(Verb::Post, "/api/v1/orders", Access::User, "placeOrder", || web::to(place))
-            .summary("Place an order. Its stock is taken with it, or the order is refused.")
+            .summary("Places an order and takes its stock in one transaction, or rejects the order.")
             .orders()
             .idempotent()
             .takes::<PlaceOrder>()
@@ -28,17 +28,17 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .with_etag()
             .refuses(&[Reason::SkuNotFound, Reason::InsufficientStock, Reason::InvalidState, Reason::RiskRejected]),
         Endpoint::new(Verb::Get, "/api/v1/orders", Access::Owner, "listOrders", || web::to(list))
-            .summary("The own orders, newest first; an admin sees everybody's.")
+            .summary("Lists the caller's orders, newest first. Administrators see all orders.")
             .query(&PAGE)
             .query(&FILTER)
             .gives::<Page<Order>>(),
         Endpoint::new(Verb::Get, "/api/v1/orders/{id}", Access::Owner, "getOrder", || web::to(get))
-            .summary("An order. Somebody else's is not found.")
+            .summary("Returns an order. Another user's order is not found.")
             .gives::<Order>()
             .with_etag()
             .refuses(&[Reason::OrderNotFound]),
         Endpoint::new(Verb::Post, "/api/v1/orders/{id}/cancel", Access::Owner, "cancelOrder", || web::to(cancel))
-            .summary("Cancel an order. Its stock comes back, and so does what was paid.")
+            .summary("Cancels an order, returns its stock and refunds its payment.")
             .orders()
             .awaits_provider()
             .idempotent()

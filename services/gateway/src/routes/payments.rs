@@ -16,7 +16,7 @@ const PAYMENTS: &str = "/api/v1/orders/{id}/payments";
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::new(Verb::Post, PAYMENTS, Access::Owner, "payOrder", || web::to(pay))
-            .summary("Pay an order, from the balance or by card. An order is paid once at most.")
+            .summary("Pays an order, from the balance or by card. An order is paid at most once.")
             .orders()
             .pays()
             .awaits_provider()
@@ -31,7 +31,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
                 Reason::PaymentDeclined,
             ]),
         Endpoint::new(Verb::Get, PAYMENTS, Access::Owner, "listPayments", || web::to(list))
-            .summary("The payments of an order, newest first.")
+            .summary("Lists the payments of an order, newest first.")
             .gives::<Items<Payment>>()
             .refuses(&[Reason::OrderNotFound]),
     ]

@@ -16,10 +16,10 @@ use crate::routes::PAGE;
 use crate::upstreams::Services;
 
 const FILTER: [QueryParameter; 2] = [
-    QueryParameter { name: "category", description: "Only products of this category.", schema: schema::category },
+    QueryParameter { name: "category", description: "Filters by category.", schema: schema::category },
     QueryParameter {
         name: "q",
-        description: "Only products with a name that begins so, whatever the case of its letters.",
+        description: "Filters by a prefix of the name, regardless of case.",
         schema: schema::product_name,
     },
 ];
@@ -27,7 +27,7 @@ const FILTER: [QueryParameter; 2] = [
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::new(Verb::Get, "/api/v1/products", Access::Public, "listProducts", || web::to(list))
-            .summary("The catalogue.")
+            .summary("Lists the products of the catalogue.")
             .browses()
             .cached()
             .query(&PAGE)
@@ -35,21 +35,21 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .gives::<Page<Product>>()
             .with_etag(),
         Endpoint::new(Verb::Get, "/api/v1/products/{sku}", Access::Public, "getProduct", || web::to(get))
-            .summary("A product.")
+            .summary("Returns a product.")
             .browses()
             .cached()
             .gives::<Product>()
             .with_etag()
             .refuses(&[Reason::SkuNotFound]),
         Endpoint::new(Verb::Post, "/api/v1/products", Access::Admin, "createProduct", || web::to(create))
-            .summary("Add a product. Its stock begins at 0.")
+            .summary("Creates a product with a stock of 0.")
             .takes::<NewProduct>()
             .creates::<Product>()
             .with_location()
             .with_etag()
             .refuses(&[Reason::AlreadyExists]),
         Endpoint::new(Verb::Patch, "/api/v1/products/{sku}", Access::Admin, "changeProduct", || web::to(change))
-            .summary("Change a product.")
+            .summary("Updates a product.")
             .versioned()
             .takes::<ChangeProduct>()
             .gives::<Product>()

@@ -21,24 +21,24 @@ const EXCEPTIONS: &str = "/api/v1/reconciliations/{id}/exceptions";
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::new(Verb::Get, RUNS, Access::Admin, "listReconciliations", || web::to(list))
-            .summary("Runs of the reconciliation, newest first.")
+            .summary("Lists reconciliation runs, newest first.")
             .can_wait()
             .query(&PAGE)
             .gives::<Page<Reconciliation>>(),
         Endpoint::new(Verb::Post, RUNS, Access::Admin, "startReconciliation", || web::to(start))
-            .summary("Ask for a run that compares everything. While one waits to begin, it is that one.")
+            .summary("Requests a full reconciliation run. Returns the requested run if one has not started yet.")
             .can_wait()
             .begins::<Reconciliation>()
             .with_location(),
         Endpoint::new(Verb::Get, RUN, Access::Admin, "getReconciliation", || web::to(get))
-            .summary("A run of the reconciliation.")
+            .summary("Returns a reconciliation run.")
             .can_wait()
             .gives::<Reconciliation>()
             .refuses(&[Reason::NotFound]),
         Endpoint::new(Verb::Get, EXCEPTIONS, Access::Admin, "listReconciliationExceptions", || {
             web::to(list_exceptions)
         })
-        .summary("What a run found, by kind and subject.")
+        .summary("Lists the differences that a run found, by kind and subject.")
         .can_wait()
         .query(&PAGE)
         .gives::<Page<ReconciliationException>>()

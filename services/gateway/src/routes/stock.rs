@@ -1,4 +1,4 @@
-//! `/products/{sku}/stock` and its ledger.
+//! `/products/{sku}/stock` and its movements.
 
 use actix_web::web;
 use envelope::Reason;
@@ -19,18 +19,18 @@ const MOVEMENTS: &str = "/api/v1/products/{sku}/stock-movements";
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::new(Verb::Get, STOCK, Access::Public, "getStock", || web::to(get))
-            .summary("How many pieces can be ordered.")
+            .summary("Returns the quantity of a product that can be ordered.")
             .browses()
             .gives::<Stock>()
             .refuses(&[Reason::SkuNotFound]),
         Endpoint::new(Verb::Post, ADJUSTMENTS, Access::Admin, "adjustStock", || web::to(adjust))
-            .summary("Add or take pieces. The stock never falls below zero.")
+            .summary("Adds or removes stock. The stock never falls below 0.")
             .idempotent()
             .takes::<AdjustStock>()
             .creates::<StockMovement>()
             .refuses(&[Reason::SkuNotFound, Reason::InsufficientStock, Reason::InvalidState]),
         Endpoint::new(Verb::Get, MOVEMENTS, Access::Admin, "listStockMovements", || web::to(list_movements))
-            .summary("The ledger of a product, newest first.")
+            .summary("Lists the stock movements of a product, newest first.")
             .can_wait()
             .query(&PAGE)
             .gives::<Page<StockMovement>>()
