@@ -5,20 +5,23 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use actix_web::http::header::{self, HeaderMap};
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use envelope::Reason;
 use service::{Caller, Deadline, RequestContext};
 
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Resource, Verb};
 use crate::limits::Taken;
+
+/// The pattern of the files of the documentation.
+pub(crate) const DOCS_PATTERN: &str = "/docs/{file:.*}";
 
 /// The target of a request, resolved from its path and method.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Target {
     /// An endpoint of the table.
     Endpoint(&'static Endpoint),
-    /// A known path without this method; holds its pattern.
-    OtherMethod(&'static str),
+    /// A known path without this method.
+    OtherMethod(&'static Resource),
     /// A page or file of the documentation.
     Docs,
     /// An unknown path.
@@ -30,8 +33,8 @@ impl Target {
     pub(crate) fn route(self) -> &'static str {
         match self {
             Self::Endpoint(endpoint) => endpoint.path,
-            Self::OtherMethod(path) => path,
-            Self::Docs => crate::routes::DOCS,
+            Self::OtherMethod(resource) => resource.pattern,
+            Self::Docs => DOCS_PATTERN,
             Self::Nothing => "unknown",
         }
     }
@@ -42,6 +45,16 @@ impl Target {
             Self::Endpoint(endpoint) => Some(endpoint),
             Self::OtherMethod(_) | Self::Docs | Self::Nothing => None,
         }
+    }
+
+    /// `Allow` for a path that does not support the requested method.
+    pub(crate) fn allow(self) -> Option<HeaderValue> {
+        let methods = match self {
+            Self::OtherMethod(resource) => resource.methods(),
+            Self::Docs => Verb::Get.methods().to_vec(),
+            Self::Endpoint(_) | Self::Nothing => return None,
+        };
+        HeaderValue::from_str(&methods.join(", ")).ok()
     }
 }
 
@@ -167,8 +180,6 @@ pub(crate) fn client_address(peer: Option<IpAddr>, headers: &HeaderMap, trusted_
 
 #[cfg(test)]
 mod tests {
-    use actix_web::http::header::HeaderValue;
-
     use super::*;
 
     #[test]

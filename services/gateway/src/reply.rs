@@ -4,17 +4,14 @@ use actix_web::body::BoxBody;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, Responder};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use envelope::{Error, Failure, Problem, Reason, Success};
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 use tonic::metadata::MetadataMap;
 
+use crate::entity_tag::{Versioned, is_match, version_tag};
 use crate::exchange::{Exchange, Target};
-use crate::input::{is_match, version_tag};
-use crate::middleware::set_security_headers;
 use crate::refusal::{self, Refusal};
+use crate::security_headers::set_security_headers;
 
 /// The metadata in which a service marks a replayed response, with the id of the first request.
 const REPLAY_OF: &str = "x-idempotent-replay-of";
@@ -24,11 +21,6 @@ pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json"
 pub(crate) const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
 /// Allows storing, but requires revalidation before each use.
 pub(crate) const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
-
-/// Data with a version.
-pub(crate) trait Versioned {
-    fn version(&self) -> u64;
-}
 
 /// The response to a successful request.
 #[derive(Debug)]
@@ -117,12 +109,6 @@ impl<T: Serialize> Responder for Reply<T> {
     }
 }
 
-/// The entity tag of data without a version: its digest.
-pub(crate) fn digest_tag(data: &impl Serialize) -> Result<String, Error> {
-    let bytes = serde_json::to_vec(data).map_err(Error::internal)?;
-    Ok(format!("\"{}\"", URL_SAFE_NO_PAD.encode(Sha256::digest(&bytes))))
-}
-
 /// A rendered failure.
 #[derive(Debug)]
 pub(crate) struct Rendered {
@@ -150,7 +136,7 @@ impl Rendered {
         if status == StatusCode::UNAUTHORIZED {
             headers.push((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
         }
-        if let (Reason::MethodNotAllowed, Some(allow)) = (error.reason(), crate::routes::allowed(exchange.target)) {
+        if let (Reason::MethodNotAllowed, Some(allow)) = (error.reason(), exchange.target.allow()) {
             headers.push((header::ALLOW, allow));
         }
         // Infallible: these types hold strings and numbers only.

@@ -10,9 +10,10 @@ use anyhow::Context as _;
 use service::Shell;
 use tokio::net::{TcpListener, TcpSocket};
 
-use crate::app::{self, Gateway};
+use crate::app;
 use crate::config::HttpConfig;
 use crate::limits::Connection;
+use crate::state::Gateway;
 
 /// The time the server gets beyond its drain limit to stop its threads.
 const STOP_WITHIN: Duration = Duration::from_secs(1);

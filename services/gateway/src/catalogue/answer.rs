@@ -6,9 +6,9 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, Responder};
 
-use crate::catalogue::Snapshot;
+use crate::catalogue::snapshot::Snapshot;
+use crate::entity_tag::is_match;
 use crate::exchange::Exchange;
-use crate::input::is_match;
 use crate::reply::{JSON, REVALIDATE};
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");

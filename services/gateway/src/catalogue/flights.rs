@@ -9,7 +9,7 @@ use envelope::Error;
 use service::{OnFailure, Tasks};
 use tokio::sync::watch;
 
-use crate::catalogue::Snapshot;
+use crate::catalogue::snapshot::Snapshot;
 
 pub(super) type Outcome = Result<Arc<Snapshot>, Error>;
 /// Shared by reference, since an error can't be cloned.

@@ -6,9 +6,8 @@ use actix_web::http::header::HeaderValue;
 use envelope::{Error, Success};
 use serde::Serialize;
 
-use crate::input::version_tag;
+use crate::entity_tag::{Versioned, digest_tag, version_tag};
 use crate::json_frame::JsonFrame;
-use crate::reply::{Versioned, digest_tag};
 
 /// The approximate memory of a copy besides its text, in bytes.
 const OVERHEAD: usize = 256;

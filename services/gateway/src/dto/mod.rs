@@ -1,7 +1,6 @@
 //! The bodies of requests and responses: their JSON form, their OpenAPI schema, and their conversion from and to
 //! protobuf. No other module knows both. A request's `check` returns typed values, or all violations.
 
-pub(crate) mod limits;
 mod money;
 mod order;
 mod page;

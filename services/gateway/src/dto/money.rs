@@ -5,10 +5,10 @@ use proto::ConvertError;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::dto::limits::MAX_AMOUNT;
+use crate::bounds::MAX_AMOUNT;
 use crate::dto::time::Time;
 use crate::input::Violations;
-use crate::openapi::schema;
+use crate::schema;
 use crate::strict;
 
 /// An amount of money in minor units of its currency, such as cents.

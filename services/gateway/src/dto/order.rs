@@ -9,12 +9,12 @@ use proto::order::v1 as wire;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::dto::limits::MAX_ORDER_LINES;
+use crate::bounds::MAX_ORDER_LINES;
 use crate::dto::money::Money;
 use crate::dto::time::Time;
+use crate::entity_tag::Versioned;
 use crate::input::Violations;
-use crate::openapi::schema;
-use crate::reply::Versioned;
+use crate::schema;
 use crate::strict;
 
 /// An order.

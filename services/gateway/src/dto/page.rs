@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::openapi::{ArrayBuilder, ObjectBuilder, Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::openapi::schema;
+use crate::schema;
 
 /// A page of a list.
 #[derive(Debug, Serialize)]

@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::openapi::{OneOfBuilder, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::dto::limits::MAX_CARD_TOKEN;
+use crate::bounds::MAX_CARD_TOKEN;
 use crate::dto::money::Money;
 use crate::dto::text;
 use crate::dto::time::Time;
 use crate::input::Violations;
-use crate::openapi::schema;
+use crate::schema;
 use crate::strict;
 
 /// A payment of an order.

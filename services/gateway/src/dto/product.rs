@@ -7,13 +7,13 @@ use proto::inventory::v1 as wire;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::dto::limits::{MAX_CATEGORY, MAX_DESCRIPTION, MAX_PRODUCT_NAME};
+use crate::bounds::{MAX_CATEGORY, MAX_DESCRIPTION, MAX_PRODUCT_NAME};
 use crate::dto::money::{Money, PositiveMoney};
 use crate::dto::text;
 use crate::dto::time::Time;
+use crate::entity_tag::Versioned;
 use crate::input::Violations;
-use crate::openapi::schema;
-use crate::reply::Versioned;
+use crate::schema;
 use crate::strict;
 
 /// A product.

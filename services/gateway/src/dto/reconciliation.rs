@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::dto::time::Time;
-use crate::openapi::schema;
+use crate::schema;
 
 /// A reconciliation run.
 #[derive(Debug, Serialize, ToSchema)]

@@ -6,10 +6,10 @@ use proto::user::v1 as wire;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::dto::limits::{MAX_EMAIL, MAX_PASSWORD, MAX_REFRESH_TOKEN};
+use crate::bounds::{MAX_EMAIL, MAX_PASSWORD, MAX_REFRESH_TOKEN};
 use crate::dto::text;
 use crate::input::Violations;
-use crate::openapi::schema;
+use crate::schema;
 
 /// An access token and a refresh token.
 #[derive(Serialize, ToSchema)]

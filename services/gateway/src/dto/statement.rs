@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::dto::money::Money;
-use crate::openapi::schema;
+use crate::schema;
 
 /// The activity of a customer on one day.
 #[derive(Debug, Serialize, ToSchema)]

@@ -7,11 +7,11 @@ use proto::inventory::v1 as wire;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::dto::limits::{MAX_ADJUSTMENT_REASON, MAX_DELTA};
+use crate::bounds::{MAX_ADJUSTMENT_REASON, MAX_DELTA};
 use crate::dto::text;
 use crate::dto::time::Time;
 use crate::input::Violations;
-use crate::openapi::schema;
+use crate::schema;
 use crate::strict;
 
 /// The stock of a product: the quantity that can be ordered.

@@ -3,7 +3,7 @@
 use envelope::Error;
 use garde::rules::email::Email as _;
 
-use crate::dto::limits::MAX_EMAIL;
+use crate::bounds::MAX_EMAIL;
 
 /// A single line of `min` to `max` characters, returned without surrounding white space.
 pub(crate) fn line(text: &str, min: usize, max: usize) -> Result<String, String> {

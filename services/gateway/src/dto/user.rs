@@ -6,12 +6,12 @@ use proto::user::v1 as wire;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::dto::limits::{MAX_PASSWORD, MAX_USER_NAME, MIN_PASSWORD, MIN_USER_NAME};
+use crate::bounds::{MAX_PASSWORD, MAX_USER_NAME, MIN_PASSWORD, MIN_USER_NAME};
 use crate::dto::text;
 use crate::dto::time::Time;
+use crate::entity_tag::Versioned;
 use crate::input::Violations;
-use crate::openapi::schema;
-use crate::reply::Versioned;
+use crate::schema;
 use crate::strict;
 
 /// A user.

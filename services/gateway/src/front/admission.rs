@@ -29,7 +29,7 @@ impl Admission {
             Some(connection) => Some(connection.enter(limit).ok_or_else(connection_limit_exceeded)?),
             None => None,
         };
-        let permit = limits.concurrency.acquire(endpoint.priority, endpoint.number)?;
+        let permit = limits.concurrency.acquire(endpoint.priority, endpoint.operation.index())?;
         Ok(Self { permit: Some(permit), _in_flight: in_flight })
     }
 

@@ -13,13 +13,13 @@ use actix_web::{HttpResponse, web};
 
 use super::access::CachedReads;
 use super::{headers, identity, refuse};
-use crate::app::Gateway;
 use crate::auth::bearer_token;
 use crate::catalogue::Answer;
 use crate::endpoint::Rate;
 use crate::exchange::{Exchange, client_address};
 use crate::limits::Client;
 use crate::middleware::{COMPRESS_FROM, takes_json};
+use crate::state::Gateway;
 
 const PRODUCTS: &str = "/api/v1/products";
 

@@ -1,15 +1,12 @@
 //! The headers that inner layers add, for responses of the outermost layer.
 
-use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use service::telemetry;
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
 
-use super::identity;
-use crate::app::Gateway;
+use super::identity::{self, TRACEPARENT, X_REQUEST_ID};
 use crate::exchange::Target;
-use crate::middleware::{allow_origin, set_security_headers};
-
-pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static(telemetry::TRACEPARENT);
+use crate::middleware::allow_origin;
+use crate::security_headers::set_security_headers;
+use crate::state::Gateway;
 
 /// The request headers that a response may depend on.
 const VARY: HeaderValue =

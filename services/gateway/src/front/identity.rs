@@ -3,13 +3,14 @@
 use std::fmt::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use actix_web::http::header::{HeaderMap, HeaderValue};
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use service::telemetry;
 use tracing::Span;
 
-use super::headers::{TRACEPARENT, X_REQUEST_ID};
 use crate::exchange::Exchange;
 
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static(telemetry::TRACEPARENT);
 /// The longest id that is adopted from a client, in bytes.
 const MAX_LENGTH: usize = 128;
 

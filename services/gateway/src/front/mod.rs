@@ -22,13 +22,13 @@ use futures::future::{Either, LocalBoxFuture};
 use service::telemetry;
 use tracing::{Instrument as _, Span};
 
-use crate::app::Gateway;
 use crate::exchange::{Exchange, client_address};
+use crate::state::Gateway;
 use crate::{middleware, routes};
 pub(crate) use access::count_from_zero;
 use admission::Admission;
 use fast_path::FastPath;
-use headers::{TRACEPARENT, X_REQUEST_ID};
+use identity::{TRACEPARENT, X_REQUEST_ID};
 
 /// Creates the layer, once per worker.
 #[derive(Debug, Clone)]

@@ -9,9 +9,9 @@ use bytes::Bytes;
 use envelope::{Error, Failure, Problem, Reason};
 
 use super::headers;
-use crate::app::Gateway;
 use crate::json_frame::JsonFrame;
 use crate::reply::{JSON, PROBLEM};
+use crate::state::Gateway;
 use crate::{middleware, refusal};
 
 /// The bodies for one reason, as the envelope and as problem details.

@@ -13,11 +13,13 @@ use envelope::{Error, Reason};
 use primitives::IdempotencyKey;
 use serde::de::DeserializeOwned;
 
-use crate::app::Gateway;
 use crate::catalogue::{Answer, Snapshot, Wish};
+use crate::entity_tag::parse_version_tag;
 use crate::exchange::Exchange;
-use crate::input::{Query, body, conditions};
+use crate::input::body;
+use crate::input::query::Query;
 use crate::refusal::Refusal;
+use crate::state::Gateway;
 use crate::upstreams::Services;
 
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
@@ -117,7 +119,7 @@ impl Call {
     /// The version in `If-Match`, or `VERSION_REQUIRED`.
     pub(crate) fn expected_version(&self) -> Result<u64, Error> {
         match self.single_header(header::IF_MATCH.as_str())? {
-            Some(text) => conditions::parse_version_tag(text),
+            Some(text) => parse_version_tag(text),
             None => Err(Error::new(Reason::VersionRequired, "the If-Match header with the current ETag is required")),
         }
     }

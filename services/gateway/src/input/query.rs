@@ -9,10 +9,8 @@ use envelope::{Error, Reason};
 use proto::common::v1::PageRequest;
 use service::page;
 
-use crate::input::Violations;
-
-/// The longest accepted page token, in bytes; ours are far shorter. They are base64url, without padding.
-pub(crate) const MAX_PAGE_TOKEN_LENGTH: usize = 2_048;
+use crate::bounds::MAX_PAGE_TOKEN_LENGTH;
+use crate::input::violations::Violations;
 
 /// The parameters that have not been taken yet.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use resilience::rate::{Decision, Keyed, KeyedConfig, Share, rate_limit_header, r
 
 use crate::config::RatesConfig;
 use crate::endpoint::Rate;
-use crate::limits::Client;
+use crate::limits::client::Client;
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");

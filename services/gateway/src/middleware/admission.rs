@@ -8,14 +8,15 @@ use actix_web::middleware::Next;
 use actix_web::{Error, web};
 use envelope::Reason;
 
-use crate::app::Gateway;
 use crate::auth::bearer_token;
 use crate::endpoint::{Access, Endpoint, Rate};
 use crate::exchange::Exchange;
 use crate::input::too_large;
 use crate::limits::Client;
-use crate::middleware::{compression, takes_json};
+use crate::middleware::compression;
+use crate::middleware::negotiation::takes_json;
 use crate::refusal::{self, Refusal};
+use crate::state::Gateway;
 
 pub(crate) async fn admit(
     request: ServiceRequest,

@@ -9,11 +9,12 @@ use actix_web::http::{StatusCode, header};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse, web};
 
-use crate::app::Gateway;
 use crate::exchange::Exchange;
-use crate::middleware::{compression, set_security_headers};
+use crate::middleware::compression;
 use crate::refusal::{self, Refusal};
 use crate::reply::Rendered;
+use crate::security_headers::set_security_headers;
+use crate::state::Gateway;
 
 pub(crate) async fn envelope(
     request: ServiceRequest,

@@ -38,7 +38,8 @@ mod tests {
     use serde_json::{Value, json};
     use service::Shell;
 
-    use crate::app::{self, Gateway};
+    use crate::app;
+    use crate::state::Gateway;
 
     #[actix_web::test]
     async fn a_panic_is_rendered_in_the_envelope_and_the_next_request_succeeds() {

@@ -4,7 +4,7 @@ use envelope::Reason;
 use utoipa::openapi::schema::Type;
 use utoipa::openapi::{AllOfBuilder, ArrayBuilder, Components, ObjectBuilder, OneOfBuilder, Ref, RefOr, Schema};
 
-use crate::openapi::schema::{closed_object, constant, text};
+use crate::schema::{closed_object, constant, text};
 
 const FAILURE: &str = "Failure";
 const PROBLEM: &str = "Problem";

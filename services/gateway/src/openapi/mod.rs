@@ -3,19 +3,13 @@
 
 mod answer;
 mod operation;
-pub(crate) mod schema;
 
-use std::borrow::Cow;
-
-use utoipa::ToSchema;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{Components, Info, OpenApi, OpenApiBuilder, PathItem, Paths, Ref, RefOr, Schema};
+use utoipa::openapi::{Components, Info, OpenApi, OpenApiBuilder, PathItem, Paths};
 
 use crate::endpoint::Endpoint;
-use crate::routes::endpoints;
-
-/// The name of the security scheme: an access token.
-const BEARER: &str = "accessToken";
+use crate::schema;
+use operation::BEARER;
 
 const DESCRIPTION: &str = "An order platform that does not oversell. Every JSON response is an envelope: `code`, \
     `message`, `data` and `requestId` on success; `code`, `reason`, `message`, `details` and `requestId` on failure. \
@@ -24,39 +18,19 @@ const DESCRIPTION: &str = "An order platform that does not oversell. Every JSON 
     that parameter. Well-formed `X-Request-Id` and `traceparent` headers are adopted and returned. Rate limits are \
     reported in `RateLimit` and `RateLimit-Policy`.";
 
-/// The schema of a body, as the functions that build it.
+/// The table of endpoints, for the handler that serves the document.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Shape {
-    name: fn() -> Cow<'static, str>,
-    schema: fn() -> RefOr<Schema>,
-    referenced: fn(&mut Vec<(String, RefOr<Schema>)>),
-}
+pub(crate) struct Table(pub(crate) &'static [Endpoint]);
 
-impl Shape {
-    pub(crate) fn of<T: ToSchema>() -> Self {
-        Self { name: T::name, schema: T::schema, referenced: T::schemas }
-    }
-
-    /// Adds the schema to the components and returns a reference to it.
-    fn refer(self, components: &mut Components) -> Ref {
-        let mut schemas = Vec::new();
-        (self.referenced)(&mut schemas);
-        let name = (self.name)().into_owned();
-        schemas.push((name.clone(), (self.schema)()));
-        components.schemas.extend(schemas);
-        Ref::from_schema_name(name)
-    }
-}
-
-/// Builds the document.
-pub fn document() -> OpenApi {
+/// Builds the document of these endpoints.
+pub(crate) fn document(endpoints: &[Endpoint]) -> OpenApi {
     let mut components = Components::new();
     let bearer = Http::builder().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
     components.add_security_scheme(BEARER, SecurityScheme::Http(bearer));
     answer::add_schemas(&mut components);
     components.schemas.insert(schema::CURRENCY.to_owned(), schema::currencies());
     let mut paths = Paths::new();
-    for endpoint in endpoints() {
+    for endpoint in endpoints {
         let item = path_item(endpoint, &mut components);
         match paths.paths.get_mut(endpoint.path) {
             Some(there) => there.merge_operations(item),
@@ -82,6 +56,7 @@ mod tests {
 
     use super::*;
     use crate::endpoint::Access;
+    use crate::routes::endpoints;
 
     fn operations(document: &Value) -> BTreeSet<(String, String)> {
         let paths = document["paths"].as_object().unwrap();
@@ -94,7 +69,7 @@ mod tests {
 
     #[test]
     fn the_document_and_the_table_have_the_same_operations() {
-        let document = serde_json::to_value(document()).unwrap();
+        let document = serde_json::to_value(document(endpoints())).unwrap();
         let table: BTreeSet<_> =
             endpoints().iter().map(|endpoint| (endpoint.verb.as_str().to_owned(), endpoint.path.to_owned())).collect();
         assert_eq!(operations(&document), table);
@@ -115,7 +90,7 @@ mod tests {
 
     #[test]
     fn a_success_has_the_status_and_headers_of_its_endpoint() {
-        let document = serde_json::to_value(document()).unwrap();
+        let document = serde_json::to_value(document(endpoints())).unwrap();
         for endpoint in endpoints() {
             let operation = &document["paths"][endpoint.path][endpoint.verb.as_str().to_lowercase()];
             let success = endpoint.success;
@@ -136,7 +111,7 @@ mod tests {
 
     #[test]
     fn a_rate_limited_operation_documents_429_and_its_rate_limit_headers() {
-        let document = serde_json::to_value(document()).unwrap();
+        let document = serde_json::to_value(document(endpoints())).unwrap();
         for endpoint in endpoints() {
             let operation = &document["paths"][endpoint.path][endpoint.verb.as_str().to_lowercase()];
             let responses = operation["responses"].as_object().unwrap();
@@ -168,7 +143,7 @@ mod tests {
 
     #[test]
     fn every_reference_resolves() {
-        let document = serde_json::to_value(document()).unwrap();
+        let document = serde_json::to_value(document(endpoints())).unwrap();
         let mut open = vec![&document];
         while let Some(value) = open.pop() {
             match value {
@@ -186,7 +161,7 @@ mod tests {
 
     #[test]
     fn request_bodies_reject_unknown_fields() {
-        let document = serde_json::to_value(document()).unwrap();
+        let document = serde_json::to_value(document(endpoints())).unwrap();
         for endpoint in endpoints().iter().filter(|endpoint| endpoint.body.is_some()) {
             let operation = &document["paths"][endpoint.path][endpoint.verb.as_str().to_lowercase()];
             let reference = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].as_str();

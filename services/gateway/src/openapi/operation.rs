@@ -10,8 +10,11 @@ use utoipa::openapi::{
 };
 
 use crate::endpoint::{Access, Endpoint, Success, Verb};
-use crate::openapi::{BEARER, answer, schema};
+use crate::openapi::answer;
+use crate::schema;
 
+/// The name of the security scheme: an access token.
+pub(super) const BEARER: &str = "accessToken";
 const JSON: &str = "application/json";
 const PROBLEM_JSON: &str = "application/problem+json";
 const ETAG: &str = "The entity tag of the returned version.";

@@ -5,12 +5,12 @@ use jiff::civil::Date;
 use proto::reconciliation::v1::{Days, ListStatementsRequest};
 
 use crate::dto::{Page, Statement, day};
-use crate::endpoint::{Access, Endpoint, QueryParameter, Verb};
+use crate::endpoint::{Access, Endpoint, OperationId, QueryParameter, Verb};
 use crate::input::Call;
-use crate::openapi::schema;
 use crate::refusal::Refusal;
 use crate::reply::Reply;
-use crate::routes::PAGE;
+use crate::routes::paging::PAGE;
+use crate::schema;
 
 const DAYS: [QueryParameter; 2] = [
     QueryParameter {
@@ -27,7 +27,7 @@ const DAYS: [QueryParameter; 2] = [
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
-        Endpoint::new(Verb::Get, "/api/v1/statements", Access::User, "listStatements", || web::to(list))
+        Endpoint::new(Verb::Get, "/api/v1/statements", Access::User, OperationId::ListStatements, || web::to(list))
             .summary("Lists the caller's daily statements, newest first. Days without activity have none.")
             .can_wait()
             .query(&PAGE)

@@ -7,45 +7,47 @@ use proto::payment::v1::DepositRequest;
 use proto::user::v1::{GetUserRequest, ListUsersRequest};
 
 use crate::dto::{Balance, ChangeUser, Page, PositiveMoney, RegisterUser, User};
-use crate::endpoint::{Access, Endpoint, Verb};
+use crate::endpoint::{Access, Endpoint, OperationId, Verb};
 use crate::input::{Call, Violations};
 use crate::refusal::Refusal;
 use crate::reply::Reply;
-use crate::routes::PAGE;
+use crate::routes::paging::PAGE;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
-        Endpoint::new(Verb::Post, "/api/v1/users", Access::Public, "registerUser", || web::to(register))
+        Endpoint::new(Verb::Post, "/api/v1/users", Access::Public, OperationId::RegisterUser, || web::to(register))
             .summary("Registers a customer. An email address can be registered once, regardless of case.")
             .admits()
             .takes::<RegisterUser>()
             .creates::<User>()
             .with_etag()
             .refuses(&[Reason::AlreadyExists]),
-        Endpoint::new(Verb::Get, "/api/v1/users", Access::Admin, "listUsers", || web::to(list))
+        Endpoint::new(Verb::Get, "/api/v1/users", Access::Admin, OperationId::ListUsers, || web::to(list))
             .summary("Lists all users, oldest first.")
             .can_wait()
             .query(&PAGE)
             .gives::<Page<User>>(),
-        Endpoint::new(Verb::Get, "/api/v1/users/me", Access::User, "getMe", || web::to(get_me))
+        Endpoint::new(Verb::Get, "/api/v1/users/me", Access::User, OperationId::GetMe, || web::to(get_me))
             .summary("Returns the caller's profile.")
             .gives::<User>()
             .with_etag()
             .refuses(&[Reason::NotFound]),
-        Endpoint::new(Verb::Patch, "/api/v1/users/me", Access::User, "changeMe", || web::to(change_me))
+        Endpoint::new(Verb::Patch, "/api/v1/users/me", Access::User, OperationId::ChangeMe, || web::to(change_me))
             .summary("Updates the caller's profile.")
             .versioned()
             .takes::<ChangeUser>()
             .gives::<User>()
             .with_etag()
             .refuses(&[Reason::NotFound, Reason::AlreadyExists]),
-        Endpoint::new(Verb::Post, "/api/v1/users/{id}/deposits", Access::Admin, "deposit", || web::to(deposit))
-            .summary("Deposits money into a user's account and returns the new balance.")
-            .pays()
-            .idempotent()
-            .takes::<PositiveMoney>()
-            .creates::<Balance>()
-            .refuses(&[Reason::NotFound, Reason::InvalidState]),
+        Endpoint::new(Verb::Post, "/api/v1/users/{id}/deposits", Access::Admin, OperationId::Deposit, || {
+            web::to(deposit)
+        })
+        .summary("Deposits money into a user's account and returns the new balance.")
+        .pays()
+        .idempotent()
+        .takes::<PositiveMoney>()
+        .creates::<Balance>()
+        .refuses(&[Reason::NotFound, Reason::InvalidState]),
     ]
 }
 

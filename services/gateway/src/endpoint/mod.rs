@@ -1,12 +1,16 @@
 //! The endpoints of the API as data, one [`Endpoint`] per operation. Routing, authorization and OpenAPI derive from it.
 
+mod operation_id;
+mod shape;
+
 use actix_web::{Route, guard};
 use envelope::Reason;
 use resilience::Priority;
 use utoipa::ToSchema;
 use utoipa::openapi::{HttpMethod, RefOr, Schema};
 
-use crate::openapi::Shape;
+pub(crate) use operation_id::{Budget, OperationId};
+pub(crate) use shape::Shape;
 
 /// The method of an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -29,6 +33,16 @@ impl Verb {
             Self::Post => "POST",
             Self::Patch => "PATCH",
             Self::Delete => "DELETE",
+        }
+    }
+
+    /// The methods that it handles.
+    pub(crate) fn methods(self) -> &'static [&'static str] {
+        match self {
+            Self::Get => &["GET", "HEAD"],
+            Self::Post => &["POST"],
+            Self::Patch => &["PATCH"],
+            Self::Delete => &["DELETE"],
         }
     }
 
@@ -77,14 +91,6 @@ pub enum Access {
     Admin,
 }
 
-/// The time budget of an endpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Budget {
-    Default,
-    /// For calls that may wait for a payment provider.
-    Payment,
-}
-
 /// The rate limit that a request counts towards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rate {
@@ -129,10 +135,8 @@ pub struct Endpoint {
     pub versioned: bool,
     /// Its `operationId` in OpenAPI.
     pub id: &'static str,
+    pub(crate) operation: OperationId,
     pub(crate) summary: &'static str,
-    /// Its position in the table.
-    pub(crate) number: usize,
-    pub(crate) budget: Budget,
     /// Its priority under overload.
     pub(crate) priority: Priority,
     rate: Rate,
@@ -151,7 +155,7 @@ impl Endpoint {
         verb: Verb,
         path: &'static str,
         access: Access,
-        id: &'static str,
+        operation: OperationId,
         handler: fn() -> Route,
     ) -> Self {
         let success = Success { status: 200, data: None, raw: false, location: false, etag: false };
@@ -161,10 +165,9 @@ impl Endpoint {
             access,
             idempotent: false,
             versioned: false,
-            id,
+            id: operation.name(),
+            operation,
             summary: "",
-            number: 0,
-            budget: Budget::Default,
             priority: Priority::Order,
             rate: Rate::Other,
             cached: false,
@@ -216,11 +219,6 @@ impl Endpoint {
     /// Moves money.
     pub(crate) fn pays(self) -> Self {
         Self { priority: Priority::Pay, ..self }
-    }
-
-    /// May wait for a payment provider.
-    pub(crate) fn awaits_provider(self) -> Self {
-        Self { budget: Budget::Payment, ..self }
     }
 
     pub(crate) fn takes<T: ToSchema>(self) -> Self {
@@ -276,16 +274,6 @@ impl Endpoint {
         Self { refusals, ..self }
     }
 
-    /// Sets its position in the table.
-    pub(crate) fn numbered(self, number: usize) -> Self {
-        Self { number, ..self }
-    }
-
-    /// Whether its `operationId` is this, regardless of case: sources of configuration change the case.
-    pub(crate) fn is_called(&self, id: &str) -> bool {
-        self.id.eq_ignore_ascii_case(id)
-    }
-
     /// The rate limit that it counts towards. Endpoints without a service behind them are not limited: probes and
     /// scrapes must not fail.
     pub(crate) fn rate(&self) -> Option<Rate> {
@@ -295,5 +283,21 @@ impl Endpoint {
     /// Whether it belongs to the versioned API, and so has a service behind it.
     pub(crate) fn is_api(&self) -> bool {
         self.path.starts_with("/api/")
+    }
+}
+
+/// A path of the API, with its endpoints.
+#[derive(Debug)]
+pub(crate) struct Resource {
+    pub(crate) pattern: &'static str,
+    pub(crate) endpoints: Vec<&'static Endpoint>,
+}
+
+impl Resource {
+    /// The methods that it supports, for `Allow`.
+    pub(crate) fn methods(&self) -> Vec<&'static str> {
+        let mut verbs: Vec<Verb> = self.endpoints.iter().map(|endpoint| endpoint.verb).collect();
+        verbs.sort_unstable();
+        verbs.into_iter().flat_map(Verb::methods).copied().collect()
     }
 }

@@ -18,3 +18,5 @@ pub(crate) const MAX_CARD_TOKEN: usize = 255;
 pub(crate) const MAX_PRODUCT_NAME: usize = 200;
 pub(crate) const MAX_CATEGORY: usize = 100;
 pub(crate) const MAX_DESCRIPTION: usize = 2_000;
+/// The longest accepted page token; ours are far shorter. They are base64url, without padding.
+pub(crate) const MAX_PAGE_TOKEN_LENGTH: usize = 2_048;
