@@ -1,66 +1,79 @@
-//! What the layers know about the request in hand: who asks for what, until when, under which id.
+//! The context of one request, shared by the layers: caller, target, deadline and id.
 
 use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use actix_web::http::header::{self, HeaderMap};
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use envelope::Reason;
 use service::{Caller, Deadline, RequestContext};
 
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Resource, Verb};
 use crate::limits::Taken;
 
-/// What a path and a method lead to.
+/// The pattern of the files of the documentation.
+pub(crate) const DOCS_PATTERN: &str = "/docs/{file:.*}";
+
+/// The target of a request, resolved from its path and method.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Target {
-    /// A call of the table.
+    /// An endpoint of the table.
     Endpoint(&'static Endpoint),
-    /// A path with another method; the label is its pattern.
-    OtherMethod(&'static str),
+    /// A known path without this method.
+    OtherMethod(&'static Resource),
     /// A page or file of the documentation.
     Docs,
-    /// Nothing.
+    /// An unknown path.
     Nothing,
 }
 
 impl Target {
-    /// The route pattern, for logs and metrics: one of a bounded set.
+    /// The route pattern for logs and metrics, from a bounded set.
     pub(crate) fn route(self) -> &'static str {
         match self {
             Self::Endpoint(endpoint) => endpoint.path,
-            Self::OtherMethod(path) => path,
-            Self::Docs => crate::routes::DOCS,
+            Self::OtherMethod(resource) => resource.pattern,
+            Self::Docs => DOCS_PATTERN,
             Self::Nothing => "unknown",
         }
     }
 
-    /// The call, when it is one of the table.
+    /// The endpoint, if the target is one.
     pub(crate) fn endpoint(self) -> Option<&'static Endpoint> {
         match self {
             Self::Endpoint(endpoint) => Some(endpoint),
             Self::OtherMethod(_) | Self::Docs | Self::Nothing => None,
         }
     }
+
+    /// `Allow` for a path that does not support the requested method.
+    pub(crate) fn allow(self) -> Option<HeaderValue> {
+        let methods = match self {
+            Self::OtherMethod(resource) => resource.methods(),
+            Self::Docs => Verb::Get.methods().to_vec(),
+            Self::Endpoint(_) | Self::Nothing => return None,
+        };
+        HeaderValue::from_str(&methods.join(", ")).ok()
+    }
 }
 
-/// The request in hand. Made by the outermost layer.
+/// The context of a request. Created by the outermost layer.
 #[derive(Debug)]
 pub(crate) struct Exchange {
     pub(crate) request_id: String,
     pub(crate) target: Target,
     pub(crate) deadline: Deadline,
     pub(crate) client_address: Option<IpAddr>,
-    /// Whether failures are told as RFC 9457 problem details.
+    /// Whether failures are rendered as RFC 9457 problem details.
     pub(crate) wants_problem: bool,
-    /// Who may make this call: set where the call needs somebody, and handed on.
+    /// The authorized caller of an endpoint that requires one; passed on to the services.
     caller: Cell<Option<Caller>>,
-    /// Whose token came with a call that anybody may make.
+    /// The caller whose token was sent to an endpoint that does not require one.
     recognised: Cell<Option<Caller>>,
-    /// What the client's rate limit said.
+    /// The decision of the client's rate limit.
     taken: RefCell<Option<Taken>>,
-    /// Why the request failed.
+    /// The reason of the failure.
     failure: Cell<Option<Reason>>,
     in_latency: Cell<bool>,
 }
@@ -87,8 +100,8 @@ impl Exchange {
         }
     }
 
-    /// The exchange that the outermost layer attached. Without that layer, as in a test of one layer, it is an empty
-    /// one.
+    /// The exchange that the outermost layer attached, or an empty one without that layer, as in tests of a single
+    /// layer.
     pub(crate) fn of(message: &impl actix_web::HttpMessage) -> Rc<Self> {
         let attached = message.extensions().get::<Rc<Self>>().cloned();
         attached.unwrap_or_else(|| Rc::new(Self::new(String::new(), Target::Nothing, Duration::ZERO, None, false)))
@@ -107,7 +120,7 @@ impl Exchange {
         self.recognised.set(Some(caller));
     }
 
-    /// Whoever is known to ask, whether or not the call needs somebody.
+    /// The known caller, whether or not the endpoint requires one.
     pub(crate) fn client(&self) -> Option<Caller> {
         self.caller.get().or(self.recognised.get())
     }
@@ -116,7 +129,7 @@ impl Exchange {
         self.taken.replace(Some(taken));
     }
 
-    /// What the client's rate limit said, once.
+    /// Takes the decision of the client's rate limit.
     pub(crate) fn take_taken(&self) -> Option<Taken> {
         self.taken.take()
     }
@@ -125,13 +138,13 @@ impl Exchange {
         self.failure.set(Some(reason));
     }
 
-    /// Why the request failed; nothing for one that has not, or that failed outside of the layer that tells.
+    /// The reason of the failure; none if the request succeeded, or failed outside of the envelope layer.
     pub(crate) fn failure(&self) -> Option<Reason> {
         self.failure.get()
     }
 
-    /// To be called when the time that the request takes tells nothing about the services: a copy was given, or the
-    /// client took long itself.
+    /// Excludes the request from latency, since it does not measure the services: a copy was served, or the client was
+    /// slow.
     pub(crate) fn leave_out_of_latency(&self) {
         self.in_latency.set(false);
     }
@@ -140,7 +153,7 @@ impl Exchange {
         self.in_latency.get()
     }
 
-    /// What travels on to the services.
+    /// The context passed on to the services.
     pub(crate) fn context(&self) -> RequestContext {
         RequestContext {
             request_id: self.request_id.clone(),
@@ -150,13 +163,13 @@ impl Exchange {
         }
     }
 
-    /// The same for what is asked for the sake of others too: nobody's.
+    /// The context of a call that is shared between callers: without a caller.
     pub(crate) fn shared_context(&self) -> RequestContext {
         RequestContext { caller: None, client_address: None, ..self.context() }
     }
 }
 
-/// The client as seen through so many proxies of ours: each appends the address it was called from.
+/// The client's address behind `trusted_hops` of our proxies, each of which appends the address of its peer.
 pub(crate) fn client_address(peer: Option<IpAddr>, headers: &HeaderMap, trusted_hops: usize) -> Option<IpAddr> {
     let Some(from_the_right) = trusted_hops.checked_sub(1) else { return peer };
     let entries = headers.get_all(header::X_FORWARDED_FOR).filter_map(|value| value.to_str().ok());
@@ -167,12 +180,10 @@ pub(crate) fn client_address(peer: Option<IpAddr>, headers: &HeaderMap, trusted_
 
 #[cfg(test)]
 mod tests {
-    use actix_web::http::header::HeaderValue;
-
     use super::*;
 
     #[test]
-    fn only_entries_written_by_our_proxies_are_believed() {
+    fn only_entries_written_by_our_proxies_are_trusted() {
         let peer = Some([10, 0, 0, 1].into());
         let mut headers = HeaderMap::new();
         let value = HeaderValue::from_static;

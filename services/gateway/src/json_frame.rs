@@ -1,11 +1,11 @@
-//! JSON that is the same for many requests but for the request id, which is its last field: written once, then
-//! completed by copying.
+//! JSON that differs between requests only in the request id, its last field: serialized once, then completed by
+//! copying.
 
 use bytes::Bytes;
 use envelope::Error;
 use serde::Serialize;
 
-/// What follows the id.
+/// The bytes after the id.
 const END: &[u8] = b"\"}";
 
 /// A JSON object up to the value of its last field.
@@ -13,17 +13,17 @@ const END: &[u8] = b"\"}";
 pub(crate) struct JsonFrame(Vec<u8>);
 
 impl JsonFrame {
-    /// Of an object whose last field is a request id, here an empty one.
+    /// Serializes an object whose last field is the request id, which must be empty.
     pub(crate) fn new(object: &impl Serialize) -> Result<Self, Error> {
         let mut json = serde_json::to_vec(object).map_err(Error::internal)?;
         if !json.ends_with(b":\"\"}") {
-            return Err(Error::internal("the last field is not an empty text"));
+            return Err(Error::internal("the last field is not an empty string"));
         }
         json.truncate(json.len() - END.len());
         Ok(Self(json))
     }
 
-    /// The whole object. The id is visible ASCII, of which JSON escapes two characters.
+    /// Completes the object. The id is visible ASCII, of which JSON escapes two characters.
     pub(crate) fn with(&self, request_id: &str) -> Bytes {
         let mut json = Vec::with_capacity(self.0.len() + request_id.len() + END.len());
         json.extend_from_slice(&self.0);
@@ -39,7 +39,7 @@ impl JsonFrame {
         json.into()
     }
 
-    /// The bytes of the whole object, but for the id.
+    /// The length of the object in bytes, without the id.
     pub(crate) fn len(&self) -> usize {
         self.0.len() + END.len()
     }
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_form_is_completed_to_what_it_would_have_been() {
+    fn a_completed_frame_equals_the_serialized_object() {
         let error = Error::new(Reason::Overloaded, "too much");
         for id in ["r-1", "a\"b\\c", "!~", r#"\""#] {
             let success = |id| Success::new(http::StatusCode::OK, [1, 2], id);

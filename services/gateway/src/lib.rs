@@ -1,38 +1,48 @@
-//! The public REST API: checks who calls and what is asked, passes it on by gRPC, and answers in one envelope. It owns
-//! no data. The table of [`endpoints`] is the one list of what there is: routes, authorization and OpenAPI follow it.
+//! The public REST API: authenticates callers, validates requests, calls the services over gRPC, and responds in one
+//! envelope. It owns no data. Routes, authorization and OpenAPI derive from the table of [`endpoints`].
 
+// Inbound, from the socket to the handlers.
 mod app;
-mod auth;
-mod catalogue;
-pub mod config;
 mod dto;
-mod endpoint;
-mod exchange;
 mod front;
 mod input;
-mod json_frame;
-mod limits;
 mod middleware;
 mod openapi;
-mod placement;
-mod refusal;
-mod reply;
 mod routes;
 mod server;
+
+// Outbound, and what the gateway keeps in memory.
+mod auth;
+mod catalogue;
+mod limits;
+mod placement;
+mod state;
 mod upstreams;
+
+// The vocabulary that both use.
+mod bounds;
+pub mod config;
+mod endpoint;
+mod entity_tag;
+mod exchange;
+mod json_frame;
+mod refusal;
+mod reply;
+mod schema;
+mod security_headers;
+mod strict;
 
 use std::sync::Arc;
 
 use service::Shell;
 use tokio::net::TcpListener;
 
-use app::Gateway;
 pub use config::Config;
 pub use endpoint::{Access, Endpoint, Verb};
-pub use openapi::document as openapi;
 pub use routes::endpoints;
+use state::Gateway;
 
-/// Serves until SIGTERM.
+/// Runs the gateway until SIGTERM.
 pub async fn run(config: Config) -> anyhow::Result<()> {
     let shell = Shell::start("gateway", &config.admin, config.tls.as_ref()).await?;
     let listener = server::bind(&config.http)?;

@@ -1,4 +1,4 @@
-//! A failed request on its way out. Handlers and layers give one up; the envelope layer alone turns it into an answer.
+//! The error of a failed request. Handlers and layers return it; only the envelope layer renders it as a response.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
 use envelope::{Error, Reason};
 
-/// The error of a request, as actix carries it.
+/// The error of a request, as an actix error.
 #[derive(Debug)]
 pub(crate) struct Refusal(pub(crate) Error);
 
@@ -32,30 +32,30 @@ impl From<Error> for Refusal {
     }
 }
 
-/// A service that breaks its contract is a fault of ours.
+/// A service that breaks its contract is an internal error.
 impl From<proto::ConvertError> for Refusal {
     fn from(error: proto::ConvertError) -> Self {
         Self(Error::internal(error))
     }
 }
 
-/// The status as actix types it; its `http` crate is an older one.
+/// The status as the type of actix, which uses an older `http` crate.
 pub(crate) fn status(reason: Reason) -> StatusCode {
     StatusCode::from_u16(reason.http_status().as_u16()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-/// What an answer says that none of our code made, such as actix's own for a body that it can't read.
+/// Maps framework errors to the envelope, such as actix's response to a body that it can't read.
 pub(crate) fn foreign(status: StatusCode) -> Error {
     match status {
-        StatusCode::NOT_FOUND => Error::new(Reason::NotFound, "there is nothing at this path"),
+        StatusCode::NOT_FOUND => Error::new(Reason::NotFound, "the path does not exist"),
         StatusCode::METHOD_NOT_ALLOWED => method_not_allowed(),
         StatusCode::NOT_ACCEPTABLE => not_acceptable(),
         StatusCode::PAYLOAD_TOO_LARGE => Error::new(Reason::BodyTooLarge, "the body is too large"),
         StatusCode::UNSUPPORTED_MEDIA_TYPE => unsupported_media_type(),
         StatusCode::REQUEST_TIMEOUT => Error::deadline_exceeded(),
-        StatusCode::FORBIDDEN => Error::new(Reason::Forbidden, "this is not allowed"),
+        StatusCode::FORBIDDEN => Error::new(Reason::Forbidden, "the request is not allowed"),
         status if status.is_client_error() => Error::new(Reason::ValidationFailed, "the request is not valid"),
-        _ => Error::internal("an answer that none of our code made"),
+        _ => Error::internal("the framework returned an unexpected response"),
     }
 }
 
@@ -64,13 +64,14 @@ pub(crate) fn not_found() -> Error {
 }
 
 pub(crate) fn method_not_allowed() -> Error {
-    Error::new(Reason::MethodNotAllowed, "the path does not take this method; see the Allow header")
+    Error::new(Reason::MethodNotAllowed, "the path does not support this method; see the Allow header")
 }
 
 pub(crate) fn not_acceptable() -> Error {
-    Error::new(Reason::NotAcceptable, "the answer is JSON, uncompressed, gzip or brotli; nothing of it is accepted")
+    let message = "responses are JSON, uncompressed or encoded with gzip or brotli; the request accepts none of these";
+    Error::new(Reason::NotAcceptable, message)
 }
 
 pub(crate) fn unsupported_media_type() -> Error {
-    Error::new(Reason::UnsupportedMediaType, "the body must be application/json in UTF-8, not compressed")
+    Error::new(Reason::UnsupportedMediaType, "the body must be application/json in UTF-8, uncompressed")
 }

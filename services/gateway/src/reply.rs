@@ -1,36 +1,28 @@
-//! Answers: the one place where data and errors become JSON, with the headers that belong to them.
+//! Responses: renders data and errors as JSON, with the headers that belong to them.
 
 use actix_web::body::BoxBody;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, Responder};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use envelope::{Error, Failure, Problem, Reason, Success};
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 use tonic::metadata::MetadataMap;
 
+use crate::entity_tag::{Versioned, is_match, version_tag};
 use crate::exchange::{Exchange, Target};
-use crate::input::{is_match, version_tag};
-use crate::middleware::set_security_headers;
 use crate::refusal::{self, Refusal};
+use crate::security_headers::set_security_headers;
 
-/// Where a service says that its answer is a repeated one, and of which request.
+/// The metadata in which a service marks a replayed response, with the id of the first request.
 const REPLAY_OF: &str = "x-idempotent-replay-of";
 const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 pub(crate) const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
-/// May be kept, but must be asked about before it is used.
+/// Allows storing, but requires revalidation before each use.
 pub(crate) const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 
-/// Data that counts its changes.
-pub(crate) trait Versioned {
-    fn version(&self) -> u64;
-}
-
-/// The answer of a request that went well.
+/// The response to a successful request.
 #[derive(Debug)]
 pub(crate) struct Reply<T> {
     status: StatusCode,
@@ -66,8 +58,8 @@ impl<T: Serialize> Reply<T> {
         Self { location: Some(location), ..self }
     }
 
-    /// Takes over from a service's answer whether it is a repeated one. Its body is then the same as the first time,
-    /// byte for byte, so it carries the id of the first request.
+    /// Marks the response as a replay if the service did. Its body equals the first one byte for byte, so it has the id
+    /// of the first request.
     pub(crate) fn replayed(self, metadata: &MetadataMap) -> Self {
         let first = metadata.get(REPLAY_OF).and_then(|id| id.to_str().ok());
         Self { replay_of: first.map(ToOwned::to_owned), ..self }
@@ -103,7 +95,7 @@ impl<T: Serialize> Reply<T> {
 }
 
 impl<T: Serialize + Versioned> Reply<T> {
-    /// With the version as entity tag.
+    /// Adds the version as the entity tag.
     pub(crate) fn tagged(self) -> Self {
         Self { etag: Etag::Version(self.data.version()), ..self }
     }
@@ -117,13 +109,7 @@ impl<T: Serialize> Responder for Reply<T> {
     }
 }
 
-/// An entity tag for data without a version: a digest of it.
-pub(crate) fn digest_tag(data: &impl Serialize) -> Result<String, Error> {
-    let bytes = serde_json::to_vec(data).map_err(Error::internal)?;
-    Ok(format!("\"{}\"", URL_SAFE_NO_PAD.encode(Sha256::digest(&bytes))))
-}
-
-/// A failure as it goes out.
+/// A rendered failure.
 #[derive(Debug)]
 pub(crate) struct Rendered {
     status: StatusCode,
@@ -134,7 +120,7 @@ pub(crate) struct Rendered {
 }
 
 impl Rendered {
-    /// As the envelope, or as RFC 9457 problem details where the client asked for them.
+    /// Renders the envelope, or RFC 9457 problem details if the client prefers them.
     pub(crate) fn new(error: &Error, exchange: &Exchange) -> Self {
         let id = &exchange.request_id;
         let (content_type, body) = if exchange.wants_problem {
@@ -150,14 +136,14 @@ impl Rendered {
         if status == StatusCode::UNAUTHORIZED {
             headers.push((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
         }
-        if let (Reason::MethodNotAllowed, Some(allow)) = (error.reason(), crate::routes::allowed(exchange.target)) {
+        if let (Reason::MethodNotAllowed, Some(allow)) = (error.reason(), exchange.target.allow()) {
             headers.push((header::ALLOW, allow));
         }
-        // These forms hold texts and numbers only, which always serialize.
+        // Infallible: these types hold strings and numbers only.
         Self { status, content_type, body: body.unwrap_or_default(), headers, target: exchange.target }
     }
 
-    /// Puts the failure in the place of an answer's body; headers that other layers set stay.
+    /// Replaces the body of a response with the failure; keeps the headers that other layers have set.
     pub(crate) fn replace<B>(&self, response: HttpResponse<B>) -> HttpResponse {
         let mut response = response.set_body(BoxBody::new(self.body.clone()));
         *response.status_mut() = self.status;
@@ -169,7 +155,7 @@ impl Rendered {
         for (name, value) in &self.headers {
             headers.insert(name.clone(), value.clone());
         }
-        // Also on failures of the layers outside of the one that sets them otherwise.
+        // Covers failures outside of the layer that sets these headers on other responses.
         set_security_headers(headers, self.target, None);
         response
     }

@@ -10,25 +10,26 @@ use anyhow::Context as _;
 use service::Shell;
 use tokio::net::{TcpListener, TcpSocket};
 
-use crate::app::{self, Gateway};
+use crate::app;
 use crate::config::HttpConfig;
 use crate::limits::Connection;
+use crate::state::Gateway;
 
-/// What the server gets on top of its own drain limit to stop its threads.
+/// The time the server gets beyond its drain limit to stop its threads.
 const STOP_WITHIN: Duration = Duration::from_secs(1);
 
-/// Binds the public port and logs the real address.
+/// Binds the public port and logs the bound address.
 pub(crate) fn bind(config: &HttpConfig) -> anyhow::Result<TcpListener> {
     let bind = || {
         let socket = match config.listen {
             SocketAddr::V4(_) => TcpSocket::new_v4()?,
             SocketAddr::V6(_) => TcpSocket::new_v6()?,
         };
-        socket.set_reuseaddr(true)?; // a restart must not wait for connections of the last life
+        socket.set_reuseaddr(true)?; // a restart must not wait for connections of the previous process
         socket.bind(config.listen)?;
         socket.listen(config.backlog)
     };
-    let listener = bind().with_context(|| format!("http: {} can't be bound", config.listen))?;
+    let listener = bind().with_context(|| format!("http: failed to bind {}", config.listen))?;
     tracing::info!(listener = "http", address = %listener.local_addr()?, "listening");
     Ok(listener)
 }
@@ -49,7 +50,7 @@ pub(crate) async fn serve(
         .client_request_timeout(config.client_request_timeout())
         .tcp_nodelay(true)
         .on_connect(|_, extensions| Connection::attach(extensions))
-        .disable_signals() // the shell has them
+        .disable_signals() // the shell handles them
         .shutdown_timeout(config.drain_timeout_ms.div_ceil(1_000))
         .listen(listener.into_std()?)?
         .run();
@@ -66,7 +67,7 @@ pub(crate) async fn serve(
     tokio::select! {
         served = server => served.context("the HTTP server failed"),
         () = overdue => {
-            tracing::warn!("requests were still under way at the end of the drain");
+            tracing::warn!("requests were still in flight at the end of the drain");
             Ok(())
         }
     }

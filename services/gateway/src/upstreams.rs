@@ -1,4 +1,4 @@
-//! The services behind the gateway: every call of theirs that it makes, and how each may be made again.
+//! The outbound side: the clients of the services, every call that the gateway makes, and whether it may be retried.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,8 +20,8 @@ use tonic::Response;
 
 use crate::config::UpstreamsConfig;
 
-/// How long one attempt to pay may take, behind which a card provider may be: half of its usual deadline, so that a
-/// replica that never answers leaves time for another.
+/// The timeout of one attempt to pay, which may involve the card provider: half of the usual deadline, so that an
+/// unresponsive replica leaves time for another.
 const PAYMENT_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// The replicas of each service.
@@ -34,7 +34,7 @@ pub(crate) struct Upstreams {
     reconciliation: Upstream,
 }
 
-/// The services, as one request asks them.
+/// The services, called in the context of one request.
 #[derive(Debug)]
 pub(crate) struct Services {
     upstreams: Arc<Upstreams>,
@@ -52,15 +52,17 @@ impl Upstreams {
         })
     }
 
-    /// All of them, for what is done under this context.
+    /// The services in this context.
     pub(crate) fn under(self: &Arc<Self>, context: RequestContext) -> Services {
         Services { upstreams: Arc::clone(self), context }
     }
 }
 
-/// Makes a method of each call: it is made under its upstream's policy, each attempt at another replica.
+/// Generates a method per call. It is made under its upstream's policy, each attempt at another replica.
 macro_rules! calls {
-    ($($upstream:ident: $client:ident { $($name:ident($($message:ident)::+) -> $($answer:ident)::+, $how:expr;)+ })+) => {
+    ($($upstream:ident: $client:ident {
+        $($name:ident($($message:ident)::+) -> $($answer:ident)::+, $how:expr;)+
+    })+) => {
         impl Services {
             $($(
                 pub(crate) async fn $name(
@@ -68,7 +70,7 @@ macro_rules! calls {
                     message: $($message)::+,
                 ) -> Result<Response<$($answer)::+>, Error> {
                     let send = |channel, request| async move { $client::new(channel).$name(request).await };
-                    // Some 20 kB, which would otherwise be part of every future around it.
+                    // Boxed: about 20 kB, which would otherwise be part of every enclosing future.
                     Box::pin(self.upstreams.$upstream.ask(&self.context, message, $how, send)).await
                 }
             )+)+
@@ -76,43 +78,44 @@ macro_rules! calls {
     };
 }
 
-// `read`: changes nothing, so it may even be asked of two replicas at once. `idempotent`: may be made again, whatever
-// became of the first attempt. `once`: made again only when it is known not to have begun.
+// `read`: changes nothing, so it may be hedged. `idempotent`: may be retried regardless of the first attempt's outcome.
+// `once`: retried only if the first attempt is known not to have started.
 calls! {
     user: UserServiceClient {
         register_user(user::RegisterUserRequest) -> user::RegisterUserResponse, Ask::once();
         get_user(user::GetUserRequest) -> user::GetUserResponse, Ask::read();
         list_users(user::ListUsersRequest) -> user::ListUsersResponse, Ask::read();
-        // A second attempt would meet the version that the first one made.
+        // A retry would conflict with the version that the first attempt created.
         update_user(user::UpdateUserRequest) -> user::UpdateUserResponse, Ask::once();
     }
     user: SessionServiceClient {
-        // If the first attempt did begin a session, nobody ever holds its tokens, and it ends by itself. The user whose
-        // login was cut off does the same by hand.
+        // If the first attempt created a session, nobody holds its tokens, and it expires. A user whose login was
+        // interrupted would do the same.
         create_session(user::CreateSessionRequest) -> user::CreateSessionResponse, Ask::idempotent();
-        // A refresh token that is used twice is taken for stolen, and ends all sessions of its family.
+        // Reuse of a refresh token is treated as theft, and ends all sessions of its family.
         refresh_session(user::RefreshSessionRequest) -> user::RefreshSessionResponse, Ask::once();
-        // A session that has ended stays so.
+        // Ending an ended session has no effect.
         end_session(user::EndSessionRequest) -> user::EndSessionResponse, Ask::idempotent();
         get_jwks(user::GetJwksRequest) -> user::GetJwksResponse, Ask::read();
     }
     inventory: CatalogueServiceClient {
         get_product(inventory::GetProductRequest) -> inventory::GetProductResponse, Ask::read();
         list_products(inventory::ListProductsRequest) -> inventory::ListProductsResponse, Ask::read();
-        // A second attempt would find the SKU taken, and be told so.
+        // A retry would fail since the SKU already exists.
         create_product(inventory::CreateProductRequest) -> inventory::CreateProductResponse, Ask::once();
         update_product(inventory::UpdateProductRequest) -> inventory::UpdateProductResponse, Ask::once();
     }
     inventory: StockServiceClient {
         get_stock(inventory::GetStockRequest) -> inventory::GetStockResponse, Ask::read();
         adjust_stock(inventory::AdjustStockRequest) -> inventory::AdjustStockResponse, Ask::idempotent();
-        list_stock_movements(inventory::ListStockMovementsRequest) -> inventory::ListStockMovementsResponse, Ask::read();
+        list_stock_movements(inventory::ListStockMovementsRequest) -> inventory::ListStockMovementsResponse,
+            Ask::read();
     }
     order: OrderServiceClient {
         get_order(order::GetOrderRequest) -> order::GetOrderResponse, Ask::read();
         list_orders(order::ListOrdersRequest) -> order::ListOrdersResponse, Ask::read();
         list_order_payments(order::ListOrderPaymentsRequest) -> order::ListOrderPaymentsResponse, Ask::read();
-        // With an idempotency key; a second attempt waits for the first one, or takes over from it.
+        // With an idempotency key: a retry waits for the first attempt, or takes over from it.
         cancel_order(order::CancelOrderRequest) -> order::CancelOrderResponse, Ask::idempotent();
         pay_order(order::PayOrderRequest) -> order::PayOrderResponse,
             Ask::idempotent().attempt_timeout(PAYMENT_TIMEOUT);
@@ -125,7 +128,7 @@ calls! {
         list_statements(reconciliation::ListStatementsRequest) -> reconciliation::ListStatementsResponse, Ask::read();
     }
     reconciliation: ReconciliationServiceClient {
-        // It might ask for a second run, when the first one has begun meanwhile.
+        // A retry might request a second run if the first one has started meanwhile.
         start_reconciliation(reconciliation::StartReconciliationRequest) -> reconciliation::StartReconciliationResponse,
             Ask::once();
         get_reconciliation(reconciliation::GetReconciliationRequest) -> reconciliation::GetReconciliationResponse,
@@ -137,8 +140,8 @@ calls! {
 }
 
 impl Services {
-    /// Places an order, at the replica that has the orders of `key` as long as it is fit and has room. A second attempt
-    /// does no harm, whatever became of the first one: the idempotency key lets the order be placed once.
+    /// Places an order, at the replica to which `key` maps while it is healthy and has capacity. Safe to retry: by the
+    /// idempotency key, the order is placed once.
     pub(crate) async fn place_order(
         &self,
         order: order::PlaceOrderRequest,

@@ -1,13 +1,15 @@
-//! The public keys of access tokens: fetched from the user service, kept while it is away, and fetched again when a
-//! token names a key that is not among them.
+//! The public keys of access tokens: fetched from the user service, kept while it is unavailable, and fetched again
+//! when a token names an unknown key.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ed25519_dalek::VerifyingKey;
 use envelope::{Error, Reason};
-use jsonwebtoken::DecodingKey;
 use proto::user::v1::GetJwksRequest;
 use serde::{Deserialize, Serialize};
 use service::{Caller, Deadline, OnFailure, Readiness, RequestContext, Shell};
@@ -15,36 +17,37 @@ use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
+use crate::auth::jws::Unverified;
 use crate::auth::token;
 use crate::auth::verified::{TokenDigest, VerifiedTokens};
 use crate::upstreams::Upstreams;
 
-/// How old keys may get before they are fetched again.
+/// How often keys are refreshed.
 const REFRESH_PERIOD: Duration = Duration::from_secs(5 * 60);
-/// The pause after a failed fetch.
+/// The delay after a failed fetch.
 const RETRY_PERIOD: Duration = Duration::from_secs(1);
-/// How often unknown keys may cause a fetch: anybody can make a token that names one.
+/// How often unknown keys may trigger a fetch: anybody can forge a token that names one.
 const UNKNOWN_KEY_PERIOD: Duration = Duration::from_secs(10);
 const FETCH_BUDGET: Duration = Duration::from_secs(2);
-/// How long a request waits for the first keys of a gateway that has just started.
+/// How long a request waits for the first keys after start-up.
 const FIRST_KEYS: Duration = Duration::from_secs(2);
-/// The most keys that are taken from a key set.
+/// The maximum number of keys taken from a key set.
 const MAX_KEYS: usize = 32;
 const CONDITION: &str = "token_keys";
 
-/// The keys of the moment; one for all workers.
+/// The current keys, shared by all workers.
 #[derive(Debug)]
 pub(crate) struct Keys {
     upstreams: Arc<Upstreams>,
     current: watch::Sender<Option<Arc<KeySet>>>,
-    /// When an unknown key last caused a fetch. Holding the lock is the right to fetch.
+    /// When an unknown key last triggered a fetch. The holder of the lock may fetch.
     last_unknown: Mutex<Option<Instant>>,
 }
 
 struct KeySet {
-    by_id: HashMap<String, DecodingKey>,
+    by_id: HashMap<String, VerifyingKey>,
     public: PublicKeys,
-    /// What these keys have verified.
+    /// The tokens that these keys have verified.
     verified: VerifiedTokens,
 }
 
@@ -61,7 +64,7 @@ pub(crate) struct PublicKeys {
     keys: Vec<PublicKey>,
 }
 
-/// A public key. Whatever else a key set says is left out.
+/// A public key. Other members are dropped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = JsonWebKey)]
 struct PublicKey {
@@ -69,9 +72,9 @@ struct PublicKey {
     kty: String,
     #[schema(pattern = "^Ed25519$")]
     crv: String,
-    /// The id that tokens name it by.
+    /// The key id, as in the header of tokens.
     kid: String,
-    /// The key, base64url.
+    /// The public key, 32 bytes in base64url.
     x: String,
     #[serde(rename = "use", default = "for_signatures")]
     #[schema(pattern = "^sig$")]
@@ -91,7 +94,7 @@ fn eddsa() -> String {
 
 #[derive(Debug, thiserror::Error)]
 enum FetchError {
-    #[error("the user service gives no keys")]
+    #[error("the user service did not return keys")]
     Call(#[from] Error),
     #[error("the key set is not valid")]
     Json(#[from] serde_json::Error),
@@ -104,23 +107,26 @@ impl Keys {
         Self { upstreams, current: watch::Sender::new(None), last_unknown: Mutex::new(None) }
     }
 
-    /// The caller that a token stands for. `UNAVAILABLE` when there was never a key, and none
-    /// comes within 2 s.
+    /// Verifies a token and returns its caller. `UNAVAILABLE` if no keys have been fetched yet and none arrive within 2
+    /// s.
     pub(crate) async fn verify(&self, token: &str, deadline: Deadline) -> Result<Caller, Error> {
         let keys = self.current();
         let digest = TokenDigest::of(token);
         if let Some(caller) = keys.as_ref().and_then(|keys| keys.verified.get(&digest)) {
             return Ok(caller);
         }
-        let key_id = token::key_id(token)?;
+        let token = token::parse(token)?;
         let mut keys = match keys {
             Some(keys) => keys,
-            None => self.first(deadline).await.ok_or_else(|| Error::unavailable("no token keys yet"))?,
+            None => self
+                .first(deadline)
+                .await
+                .ok_or_else(|| Error::unavailable("the token keys have not been fetched yet"))?,
         };
-        if !keys.by_id.contains_key(&key_id) {
-            keys = deadline.bound(self.current_with(&key_id, keys)).await?;
+        if !keys.by_id.contains_key(token.key_id()) {
+            keys = deadline.bound(self.current_with(token.key_id(), keys)).await?;
         }
-        keys.verify(token, &key_id, digest)
+        keys.verify(&token, digest)
     }
 
     async fn first(&self, deadline: Deadline) -> Option<Arc<KeySet>> {
@@ -129,19 +135,19 @@ impl Keys {
         waited.ok()?.ok()?.clone()
     }
 
-    /// The caller that a token stands for by the keys at hand; nothing for any other token.
+    /// The caller of a token that is valid by the current keys; never waits for a fetch.
     pub(crate) fn recognise(&self, token: &str) -> Option<Caller> {
         let keys = self.current()?;
         let digest = TokenDigest::of(token);
-        keys.verified.get(&digest).or_else(|| keys.verify(token, &token::key_id(token).ok()?, digest).ok())
+        keys.verified.get(&digest).or_else(|| keys.verify(&token::parse(token).ok()?, digest).ok())
     }
 
-    /// The keys as a document, when there are any.
+    /// The key set as a document, once it has been fetched.
     pub(crate) fn public(&self) -> Option<PublicKeys> {
         self.current().map(|keys| keys.public.clone())
     }
 
-    /// Fetches the keys and keeps them fresh until the process stops.
+    /// Fetches the keys and refreshes them until the process stops.
     pub(crate) fn keep_fresh(self: &Arc<Self>, shell: &Shell) {
         shell.readiness.set(CONDITION, false);
         let (keys, readiness, stop) = (Arc::clone(self), shell.readiness.clone(), shell.tasks.stop_signal());
@@ -158,15 +164,15 @@ impl Keys {
         match self.fetch().await {
             Ok(()) => readiness.set(CONDITION, true),
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "token keys can't be fetched");
+                tracing::warn!(error = &error as &dyn std::error::Error, "failed to fetch token keys");
                 return false;
             }
         }
         true
     }
 
-    /// The keys after a fetch for the sake of an unknown one, when it is time for a fetch. Whoever comes meanwhile
-    /// waits for it rather than making another.
+    /// Fetches the keys for an unknown one, unless such a fetch was recent. Concurrent callers wait for one fetch
+    /// instead of making their own.
     async fn current_with(&self, key_id: &str, known: Arc<KeySet>) -> Arc<KeySet> {
         let mut last = self.last_unknown.lock().await;
         let current = self.current().unwrap_or(known);
@@ -176,7 +182,7 @@ impl Keys {
         }
         *last = Some(Instant::now());
         if let Err(error) = self.fetch().await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "token keys can't be fetched");
+            tracing::warn!(error = &error as &dyn std::error::Error, "failed to fetch token keys");
         }
         self.current().unwrap_or(current)
     }
@@ -196,15 +202,15 @@ impl Keys {
 }
 
 impl KeySet {
-    fn verify(&self, token: &str, key_id: &str, digest: TokenDigest) -> Result<Caller, Error> {
-        let key = self.by_id.get(key_id).ok_or_else(token::refused)?;
+    fn verify(&self, token: &Unverified<'_>, digest: TokenDigest) -> Result<Caller, Error> {
+        let key = self.by_id.get(token.key_id()).ok_or_else(token::refused)?;
         let verified = token::verify(token, key)?;
         self.verified.insert(digest, verified);
         Ok(verified.caller)
     }
 }
 
-/// The public Ed25519 keys of a key set; others are left out.
+/// The public Ed25519 keys of a key set; others are dropped.
 fn parse(jwks: &str) -> Result<KeySet, FetchError> {
     #[derive(Deserialize)]
     struct Document {
@@ -215,8 +221,8 @@ fn parse(jwks: &str) -> Result<KeySet, FetchError> {
     let mut by_id = HashMap::new();
     let mut public = Vec::new();
     for key in listed.filter(|key: &PublicKey| key.kty == "OKP" && key.crv == "Ed25519" && key.alg == "EdDSA") {
-        if let Ok(decoding) = DecodingKey::from_ed_components(&key.x) {
-            by_id.insert(key.kid.clone(), decoding);
+        if let Some(verifying) = verifying_key(&key.x) {
+            by_id.insert(key.kid.clone(), verifying);
             public.push(key);
         }
     }
@@ -227,9 +233,15 @@ fn parse(jwks: &str) -> Result<KeySet, FetchError> {
     }
 }
 
-/// `UNAVAILABLE`: there are no keys yet.
+/// The key in the `x` of a JSON Web Key: 32 bytes in base64url.
+fn verifying_key(x: &str) -> Option<VerifyingKey> {
+    let bytes = URL_SAFE_NO_PAD.decode(x).ok()?;
+    VerifyingKey::from_bytes(&bytes.try_into().ok()?).ok()
+}
+
+/// `UNAVAILABLE`: no keys have been fetched yet.
 pub(crate) fn no_keys_yet() -> Error {
-    Error::new(Reason::Unavailable, "the keys are not there yet").with_retry_after(RETRY_PERIOD)
+    Error::new(Reason::Unavailable, "the token keys have not been fetched yet").with_retry_after(RETRY_PERIOD)
 }
 
 #[cfg(test)]
@@ -237,9 +249,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_public_ed25519_keys_are_taken_and_shown() {
+    fn only_the_public_parts_of_ed25519_keys_are_kept() {
         let jwks = r#"{"keys": [
-            {"kty": "OKP", "crv": "Ed25519", "kid": "a", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "d": "secret"},
+            {"kty": "OKP", "crv": "Ed25519", "kid": "a", "d": "secret",
+                "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},
+            {"kty": "OKP", "crv": "Ed25519", "kid": "short", "x": "11qYAYKxCrfVS_7TyWQH"},
+            {"kty": "OKP", "crv": "X25519", "kid": "exchange", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},
             {"kty": "RSA", "kid": "b", "n": "AQAB", "e": "AQAB"},
             {"kty": "oct", "kid": "c", "k": "AQAB"}
         ]}"#;

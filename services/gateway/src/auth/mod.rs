@@ -1,5 +1,6 @@
-//! Who calls: access tokens, verified here with the public keys of the user service.
+//! Authentication: access tokens, verified with the public keys of the user service.
 
+mod jws;
 mod keys;
 mod token;
 mod verified;

@@ -1,9 +1,9 @@
-//! Tokens that were verified a moment ago. A client uses one token for many requests, and checking an Ed25519 signature
-//! costs over a hundred times as much as looking a digest up.
+//! A cache of recently verified tokens. A client uses one token for many requests, and verifying an Ed25519 signature
+//! costs over a hundred times as much as looking up a digest.
 //!
-//! Nothing is taken that would not be taken without this: the expiry is looked at every time, and each key set has a
-//! memory of its own, so a key that is retired takes along what it verified as soon as the next key set is there.
-//! Access tokens can't be revoked before they expire, here or elsewhere.
+//! The cache accepts no token that verification would reject: it checks the expiry on each lookup, and each key set has
+//! its own cache, so retiring a key drops the tokens that it verified. Access tokens can't be revoked before they
+//! expire, here or elsewhere.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use super::token::Verified;
 
 /// About 10 MB when full.
 const MAX_TOKENS: u64 = 50_000;
-/// How long a token is remembered at most; less when it expires before.
+/// How long a token is cached at most.
 const KEEP: Duration = Duration::from_secs(60);
 
-/// What stands for a token, so that no token lies in memory for longer than its request.
+/// The digest of a token. Only digests are cached, so that no token outlives its request in memory.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct TokenDigest([u8; 32]);
 
@@ -28,7 +28,7 @@ impl TokenDigest {
     }
 }
 
-/// Good tokens only, so nobody can fill it without having been given tokens.
+/// Holds valid tokens only, so that it can't be filled by forging tokens.
 #[derive(Debug)]
 pub(super) struct VerifiedTokens(Cache<TokenDigest, Verified>);
 
@@ -37,7 +37,7 @@ impl VerifiedTokens {
         Self(Cache::builder().max_capacity(MAX_TOKENS).time_to_live(KEEP).build())
     }
 
-    /// The caller, when the token is known and still good.
+    /// The caller, if the token is cached and has not expired.
     pub(super) fn get(&self, token: &TokenDigest) -> Option<Caller> {
         self.0.get(token).filter(|verified| !verified.has_expired()).map(|verified| verified.caller)
     }

@@ -1,4 +1,4 @@
-//! A copy on its way out, with what HTTP says about caches (RFC 9111, RFC 9211).
+//! Renders a copy as a response, with the cache headers of RFC 9111 and RFC 9211.
 
 use std::sync::Arc;
 
@@ -6,43 +6,43 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, Responder};
 
-use crate::catalogue::Snapshot;
+use crate::catalogue::snapshot::Snapshot;
+use crate::entity_tag::is_match;
 use crate::exchange::Exchange;
-use crate::input::is_match;
 use crate::reply::{JSON, REVALIDATE};
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
-/// A copy, and how it came to be given.
+/// A copy, and how it was obtained.
 #[derive(Debug)]
 pub(crate) struct Answer {
     copy: Arc<Snapshot>,
     how: How,
 }
 
-/// How a copy came to be given.
+/// How a copy was obtained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum How {
-    /// It was fresh.
+    /// From a fresh copy.
     Hit,
-    /// There was none.
+    /// From inventory: there was no copy.
     Missed,
-    /// There was an older one.
+    /// From inventory: the copy was stale.
     Refreshed,
-    /// The client wanted the newest.
+    /// From inventory: the client requested it.
     Requested,
-    /// It is for an administrator.
+    /// From inventory: the caller is an administrator.
     Bypassed,
-    /// It is old, and inventory can't be asked.
+    /// From a stale copy: inventory is unavailable.
     Unavailable,
-    /// It is old, and inventory takes long.
+    /// From a stale copy: inventory is slow.
     Slow,
-    /// It is old, and there is too much to do.
+    /// From a stale copy: the gateway is overloaded.
     Overloaded,
 }
 
 impl How {
-    /// Whether it was given without an answer of inventory.
+    /// Whether it was served without a response from inventory.
     fn is_kept(self) -> bool {
         matches!(self, Self::Hit | Self::Unavailable | Self::Slow | Self::Overloaded)
     }
@@ -81,17 +81,17 @@ impl Answer {
         Self { copy, how }
     }
 
-    /// The bytes of its JSON, without the request id.
+    /// The length of its JSON in bytes, without the request id.
     pub(crate) fn text_length(&self) -> usize {
         self.copy.text_length()
     }
 
-    /// Counts it as a read of the catalogue.
+    /// Counts it as a catalogue read.
     pub(crate) fn count(&self) {
         metrics::counter!("gateway_catalogue_reads_total", "by" => self.how.name()).increment(1);
     }
 
-    /// The answer to a request with these headers and this id: 200, or 304 when the client has it already.
+    /// The response to a request with these headers and this id: 200, or 304 if the client's copy is current.
     pub(crate) fn render(&self, headers: &HeaderMap, request_id: &str) -> HttpResponse {
         let Self { copy, how } = self;
         let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());

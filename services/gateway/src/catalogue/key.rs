@@ -1,5 +1,5 @@
-//! What a copy is kept under: the path and query of the request, spelled in one way. A request that is spelled so finds
-//! its copy without being parsed.
+//! The keys of copies: the path and query of the request in canonical form. A request in that form finds its copy
+//! without being parsed.
 
 use std::fmt::Write as _;
 
@@ -9,14 +9,14 @@ use service::page;
 
 const PRODUCTS: &str = "/api/v1/products";
 
-/// Of one product.
+/// The key of a product.
 pub(crate) fn product_key(sku: &Sku) -> String {
     format!("{PRODUCTS}/{}", sku.as_str())
 }
 
-/// Of a part of the list; what is as it is by default is not spelled.
+/// The key of a page of the list; default values are omitted.
 pub(crate) fn list_key(request: &ListProductsRequest) -> String {
-    let mut key = Spelling { key: PRODUCTS.to_owned(), parameters: 0 };
+    let mut key = KeyBuilder { key: PRODUCTS.to_owned(), parameters: 0 };
     let ListProductsRequest { page, category, name_prefix } = request;
     key.add("category", category.as_deref());
     key.add("q", name_prefix.as_deref());
@@ -28,12 +28,12 @@ pub(crate) fn list_key(request: &ListProductsRequest) -> String {
     key.key
 }
 
-struct Spelling {
+struct KeyBuilder {
     key: String,
     parameters: usize,
 }
 
-impl Spelling {
+impl KeyBuilder {
     fn add(&mut self, name: &str, value: Option<&str>) {
         let Some(value) = value else { return };
         self.key.push(if self.parameters == 0 { '?' } else { '&' });
@@ -44,7 +44,7 @@ impl Spelling {
             if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
                 self.key.push(char::from(byte));
             } else {
-                // Writing to a text can't fail.
+                // Writing to a string can't fail.
                 let _ = write!(self.key, "%{byte:02X}");
             }
         }

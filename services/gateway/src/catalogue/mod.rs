@@ -1,5 +1,5 @@
-//! Copies of what the catalogue answered: given without asking while they are fresh, asked for once for all who want
-//! them when they are not, and given nevertheless when inventory can't be asked, or not for this reader.
+//! A cache of catalogue responses: fresh copies are served without calling inventory; concurrent misses share one call;
+//! stale copies are served when inventory is unavailable or slow, or the gateway is overloaded.
 
 mod answer;
 mod flights;
@@ -20,25 +20,25 @@ use flights::{Flights, Outcome};
 pub(crate) use key::{list_key, product_key};
 pub(crate) use snapshot::Snapshot;
 
-/// The copies; one set for all workers.
+/// The cache, shared by all workers.
 #[derive(Debug)]
 pub(crate) struct Catalogue {
     copies: Cache<Arc<str>, Arc<Snapshot>>,
     flights: Flights,
-    /// Counts the changes made through this gateway; what was asked for before the last one is not fresh.
+    /// The number of changes made through this gateway. A copy requested before the last change is stale.
     changes: AtomicU64,
     fresh: Duration,
     wait: Duration,
 }
 
-/// What a reader takes.
+/// What a reader accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wish {
-    /// Whatever there is.
+    /// Any copy.
     Any,
-    /// What inventory says now, by `Cache-Control: no-cache`.
+    /// A response from inventory, by `Cache-Control: no-cache`.
     Newest,
-    /// The same, for an administrator, who must see what was just done, wherever.
+    /// A response from inventory, since administrators must see changes made through any gateway.
     Bypass,
 }
 
@@ -60,25 +60,25 @@ impl Catalogue {
         }
     }
 
-    /// The copy of this key, if it is fresh.
+    /// The copy for a key, if it is fresh.
     pub(crate) fn fresh(&self, key: &str) -> Option<Answer> {
         let copy = self.copies.get(key).filter(|copy| self.is_fresh(copy))?;
         Some(Answer::new(copy, How::Hit))
     }
 
-    /// The copy of this key, for a reader for whom there is no time to ask.
+    /// The copy for a key, even if it is stale; for use under overload.
     pub(crate) fn kept(&self, key: &str) -> Option<Answer> {
         let copy = self.copies.get(key)?;
         let how = if self.is_fresh(&copy) { How::Hit } else { How::Overloaded };
         Some(Answer::new(copy, how))
     }
 
-    /// To be called when something of the catalogue has been changed, or may have been.
+    /// Marks all copies as stale. Call it after a change of the catalogue, or an attempt whose outcome is unknown.
     pub(crate) fn changed(&self) {
         self.changes.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// What the catalogue says: a fresh copy, or what `ask` brings, or an older copy when that fails or takes long.
+    /// Reads the catalogue: a fresh copy, or the response to `ask`, or a stale copy if that fails or is slow.
     pub(crate) async fn read(
         self: &Arc<Self>,
         key: String,
@@ -105,7 +105,7 @@ impl Catalogue {
         match tokio::time::timeout(self.wait, flight.landed()).await {
             Ok(Ok(copy)) => Ok(Answer::new(copy, How::Refreshed)),
             Ok(Err(error)) if error.is_server_fault() => {
-                tracing::debug!(error = &error as &dyn std::error::Error, "an older copy is given");
+                tracing::debug!(error = &error as &dyn std::error::Error, "serving a stale copy");
                 Ok(Answer::new(kept, How::Unavailable))
             }
             Ok(Err(error)) => Err(error),
@@ -113,13 +113,13 @@ impl Catalogue {
         }
     }
 
-    /// Asks, and keeps what comes.
+    /// Calls inventory and stores its response.
     async fn ask_now(&self, key: Arc<str>, ask: impl Future<Output = Result<Snapshot, Error>>) -> Outcome {
         let changes = self.changes();
         let answered = ask.await.map(|copy| Arc::new(copy.after(changes)));
         match &answered {
             Ok(copy) => self.copies.insert(key, Arc::clone(copy)),
-            // It is not there any more.
+            // The resource no longer exists.
             Err(error) if !error.is_server_fault() => self.copies.invalidate(&key),
             Err(_) => {}
         }

@@ -1,4 +1,4 @@
-//! A copy of an answer, in the form in which it goes out.
+//! A copy of a response, already serialized.
 
 use std::time::{Duration, Instant};
 
@@ -6,32 +6,31 @@ use actix_web::http::header::HeaderValue;
 use envelope::{Error, Success};
 use serde::Serialize;
 
-use crate::input::version_tag;
+use crate::entity_tag::{Versioned, digest_tag, version_tag};
 use crate::json_frame::JsonFrame;
-use crate::reply::{Versioned, digest_tag};
 
-/// What a copy takes in memory besides its text, roughly.
+/// The approximate memory of a copy besides its text, in bytes.
 const OVERHEAD: usize = 256;
 
-/// A copy of one answer.
+/// A copy of one response.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     pub(super) json: JsonFrame,
     pub(super) etag: HeaderValue,
-    /// When it was made. What it says may be older by the time that the answer took.
+    /// When it was made. Its data may be older by the latency of the call.
     made_at: Instant,
-    /// How many changes had been made when it was asked for.
+    /// The number of changes when it was requested.
     changes: u64,
 }
 
 impl Snapshot {
-    /// Of data with a version.
+    /// A copy of data with a version.
     pub(crate) fn versioned(data: impl Serialize + Versioned) -> Result<Self, Error> {
         let tag = version_tag(data.version());
         Self::new(data, tag)
     }
 
-    /// Of data without one.
+    /// A copy of data without a version.
     pub(crate) fn digested(data: impl Serialize) -> Result<Self, Error> {
         let tag = digest_tag(&data)?;
         Self::new(data, tag)
@@ -55,12 +54,12 @@ impl Snapshot {
         self.made_at.elapsed()
     }
 
-    /// The bytes that it takes.
+    /// Its size in memory, in bytes.
     pub(crate) fn size(&self) -> usize {
         self.json.len() + OVERHEAD
     }
 
-    /// The bytes of its JSON, without the request id.
+    /// The length of its JSON in bytes, without the request id.
     pub(crate) fn text_length(&self) -> usize {
         self.json.len()
     }

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::endpoint::{Budget, Endpoint};
-use crate::routes::endpoints;
+use crate::endpoint::{Budget, Endpoint, OperationId};
 
 /// The longest budget of a request, in ms; the services accept no longer one.
 const LONGEST_MS: u64 = 60_000;
@@ -16,8 +15,8 @@ const LONGEST_MS: u64 = 60_000;
 #[serde(try_from = "Raw")]
 pub struct DeadlinesConfig {
     other: Duration,
-    /// By endpoint number.
-    by_endpoint: Vec<Duration>,
+    /// By the index of the operation.
+    by_operation: Vec<Duration>,
 }
 
 #[derive(Deserialize)]
@@ -40,13 +39,14 @@ impl Default for Raw {
 
 impl From<&Raw> for DeadlinesConfig {
     fn from(raw: &Raw) -> Self {
-        let ms_of = |endpoint: &Endpoint| match raw.routes.iter().find(|(id, _)| endpoint.is_called(id)) {
-            Some((_, ms)) => *ms,
-            None if endpoint.budget == Budget::Payment => raw.payment_ms,
-            None => raw.default_ms,
+        let own = |operation| raw.routes.iter().find(|(name, _)| OperationId::parse(name) == Some(operation));
+        let ms_of = |operation: OperationId| match (own(operation), operation.budget()) {
+            (Some((_, ms)), _) => *ms,
+            (None, Budget::Payment) => raw.payment_ms,
+            (None, Budget::Default) => raw.default_ms,
         };
-        let by_endpoint = endpoints().iter().map(|endpoint| Duration::from_millis(ms_of(endpoint))).collect();
-        Self { other: Duration::from_millis(raw.default_ms), by_endpoint }
+        let by_operation = OperationId::ALL.iter().map(|&operation| Duration::from_millis(ms_of(operation))).collect();
+        Self { other: Duration::from_millis(raw.default_ms), by_operation }
     }
 }
 
@@ -60,8 +60,7 @@ impl TryFrom<Raw> for DeadlinesConfig {
                 return Err(format!("the deadline {name} must be from 1 to {LONGEST_MS} ms, not {ms}"));
             }
         }
-        let is_known = |id: &str| endpoints().iter().any(|endpoint| endpoint.is_called(id));
-        match raw.routes.keys().find(|id| !is_known(id)) {
+        match raw.routes.keys().find(|name| OperationId::parse(name).is_none()) {
             Some(unknown) => Err(format!("no call has the operationId {unknown}")),
             None => Ok(Self::from(&raw)),
         }
@@ -77,7 +76,7 @@ impl Default for DeadlinesConfig {
 impl DeadlinesConfig {
     /// The budget of a call; the default one without an endpoint.
     pub fn budget(&self, endpoint: Option<&Endpoint>) -> Duration {
-        endpoint.and_then(|endpoint| self.by_endpoint.get(endpoint.number)).copied().unwrap_or(self.other)
+        endpoint.and_then(|endpoint| self.by_operation.get(endpoint.operation.index())).copied().unwrap_or(self.other)
     }
 }
 
@@ -86,6 +85,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::routes::endpoints;
 
     fn load(value: serde_json::Value) -> Result<DeadlinesConfig, serde_json::Error> {
         serde_json::from_value(value)

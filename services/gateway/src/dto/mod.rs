@@ -1,8 +1,6 @@
-//! The bodies of requests and answers: their JSON form, their OpenAPI schema, and their conversion from and to
-//! protobuf. Nothing else in the gateway knows both. A request's `check` gives typed values, or everything that is
-//! wrong with it.
+//! The bodies of requests and responses: their JSON form, their OpenAPI schema, and their conversion from and to
+//! protobuf. No other module knows both. A request's `check` returns typed values, or all violations.
 
-pub(crate) mod limits;
 mod money;
 mod order;
 mod page;

@@ -1,16 +1,17 @@
-//! Amounts in JSON: minor units and an ISO 4217 code.
+//! Amounts in JSON: minor units and an ISO 4217 currency code.
 
 use primitives::Currency;
 use proto::ConvertError;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::dto::limits::MAX_AMOUNT;
+use crate::bounds::MAX_AMOUNT;
 use crate::dto::time::Time;
-use crate::input::{Violations, strict};
-use crate::openapi::schema;
+use crate::input::Violations;
+use crate::schema;
+use crate::strict;
 
-/// An amount of minor units, such as cents.
+/// An amount of money in minor units of its currency, such as cents.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Money {
     amount: i64,
@@ -25,7 +26,7 @@ impl Money {
     }
 }
 
-/// An amount of minor units, such as cents: 1 to 10^12.
+/// An amount of money in minor units of its currency, such as cents: 1 to 10^12.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PositiveMoney {
@@ -37,7 +38,7 @@ pub(crate) struct PositiveMoney {
 }
 
 impl PositiveMoney {
-    /// The amount; `within` is the path of the object in the body.
+    /// Checks the amount; `within` is the path of the object in the body.
     pub(crate) fn check(&self, within: &str, wrong: &mut Violations) -> Option<primitives::Money> {
         let field = |name: &str| if within.is_empty() { name.to_owned() } else { format!("{within}.{name}") };
         if !(1..=MAX_AMOUNT).contains(&self.amount) {
@@ -48,7 +49,7 @@ impl PositiveMoney {
     }
 }
 
-/// The balance of an account.
+/// The balance of an account, in minor units of its currency.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Balance {

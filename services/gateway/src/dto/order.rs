@@ -9,12 +9,13 @@ use proto::order::v1 as wire;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::dto::limits::MAX_ORDER_LINES;
+use crate::bounds::MAX_ORDER_LINES;
 use crate::dto::money::Money;
 use crate::dto::time::Time;
-use crate::input::{Violations, strict};
-use crate::openapi::schema;
-use crate::reply::Versioned;
+use crate::entity_tag::Versioned;
+use crate::input::Violations;
+use crate::schema;
+use crate::strict;
 
 /// An order.
 #[derive(Debug, Serialize, ToSchema)]
@@ -31,7 +32,7 @@ pub(crate) struct Order {
     version: u64,
     #[schema(schema_with = schema::time)]
     created_at: Time,
-    /// When it expires, or would have, unless it is paid.
+    /// When the order expires unless it is paid.
     #[schema(schema_with = schema::time)]
     expires_at: Time,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -42,7 +43,7 @@ pub(crate) struct Order {
     cancelled_at: Option<Time>,
 }
 
-/// Where an order stands.
+/// The status of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum OrderStatus {
@@ -53,7 +54,7 @@ pub(crate) enum OrderStatus {
 }
 
 impl OrderStatus {
-    /// The status of that name, for the service.
+    /// Parses the name of a status into the form of the service.
     pub(crate) fn parse(name: &str) -> Result<wire::OrderStatus, &'static str> {
         match name {
             "pending_payment" => Ok(wire::OrderStatus::PendingPayment),
@@ -79,6 +80,7 @@ impl TryFrom<wire::OrderStatus> for OrderStatus {
     }
 }
 
+/// A line of an order.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct OrderLine {
@@ -102,6 +104,7 @@ impl TryFrom<wire::OrderLine> for OrderLine {
     }
 }
 
+/// The risk decision about an order.
 #[derive(Debug, Serialize, ToSchema)]
 struct Risk {
     decision: RiskDecision,
@@ -114,7 +117,7 @@ enum RiskDecision {
     Accept,
 }
 
-/// Who decided about the risk.
+/// The source of the risk decision.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum RiskSource {
@@ -173,7 +176,7 @@ impl TryFrom<wire::Order> for Order {
     }
 }
 
-/// What is ordered: 1 to 100 lines. Lines of one SKU are added up.
+/// An order to place: 1 to 100 lines. The quantities of lines with the same SKU are added up.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PlaceOrder {
@@ -182,6 +185,7 @@ pub(crate) struct PlaceOrder {
     lines: Vec<RequestedLine>,
 }
 
+/// A line of an order to place.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct RequestedLine {
@@ -196,26 +200,26 @@ impl PlaceOrder {
     pub(crate) fn check(self, key: &IdempotencyKey) -> Result<wire::PlaceOrderRequest, Error> {
         let mut wrong = Violations::default();
         if !(1..=MAX_ORDER_LINES).contains(&self.lines.len()) {
-            wrong.add("lines", format!("must be 1 to {MAX_ORDER_LINES}"));
+            wrong.add("lines", format!("must have 1 to {MAX_ORDER_LINES} items"));
             return Err(wrong.into_error());
         }
         let mut lines: Vec<(Sku, Quantity)> = Vec::new();
-        let mut places: HashMap<Sku, usize> = HashMap::new();
+        let mut positions: HashMap<Sku, usize> = HashMap::new();
         for (index, line) in self.lines.iter().enumerate() {
             let sku = wrong.take(format!("lines[{index}].sku"), line.sku.parse::<Sku>());
             let quantity = wrong.take(format!("lines[{index}].quantity"), quantity(line.quantity));
             let (Some(sku), Some(quantity)) = (sku, quantity) else { continue };
-            let Some(&place) = places.get(&sku) else {
-                places.insert(sku.clone(), lines.len());
+            let Some(&position) = positions.get(&sku) else {
+                positions.insert(sku.clone(), lines.len());
                 lines.push((sku, quantity));
                 continue;
             };
-            let (_, sum) = &mut lines[place];
+            let (_, sum) = &mut lines[position];
             match sum.checked_add(quantity) {
                 Some(more) => *sum = more,
                 None => wrong.add(
                     format!("lines[{index}].quantity"),
-                    format!("all lines of one SKU together must be at most {}", Quantity::MAX),
+                    format!("the lines of one SKU must add up to at most {}", Quantity::MAX),
                 ),
             }
         }
@@ -227,7 +231,7 @@ impl PlaceOrder {
 }
 
 fn quantity(number: i64) -> Result<Quantity, primitives::ParseError> {
-    // What is no u32 is as wrong as 0.
+    // A number outside of u32 is as invalid as 0.
     Quantity::try_from(u32::try_from(number).unwrap_or(0))
 }
 
@@ -250,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_wrong_is_reported_together() {
+    fn all_violations_are_reported_together() {
         let error = check(&[("a b", 0), ("a", -1), ("", 100_001), ("ok", i64::MAX)]).unwrap_err();
         assert_eq!(error.details().len(), 6);
         assert!(check(&[]).is_err());

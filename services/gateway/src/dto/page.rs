@@ -7,14 +7,14 @@ use serde::Serialize;
 use utoipa::openapi::{ArrayBuilder, ObjectBuilder, Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::openapi::schema;
+use crate::schema;
 
-/// A part of a list.
+/// A page of a list.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Page<T> {
     items: Vec<T>,
-    /// What to send as `pageToken` for the next part; absent on the last one.
+    /// The `pageToken` of the next page; absent on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_page_token: Option<String>,
 }
@@ -30,7 +30,7 @@ impl<T> Page<T> {
     }
 }
 
-/// A whole list.
+/// A complete list.
 #[derive(Debug, Serialize)]
 pub(crate) struct Items<T> {
     items: Vec<T>,
@@ -46,7 +46,7 @@ impl<T> Items<T> {
     }
 }
 
-// Written out because the derived schema of a generic type has the same name for every type in it.
+// Implemented by hand: the derived schema of a generic type has the same name for each of its arguments.
 
 impl<T: ToSchema> ToSchema for Page<T> {
     fn name() -> Cow<'static, str> {
@@ -60,8 +60,7 @@ impl<T: ToSchema> ToSchema for Page<T> {
 
 impl<T: ToSchema> PartialSchema for Page<T> {
     fn schema() -> RefOr<Schema> {
-        let token = schema::string()
-            .description(Some("What to send as `pageToken` for the next part; absent on the last one."));
+        let token = schema::string().description(Some("The `pageToken` of the next page; absent on the last page."));
         list_of::<T>().property("nextPageToken", token).into()
     }
 }

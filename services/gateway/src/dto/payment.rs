@@ -10,12 +10,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::openapi::{OneOfBuilder, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::dto::limits::MAX_CARD_TOKEN;
+use crate::bounds::MAX_CARD_TOKEN;
 use crate::dto::money::Money;
 use crate::dto::text;
 use crate::dto::time::Time;
-use crate::input::{Violations, strict};
-use crate::openapi::schema;
+use crate::input::Violations;
+use crate::schema;
+use crate::strict;
 
 /// A payment of an order.
 #[derive(Debug, Serialize, ToSchema)]
@@ -32,6 +33,7 @@ pub(crate) struct Payment {
     created_at: Time,
 }
 
+/// The method of a payment.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum PaymentMethod {
@@ -39,6 +41,7 @@ enum PaymentMethod {
     Card,
 }
 
+/// The status of a payment.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum PaymentStatus {
@@ -83,7 +86,7 @@ impl TryFrom<wire::Payment> for Payment {
     }
 }
 
-/// How an order is paid: from the balance, or by card with a token of the provider.
+/// A payment to make: from the balance, or by card with a token of the card provider.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PayOrder {
@@ -101,11 +104,11 @@ impl PayOrder {
                 .take("token", text::token(token, MAX_CARD_TOKEN))
                 .map(|token| Method::Card(wire::CardMethod { token })),
             ("balance", Some(_)) => {
-                wrong.add("token", "is only for the method card");
+                wrong.add("token", "is allowed with the method card only");
                 None
             }
             ("card", None) => {
-                wrong.add("token", "is required for the method card");
+                wrong.add("token", "is required with the method card");
                 None
             }
             _ => {
@@ -126,7 +129,7 @@ impl PartialSchema for PayOrder {
         OneOfBuilder::new()
             .item(schema::closed_object([("method", schema::constant("balance"))]))
             .item(schema::closed_object([("method", schema::constant("card")), ("token", schema::card_token())]))
-            .description(Some("From the balance, or by card with a token of the provider."))
+            .description(Some("A payment from the balance, or by card with a token of the card provider."))
             .into()
     }
 }

@@ -7,13 +7,14 @@ use proto::inventory::v1 as wire;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::dto::limits::{MAX_CATEGORY, MAX_DESCRIPTION, MAX_PRODUCT_NAME};
+use crate::bounds::{MAX_CATEGORY, MAX_DESCRIPTION, MAX_PRODUCT_NAME};
 use crate::dto::money::{Money, PositiveMoney};
 use crate::dto::text;
 use crate::dto::time::Time;
-use crate::input::{Violations, strict};
-use crate::openapi::schema;
-use crate::reply::Versioned;
+use crate::entity_tag::Versioned;
+use crate::input::Violations;
+use crate::schema;
+use crate::strict;
 
 /// A product.
 #[derive(Debug, Serialize, ToSchema)]
@@ -65,7 +66,7 @@ impl TryFrom<wire::Product> for Product {
     }
 }
 
-/// What makes a product.
+/// A product to create.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewProduct {
@@ -101,7 +102,7 @@ impl NewProduct {
     }
 }
 
-/// What changes of a product; at least one field. A description of `null` or of an empty text removes it.
+/// The fields of a product to change, at least one. A description of `null` or `""` removes it.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(min_properties = 1)]

@@ -1,4 +1,4 @@
-//! Runs of the reconciliation, and what they found.
+//! Reconciliation runs and their results.
 
 use proto::ConvertError;
 use proto::reconciliation::v1 as wire;
@@ -6,9 +6,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::dto::time::Time;
-use crate::openapi::schema;
+use crate::schema;
 
-/// A run of the reconciliation.
+/// A reconciliation run.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Reconciliation {
@@ -24,23 +24,23 @@ pub(crate) struct Reconciliation {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = schema::time, required = false)]
     ended_at: Option<Time>,
-    /// How many things were compared.
+    /// The number of items compared.
     compared: u64,
-    /// How many of them differ.
+    /// The number of items that differ.
     differences: u64,
-    /// The share of what was compared that is equal; only of a completed run. 1 is the only good value.
+    /// The share of compared items that are equal, 0 to 1; present on completed runs only. Anything below 1 is a fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, maximum = 1, nullable = false)]
     consistency_ratio: Option<f64>,
-    /// One for each comparison, in the order in which they are made.
+    /// One result per comparison, in the order in which they are made.
     checks: Vec<ReconciliationCheck>,
-    /// Why it failed, for people.
+    /// The cause of the failure, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     failure: Option<String>,
 }
 
-/// Why a run was made. Incremental ones compare what has changed lately; the others compare everything.
+/// The kind of a run. Incremental runs compare recent changes; the others compare everything.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum ReconciliationKind {
@@ -49,7 +49,7 @@ enum ReconciliationKind {
     Incremental,
 }
 
-/// Where a run stands. A completed one has compared everything; whether all of it is equal, the differences say.
+/// The status of a run. A completed run has compared everything, and may have found differences.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum ReconciliationStatus {
@@ -63,11 +63,11 @@ enum ReconciliationStatus {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct ReconciliationCheck {
-    /// Such as `orders_and_payments`.
+    /// The name of the comparison, such as `orders_and_payments`.
     name: String,
     compared: u64,
     differences: u64,
-    /// The moment as of which it compared.
+    /// The time as of which the books were compared.
     #[schema(schema_with = schema::time)]
     as_of: Time,
 }
@@ -100,12 +100,12 @@ impl TryFrom<wire::Reconciliation> for Reconciliation {
     }
 }
 
-/// JSON has no form for what is no number.
+/// Rejects NaN and infinities too: JSON can't represent them.
 fn share(ratio: f64) -> Result<f64, ConvertError> {
     if (0.0..=1.0).contains(&ratio) {
         Ok(ratio)
     } else {
-        Err(ConvertError::Invalid { field: "consistency_ratio", reason: format!("{ratio} is no share") })
+        Err(ConvertError::Invalid { field: "consistency_ratio", reason: format!("{ratio} is not between 0 and 1") })
     }
 }
 
@@ -149,19 +149,19 @@ impl TryFrom<wire::CheckResult> for ReconciliationCheck {
     }
 }
 
-/// A difference that a run found, with what each side says.
+/// A difference that a run found, with the state of each side.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ReconciliationException {
-    /// Such as `lost_event`.
+    /// The kind of the difference, such as `lost_event`.
     kind: String,
-    /// What it is about: an id, a SKU, or a customer and a day.
+    /// The subject: an id, a SKU, or a customer and a day.
     subject: String,
-    /// What should be, for people.
+    /// The expected state, for people.
     expected: String,
-    /// What is, for people.
+    /// The state found, for people.
     found: String,
-    /// When a run first found it, without a run since that did not.
+    /// When a run first found the difference; every run since has found it too.
     #[schema(schema_with = schema::time)]
     first_seen_at: Time,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -169,16 +169,16 @@ pub(crate) struct ReconciliationException {
     healing: Option<Healing>,
 }
 
-/// What was done about a difference. Where there is none, a person has to decide.
+/// The action taken on a difference. Without one, an operator has to decide.
 #[derive(Debug, Serialize, ToSchema)]
 struct Healing {
-    /// Such as `event_published_again`.
+    /// The action, such as `event_published_again`.
     action: String,
     #[schema(schema_with = schema::time)]
     at: Time,
-    /// Whether it was accepted by who had to do it. If not, the next run tries again.
+    /// Whether the responsible service accepted the action. If not, the next run tries again.
     done: bool,
-    /// Why it was not done, for people.
+    /// Why the action failed, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     failure: Option<String>,
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_and_statuses_have_the_names_of_the_contract() {
+    fn kinds_and_statuses_are_named_as_documented() {
         use wire::ReconciliationKind as Kind;
         use wire::ReconciliationStatus as Status;
         for (kind, name) in [(Kind::Daily, "daily"), (Kind::OnDemand, "on_demand"), (Kind::Incremental, "incremental")]

@@ -1,4 +1,4 @@
-//! Sessions. No type here has a `Debug` form: all of them hold secrets.
+//! Sessions. No type here implements `Debug`: all of them hold secrets.
 
 use envelope::Error;
 use proto::ConvertError;
@@ -6,18 +6,18 @@ use proto::user::v1 as wire;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::dto::limits::{MAX_EMAIL, MAX_PASSWORD, MAX_REFRESH_TOKEN};
+use crate::bounds::{MAX_EMAIL, MAX_PASSWORD, MAX_REFRESH_TOKEN};
 use crate::dto::text;
 use crate::input::Violations;
-use crate::openapi::schema;
+use crate::schema;
 
-/// Access and refresh token.
+/// An access token and a refresh token.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Tokens {
     access_token: String,
     refresh_token: String,
-    /// Lifetime of the access token, in seconds.
+    /// The lifetime of the access token, in seconds.
     expires_in: u32,
     token_type: &'static str,
 }
@@ -32,7 +32,7 @@ impl TryFrom<Option<wire::TokenPair>> for Tokens {
     }
 }
 
-/// Who logs in.
+/// The credentials of a user.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Login {
@@ -43,7 +43,7 @@ pub(crate) struct Login {
 }
 
 impl Login {
-    /// Takes anything that may be an email and a password: whether they could exist is not told.
+    /// Checks lengths only, so that the response does not reveal whether an account could exist.
     pub(crate) fn check(self) -> Result<wire::CreateSessionRequest, Error> {
         let mut wrong = Violations::default();
         let email = wrong.take("email", text::text(self.email, 1, MAX_EMAIL));

@@ -6,26 +6,26 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::dto::money::Money;
-use crate::openapi::schema;
+use crate::schema;
 
-/// What happened to a customer on a day.
+/// The activity of a customer on one day.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Statement {
-    /// In UTC.
+    /// The day, in UTC.
     #[schema(schema_with = schema::day)]
     day: String,
-    /// How many things happened; the sum of the tallies' counts.
+    /// The number of events: the sum of the tallies' counts.
     lines: u64,
-    /// What was captured less what was given back.
+    /// The amount captured minus the amount refunded.
     net: Money,
-    /// One for each kind of thing that happened.
+    /// One tally per kind of event.
     tallies: Vec<Tally>,
 }
 
-/// How often something happened, and what it came to.
+/// The number and total amount of events of one kind.
 #[derive(Debug, Serialize, ToSchema)]
 struct Tally {
-    /// Such as `order_placed`.
+    /// The kind of event, such as `order_placed`.
     kind: String,
     count: u64,
     amount: Money,

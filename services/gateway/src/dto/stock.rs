@@ -1,4 +1,4 @@
-//! Stock and its ledger.
+//! Stock and its movements.
 
 use envelope::Error;
 use primitives::{IdempotencyKey, Sku};
@@ -7,13 +7,14 @@ use proto::inventory::v1 as wire;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::dto::limits::{MAX_ADJUSTMENT_REASON, MAX_DELTA};
+use crate::bounds::{MAX_ADJUSTMENT_REASON, MAX_DELTA};
 use crate::dto::text;
 use crate::dto::time::Time;
-use crate::input::{Violations, strict};
-use crate::openapi::schema;
+use crate::input::Violations;
+use crate::schema;
+use crate::strict;
 
-/// How many pieces can be ordered.
+/// The stock of a product: the quantity that can be ordered.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Stock {
@@ -32,7 +33,7 @@ impl TryFrom<wire::GetStockResponse> for Stock {
     }
 }
 
-/// An entry of the ledger.
+/// A movement in the stock ledger.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct StockMovement {
@@ -72,7 +73,7 @@ impl TryFrom<wire::StockMovement> for StockMovement {
     }
 }
 
-/// A change of stock by a person.
+/// A manual stock adjustment.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AdjustStock {
@@ -88,7 +89,7 @@ impl AdjustStock {
         let mut wrong = Violations::default();
         let reason = wrong.take("reason", text::line(&self.reason, 1, MAX_ADJUSTMENT_REASON));
         if self.delta == 0 || !(-MAX_DELTA..=MAX_DELTA).contains(&self.delta) {
-            wrong.add("delta", format!("must be {} to {MAX_DELTA}, and not 0", -MAX_DELTA));
+            wrong.add("delta", format!("must be {} to {MAX_DELTA} and not 0", -MAX_DELTA));
         }
         let reason = reason.unwrap_or_default();
         wrong.finish()?;

@@ -1,11 +1,11 @@
-//! Rules for texts, kept where they enter.
+//! Validation of texts.
 
 use envelope::Error;
 use garde::rules::email::Email as _;
 
-use crate::dto::limits::MAX_EMAIL;
+use crate::bounds::MAX_EMAIL;
 
-/// A text of one line, without the white space around it; at least `min` and at most `max` characters.
+/// A single line of `min` to `max` characters, returned without surrounding white space.
 pub(crate) fn line(text: &str, min: usize, max: usize) -> Result<String, String> {
     let trimmed = text.trim();
     let fits = trimmed.chars().count() >= min && text.chars().count() <= max;
@@ -16,7 +16,7 @@ pub(crate) fn line(text: &str, min: usize, max: usize) -> Result<String, String>
     }
 }
 
-/// A text with any characters of so many.
+/// A text of `min` to `max` characters of any kind.
 pub(super) fn text(text: String, min: usize, max: usize) -> Result<String, String> {
     if (min..=max).contains(&text.chars().count()) {
         Ok(text)
@@ -25,7 +25,7 @@ pub(super) fn text(text: String, min: usize, max: usize) -> Result<String, Strin
     }
 }
 
-/// An opaque token: so many visible ASCII characters at most.
+/// An opaque token of 1 to `max` visible ASCII characters.
 pub(super) fn token(token: String, max: usize) -> Result<String, String> {
     if (1..=max).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic()) {
         Ok(token)
@@ -34,9 +34,9 @@ pub(super) fn token(token: String, max: usize) -> Result<String, String> {
     }
 }
 
-/// An email address that mail can be sent to over the Internet.
+/// An email address that is reachable over the Internet.
 pub(super) fn email(text: String) -> Result<String, &'static str> {
-    // An address literal and a bare host name are valid, but reach nobody from here.
+    // Address literals and bare host names are valid but not reachable.
     let has_domain = text.rsplit_once('@').is_some_and(|(_, domain)| domain.contains('.') && !domain.starts_with('['));
     if has_domain && text.len() <= MAX_EMAIL && text.validate_email().is_ok() {
         Ok(text)
@@ -45,7 +45,7 @@ pub(super) fn email(text: String) -> Result<String, &'static str> {
     }
 }
 
-/// A `VALIDATION_FAILED` for a change without any change.
+/// `VALIDATION_FAILED` for an update without fields.
 pub(super) fn nothing_to_change() -> Error {
     Error::invalid("body", "must change at least one field")
 }
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_hold_no_control_characters_and_are_not_blank() {
+    fn a_line_is_not_blank_and_has_no_control_characters() {
         assert_eq!(line(" Ada ", 2, 100).as_deref(), Ok("Ada"));
         for bad in ["a", " a ", "   ", "Ada\r\nX-Admin: 1", "Ada\0", &"x".repeat(101)] {
             assert!(line(bad, 2, 100).is_err(), "{bad:?}");
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn only_real_addresses_are_emails() {
+    fn only_reachable_addresses_are_emails() {
         assert!(email("ada@example.com".into()).is_ok());
         for bad in [
             "",

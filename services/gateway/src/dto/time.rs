@@ -16,12 +16,12 @@ impl Serialize for Time {
 }
 
 impl Time {
-    /// The time in a message's field.
+    /// The time in a required field of a message.
     pub(super) fn of(field: &'static str, time: Option<prost_types::Timestamp>) -> Result<Self, ConvertError> {
         proto::to_timestamp(field, time).map(Self)
     }
 
-    /// The same where there may be none.
+    /// The time in an optional field of a message.
     pub(super) fn maybe(
         field: &'static str,
         time: Option<prost_types::Timestamp>,
@@ -33,7 +33,7 @@ impl Time {
 /// The length of `2026-11-24`.
 const DAY_LENGTH: usize = 10;
 
-/// A day of the calendar, in just this form: the parser behind takes times, time zones and longer years too.
+/// A calendar day in exactly the form `2026-11-24`; jiff's parser also accepts times, time zones and longer years.
 pub(crate) fn day(text: &str) -> Result<Date, &'static str> {
     let parsed = text.parse::<Date>().ok();
     parsed.filter(|day| text.len() == DAY_LENGTH && day.to_string() == text).ok_or("must be a day such as 2026-11-24")
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_has_one_form_and_is_in_the_calendar() {
+    fn a_day_has_exactly_one_form() {
         for good in ["2026-11-24", "2024-02-29", "0001-01-01", "9999-12-31"] {
             assert_eq!(day(good).unwrap().to_string(), good);
         }

@@ -6,12 +6,13 @@ use proto::user::v1 as wire;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::dto::limits::{MAX_PASSWORD, MAX_USER_NAME, MIN_PASSWORD, MIN_USER_NAME};
+use crate::bounds::{MAX_PASSWORD, MAX_USER_NAME, MIN_PASSWORD, MIN_USER_NAME};
 use crate::dto::text;
 use crate::dto::time::Time;
-use crate::input::{Violations, strict};
-use crate::openapi::schema;
-use crate::reply::Versioned;
+use crate::entity_tag::Versioned;
+use crate::input::Violations;
+use crate::schema;
+use crate::strict;
 
 /// A user.
 #[derive(Debug, Serialize, ToSchema)]
@@ -27,6 +28,7 @@ pub(crate) struct User {
     created_at: Time,
 }
 
+/// The role of a user.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum Role {
@@ -62,7 +64,7 @@ impl TryFrom<wire::User> for User {
     }
 }
 
-/// What it takes to become a user.
+/// A customer to register.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RegisterUser {
@@ -87,7 +89,7 @@ impl RegisterUser {
     }
 }
 
-/// What a user changes of the own profile; at least one field.
+/// The fields of the profile to change, at least one.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(min_properties = 1)]

@@ -1,4 +1,4 @@
-//! One line and one measurement a request. Neither ever holds a body, a token, or a path with somebody's ids in it.
+//! The access log and the metrics of requests. They never contain bodies, tokens, or paths with ids.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -12,7 +12,7 @@ use metrics::{Counter, Histogram};
 use crate::exchange::Exchange;
 use crate::{refusal, routes};
 
-/// What requests of one kind and outcome are counted by.
+/// The metrics of requests with one method, route and status.
 #[derive(Debug, Clone)]
 struct Meters {
     requests: Counter,
@@ -23,7 +23,9 @@ impl Meters {
     fn new(method: &'static str, route: &'static str, status: StatusCode) -> Self {
         let status = status.as_str().to_owned();
         Self {
-            requests: metrics::counter!("http_requests_total", "method" => method, "route" => route, "status" => status),
+            requests: metrics::counter!(
+                "http_requests_total", "method" => method, "route" => route, "status" => status
+            ),
             seconds: metrics::histogram!("http_request_duration_seconds", "method" => method, "route" => route),
         }
     }
@@ -35,7 +37,7 @@ impl Meters {
 }
 
 thread_local! {
-    /// Those of this worker: to look one up by its labels takes longer than many an answer. Bounded: the labels are.
+    /// Cached per worker, since a lookup by labels takes longer than many responses. Bounded, as the labels are.
     static METERS: RefCell<HashMap<(&'static str, &'static str, u16), Meters>> = RefCell::default();
 }
 
@@ -46,7 +48,7 @@ fn count(method: &'static str, route: &'static str, status: StatusCode, arrived:
     });
 }
 
-/// Failures are counted from 0 on: of a counter that begins with its first failure, nobody sees that one.
+/// Registers the counters of failures at 0: a rate misses the first failure of a counter that starts at 1.
 pub(crate) fn count_from_zero() {
     let failures = [StatusCode::INTERNAL_SERVER_ERROR, StatusCode::SERVICE_UNAVAILABLE, StatusCode::GATEWAY_TIMEOUT];
     for endpoint in routes::endpoints() {
@@ -56,7 +58,7 @@ pub(crate) fn count_from_zero() {
     }
 }
 
-/// A request that went all the way; within its span, so that the line has the fields of that too.
+/// Logs and counts a request that passed all layers. Call it within the request's span, whose fields the line inherits.
 pub(super) fn served(
     exchange: &Exchange,
     method: &'static str,
@@ -78,14 +80,15 @@ pub(super) fn served(
     count(method, route, status, arrived);
 }
 
-/// A request that was refused at once. Of these there may be more than anybody could read, or a disk could take.
+/// Logs and counts a request that the outermost layer rejected; at `debug`, since overload may cause any number of
+/// them.
 pub(super) fn refused(exchange: &Exchange, method: &Method, reason: Reason, arrived: Instant) {
     let (method, route) = (label(method), exchange.target.route());
     tracing::debug!(method, route, reason = reason.name(), request_id = exchange.request_id, "request refused");
     count(method, route, refusal::status(reason), arrived);
 }
 
-/// Reads that were answered on the shortest way.
+/// Logs and counts reads on the fast path.
 #[derive(Debug)]
 pub(super) struct CachedReads {
     log_one_in: u32,
@@ -131,7 +134,7 @@ impl CachedReads {
     }
 }
 
-/// A method as a label; a client can make up any other.
+/// A method as a label. Clients can send arbitrary methods, so the set is bounded here.
 pub(super) fn label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",

@@ -1,21 +1,18 @@
-//! The headers that the layers within would have added to an answer that is given here.
+//! The headers that inner layers add, for responses of the outermost layer.
 
-use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use service::telemetry;
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
 
-use super::identity;
-use crate::app::Gateway;
+use super::identity::{self, TRACEPARENT, X_REQUEST_ID};
 use crate::exchange::Target;
-use crate::middleware::{allow_origin, set_security_headers};
+use crate::middleware::allow_origin;
+use crate::security_headers::set_security_headers;
+use crate::state::Gateway;
 
-pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static(telemetry::TRACEPARENT);
-
-/// What else the answer might have depended on.
+/// The request headers that a response may depend on.
 const VARY: HeaderValue =
     HeaderValue::from_static("accept-encoding, Origin, Access-Control-Request-Method, Access-Control-Request-Headers");
 
-/// Adds them to the answer of an API call.
+/// Adds the headers to a response of the API.
 pub(super) fn complete(answer: &mut HeaderMap, gateway: &Gateway, request: &HeaderMap, request_id: &str) {
     if let Ok(id) = HeaderValue::from_str(request_id) {
         answer.insert(X_REQUEST_ID, id);

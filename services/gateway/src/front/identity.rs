@@ -1,26 +1,27 @@
-//! The id of a request, and its place in the caller's trace.
+//! The id of a request, and its trace context.
 
 use std::fmt::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use actix_web::http::header::{HeaderMap, HeaderValue};
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use service::telemetry;
 use tracing::Span;
 
-use super::headers::{TRACEPARENT, X_REQUEST_ID};
 use crate::exchange::Exchange;
 
-/// The longest id that is taken over from a client.
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static(telemetry::TRACEPARENT);
+/// The longest id that is adopted from a client, in bytes.
 const MAX_LENGTH: usize = 128;
 
-/// The trace of a request, when there is a tracer.
+/// The trace of a request, if tracing is on.
 pub(super) struct Trace {
     pub(super) id: Option<String>,
-    /// What the answer says of it.
+    /// The `traceparent` of the response.
     pub(super) parent: Option<HeaderValue>,
 }
 
-/// The client's id, when there is just one, of 1 to 128 visible ASCII characters; or else a new one.
+/// The client's id, if there is exactly one, of 1 to 128 visible ASCII characters; otherwise a new one.
 pub(super) fn request_id(headers: &HeaderMap) -> String {
     let mut values = headers.get_all(X_REQUEST_ID);
     let given = match (values.next(), values.next()) {
@@ -34,7 +35,7 @@ pub(super) fn request_id(headers: &HeaderMap) -> String {
     given.map_or_else(new_id, ToOwned::to_owned)
 }
 
-/// A UUID of version 7. The library's own way asks the kernel for every ten random bytes.
+/// A UUID of version 7. Built by hand: the library asks the kernel for ten random bytes each time.
 fn new_id() -> String {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let ms = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
@@ -42,7 +43,7 @@ fn new_id() -> String {
     id.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()).to_owned()
 }
 
-/// The span of a request that goes on, which continues the caller's trace.
+/// The span of a request that is passed on; it continues the caller's trace.
 pub(super) fn span(exchange: &Exchange, method: &'static str, headers: &HeaderMap) -> (Span, Trace) {
     let span = tracing::info_span!(
         "request",
@@ -62,12 +63,12 @@ pub(super) fn span(exchange: &Exchange, method: &'static str, headers: &HeaderMa
     (span, Trace { id, parent })
 }
 
-/// What an answer says that was given at once, without a span: the caller's trace, or else one of its own.
+/// The `traceparent` of a response without a span: continues the caller's trace, or starts a new one.
 pub(super) fn traceparent(headers: &HeaderMap) -> Option<HeaderValue> {
     let given = given_traceparent(headers).filter(|given| is_traceparent(given));
     let (trace, flags) = given.map_or(("", "00"), |given| (&given[3..35], &given[53..55]));
     let mut answer = String::with_capacity(55);
-    // Writing to a text can't fail, and that a random number is 0, which the format forbids, is not to be expected.
+    // Writing to a string can't fail, and a random id is practically never 0, which the format forbids.
     let _ = if trace.is_empty() {
         write!(answer, "00-{:032x}-{:016x}-{flags}", rand::random::<u128>(), rand::random::<u64>())
     } else {
@@ -80,7 +81,7 @@ fn given_traceparent(headers: &HeaderMap) -> Option<&str> {
     headers.get(TRACEPARENT).and_then(|value| value.to_str().ok())
 }
 
-/// Version 00 of the W3C's trace context: `00-` trace `-` parent `-` flags, in lower case, neither of the ids zero.
+/// Version 00 of W3C Trace Context: `00-` trace `-` parent `-` flags, in lower case, neither id zero.
 fn is_traceparent(text: &str) -> bool {
     let is_hex = |part: &str, length: usize| {
         part.len() == length && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
@@ -105,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trace_is_continued_and_a_bad_one_is_not() {
+    fn a_valid_trace_is_continued_and_an_invalid_one_is_replaced() {
         let given = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
         let answer = answered(given);
         assert!(is_traceparent(&answer), "{answer}");
@@ -128,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn new_ids_are_of_version_7_and_differ() {
+    fn new_ids_are_distinct_uuids_of_version_7() {
         let ids = [new_id(), new_id()];
         assert_ne!(ids[0], ids[1]);
         assert!(ids.iter().all(|id| id.parse::<primitives::OrderId>().is_ok()));

@@ -1,13 +1,13 @@
-//! The outermost layer. It answers at once what needs no more: a fresh copy of the catalogue, and when there is too
-//! much to do, an older copy or a refusal; all cost a fraction of a request that goes on. Every other request it names,
-//! counts in, times and logs.
+//! The outermost layer. Answers from memory where it can: with a fresh copy of the catalogue, or under overload with a
+//! stale copy or a refusal, each at a fraction of the cost of a full request. Assigns every other request an id, admits
+//! it, measures it and logs it.
 
 mod access;
+mod admission;
+mod fast_path;
 mod headers;
 mod identity;
-mod quick;
 mod refuse;
-mod ticket;
 
 use std::future::{Ready, ready};
 use std::rc::Rc;
@@ -22,15 +22,15 @@ use futures::future::{Either, LocalBoxFuture};
 use service::telemetry;
 use tracing::{Instrument as _, Span};
 
-use crate::app::Gateway;
 use crate::exchange::{Exchange, client_address};
+use crate::state::Gateway;
 use crate::{middleware, routes};
 pub(crate) use access::count_from_zero;
-use headers::{TRACEPARENT, X_REQUEST_ID};
-use quick::Quick;
-use ticket::Ticket;
+use admission::Admission;
+use fast_path::FastPath;
+use identity::{TRACEPARENT, X_REQUEST_ID};
 
-/// Makes the layer, once for each worker.
+/// Creates the layer, once per worker.
 #[derive(Debug, Clone)]
 pub(crate) struct Front(web::Data<Gateway>);
 
@@ -38,7 +38,7 @@ pub(crate) struct Front(web::Data<Gateway>);
 #[derive(Debug)]
 pub(crate) struct FrontService<S> {
     gateway: web::Data<Gateway>,
-    quick: Quick,
+    fast_path: FastPath,
     inner: S,
 }
 
@@ -61,7 +61,7 @@ where
 
     fn new_transform(&self, inner: S) -> Self::Future {
         let gateway = self.0.clone();
-        ready(Ok(FrontService { quick: Quick::new(gateway.clone()), gateway, inner }))
+        ready(Ok(FrontService { fast_path: FastPath::new(gateway.clone()), gateway, inner }))
     }
 }
 
@@ -80,9 +80,9 @@ where
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let arrived = Instant::now();
-        match self.quick.answer(&request, arrived) {
-            Some(answer) => at_once(request, answer),
-            None => self.go_on(request, arrived),
+        match self.fast_path.answer(&request, arrived) {
+            Some(answer) => immediate(request, answer),
+            None => self.pass_on(request, arrived),
         }
     }
 }
@@ -92,19 +92,19 @@ where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
     B: MessageBody + 'static,
 {
-    fn go_on(&self, request: ServiceRequest, arrived: Instant) -> <Self as Service<ServiceRequest>>::Future {
+    fn pass_on(&self, request: ServiceRequest, arrived: Instant) -> <Self as Service<ServiceRequest>>::Future {
         let exchange = Rc::new(self.exchange(&request));
-        let ticket = match Ticket::take(&self.gateway.limits, &request, exchange.target) {
-            Ok(ticket) => ticket,
+        let admission = match Admission::take(&self.gateway.limits, &request, exchange.target) {
+            Ok(admission) => admission,
             Err(error) => {
                 if error.reason() == Reason::Overloaded
-                    && let Some(answer) = self.quick.instead(&request, &exchange, arrived)
+                    && let Some(answer) = self.fast_path.stale_answer(&request, &exchange, arrived)
                 {
-                    return at_once(request, answer);
+                    return immediate(request, answer);
                 }
                 let answer = refuse::answer(&error, &self.gateway, request.headers(), &exchange.request_id);
                 access::refused(&exchange, request.method(), error.reason(), arrived);
-                return at_once(request, answer);
+                return immediate(request, answer);
             }
         };
         exchange.attach(&request);
@@ -117,7 +117,7 @@ where
                 Ok(response) => response.status(),
                 Err(error) => error.as_response_error().status_code(),
             };
-            ticket.settle(status, &exchange);
+            admission.settle(status, &exchange);
             access::served(&exchange, method, status, arrived, trace.id.as_deref());
             telemetry::end_request(&Span::current(), status.as_u16());
             let own = [(X_REQUEST_ID, HeaderValue::from_str(&exchange.request_id).ok()), (TRACEPARENT, trace.parent)];
@@ -147,7 +147,7 @@ where
     }
 }
 
-fn at_once<B, F>(request: ServiceRequest, answer: HttpResponse) -> Either<Ready<Served<B>>, F> {
+fn immediate<B, F>(request: ServiceRequest, answer: HttpResponse) -> Either<Ready<Served<B>>, F> {
     Either::Left(ready(Ok(request.into_response(answer).map_into_right_body())))
 }
 

@@ -1,4 +1,4 @@
-//! Refusals that are given at once. They are needed most when there is least time for them, so their texts are ready.
+//! Refusals of the outermost layer. They are needed most under overload, so their bodies are rendered in advance.
 
 use std::sync::LazyLock;
 
@@ -9,23 +9,23 @@ use bytes::Bytes;
 use envelope::{Error, Failure, Problem, Reason};
 
 use super::headers;
-use crate::app::Gateway;
 use crate::json_frame::JsonFrame;
 use crate::reply::{JSON, PROBLEM};
+use crate::state::Gateway;
 use crate::{middleware, refusal};
 
-/// What is said for one reason, as the envelope and as problem details.
-struct Texts {
+/// The bodies for one reason, as the envelope and as problem details.
+struct Bodies {
     envelope: JsonFrame,
     problem: JsonFrame,
 }
 
-static OVERLOADED: LazyLock<Result<Texts, Error>> =
-    LazyLock::new(|| Texts::new(Reason::Overloaded, "too much is asked for at the moment"));
-static RATE_LIMITED: LazyLock<Result<Texts, Error>> =
-    LazyLock::new(|| Texts::new(Reason::RateLimited, "too many requests; slow down"));
+static OVERLOADED: LazyLock<Result<Bodies, Error>> =
+    LazyLock::new(|| Bodies::new(Reason::Overloaded, "the service is overloaded; retry later"));
+static RATE_LIMITED: LazyLock<Result<Bodies, Error>> =
+    LazyLock::new(|| Bodies::new(Reason::RateLimited, "too many requests; retry later"));
 
-impl Texts {
+impl Bodies {
     fn new(reason: Reason, message: &'static str) -> Result<Self, Error> {
         let error = Error::new(reason, message);
         Ok(Self {
@@ -35,14 +35,14 @@ impl Texts {
     }
 }
 
-/// The whole answer to a request that goes no further: `OVERLOADED` or `RATE_LIMITED`.
+/// The complete response to a rejected request: `OVERLOADED` or `RATE_LIMITED`.
 pub(super) fn answer(error: &Error, gateway: &Gateway, request: &HeaderMap, request_id: &str) -> HttpResponse {
-    let texts = if error.reason() == Reason::Overloaded { &*OVERLOADED } else { &*RATE_LIMITED };
+    let bodies = if error.reason() == Reason::Overloaded { &*OVERLOADED } else { &*RATE_LIMITED };
     let wants_problem = middleware::wants_problem(request);
-    let body = match texts {
-        Ok(texts) if wants_problem => texts.problem.with(request_id),
-        Ok(texts) => texts.envelope.with(request_id),
-        // They are texts and numbers only, which always serialize.
+    let body = match bodies {
+        Ok(bodies) if wants_problem => bodies.problem.with(request_id),
+        Ok(bodies) => bodies.envelope.with(request_id),
+        // Infallible: they consist of strings and numbers only.
         Err(_) => Bytes::new(),
     };
     let mut response = HttpResponse::with_body(refusal::status(error.reason()), BoxBody::new(body));

@@ -1,5 +1,5 @@
-//! The JSON body of a request: read within the limit and the deadline, then parsed; what is wrong with it is told in
-//! terms of JSON, never of our types.
+//! The JSON body of a request: read within the limit and the deadline, then parsed. Errors are described in terms of
+//! JSON, never of our types.
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderMap};
@@ -10,10 +10,10 @@ use futures::StreamExt as _;
 use serde::de::DeserializeOwned;
 use service::Deadline;
 
-use crate::input::strict::Object;
 use crate::refusal::unsupported_media_type;
+use crate::strict::Object;
 
-/// Reads the body; `BODY_TOO_LARGE` as soon as it is over the limit, whatever length was announced.
+/// Reads the body; `BODY_TOO_LARGE` as soon as it exceeds the limit, regardless of `Content-Length`.
 pub(crate) async fn read(
     request: &HttpRequest,
     mut payload: Payload,
@@ -24,7 +24,7 @@ pub(crate) async fn read(
     let reading = async {
         let mut body = BytesMut::new();
         while let Some(chunk) = payload.next().await {
-            let chunk = chunk.map_err(|error| malformed("the body did not arrive whole").with_source(error))?;
+            let chunk = chunk.map_err(|error| malformed("the body is incomplete").with_source(error))?;
             if body.len() + chunk.len() > limit {
                 return Err(too_large(limit));
             }
@@ -41,9 +41,9 @@ pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
     if text.trim().is_empty() {
         return Err(malformed("the body is empty"));
     }
-    // First as any JSON, so that a malformed or too deeply nested body is called that wherever the fault is.
+    // First as any JSON, so that a malformed or too deeply nested body is reported as such wherever the error is.
     serde_json::from_str::<serde_json::Value>(text).map_err(|error| {
-        malformed(format!("the body is not JSON: line {}, column {}", error.line(), error.column()))
+        malformed(format!("the body is not valid JSON: line {}, column {}", error.line(), error.column()))
     })?;
     let mut json = serde_json::Deserializer::from_str(text);
     match serde_path_to_error::deserialize::<_, Object<T>>(&mut json) {
@@ -75,7 +75,7 @@ fn is_encoded(headers: &HeaderMap) -> bool {
     headers.get_all(header::CONTENT_ENCODING).any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
-/// A violation out of serde's message, which names our types and so can't go out itself.
+/// Derives a violation from serde's message, which names our types and so must not be returned itself.
 fn explain(path: &str, message: &str) -> Error {
     let quoted = || message.split('`').nth(1).unwrap_or_default();
     let within = |name: &str| match path {
@@ -88,7 +88,7 @@ fn explain(path: &str, message: &str) -> Error {
     } else if message.starts_with("unknown field") {
         (within(quoted()), "is not a known field")
     } else if message.starts_with("duplicate field") {
-        (within(quoted()), "stands there twice")
+        (within(quoted()), "is duplicated")
     } else {
         (if path == "." { "body".to_owned() } else { path.to_owned() }, expected(message))
     };
@@ -101,11 +101,11 @@ fn expected(message: &str) -> &'static str {
     let expected = message.rsplit_once("expected ").map_or("", |(_, expected)| expected);
     match expected.split(" at line").next().unwrap_or_default() {
         "an object" => "must be an object",
-        "a string" => "must be a text",
-        "a sequence" => "must be a list",
+        "a string" => "must be a string",
+        "a sequence" => "must be an array",
         "a boolean" => "must be true or false",
         "a whole number" => "must be a whole number within the allowed range",
-        _ => "has a value that is not allowed",
+        _ => "has an invalid value",
     }
 }
 
@@ -115,7 +115,7 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
-    use crate::input::strict;
+    use crate::strict;
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -146,15 +146,15 @@ mod tests {
     }
 
     #[test]
-    fn a_violation_names_its_place_and_no_type_of_ours() {
+    fn a_violation_names_its_field_and_none_of_our_types() {
         for (body, field, description) in [
             (r#"{"lines": []}"#, "name", "is required"),
             (r#"{"name": "a", "lines": [{}]}"#, "lines[0].quantity", "is required"),
             (r#"{"name": "a", "lines": [], "more": 1}"#, "more", "is not a known field"),
             (r#"{"name": "a", "lines": [{"quantity": 1, "x": 1}]}"#, "lines[0].x", "is not a known field"),
-            (r#"{"name": "a", "name": "b", "lines": []}"#, "name", "stands there twice"),
-            (r#"{"name": 1, "lines": []}"#, "name", "must be a text"),
-            (r#"{"name": "a", "lines": {}}"#, "lines", "must be a list"),
+            (r#"{"name": "a", "name": "b", "lines": []}"#, "name", "is duplicated"),
+            (r#"{"name": 1, "lines": []}"#, "name", "must be a string"),
+            (r#"{"name": "a", "lines": {}}"#, "lines", "must be an array"),
             (r#"{"name": "a", "lines": [[1]]}"#, "lines[0]", "must be an object"),
             (r#"["a", []]"#, "body", "must be an object"),
             ("null", "body", "must be an object"),
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_number_has_many_spellings() {
+    fn a_whole_number_may_have_a_fraction_or_an_exponent() {
         for number in ["7", "7.0", "70e-1", "0.7e1"] {
             let body = format!(r#"{{"name": "a", "lines": [{{"quantity": {number}}}]}}"#);
             assert_eq!(parse::<Outer>(body.as_bytes()).unwrap().lines[0].quantity, 7, "{number}");
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_is_malformed() {
+    fn invalid_json_is_malformed() {
         let deep = "[".repeat(100_000);
         let nested = format!(r#"{{"x": {}{}}}"#, "[".repeat(200), "]".repeat(200));
         let bodies: [&[u8]; 8] = [

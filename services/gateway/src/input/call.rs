@@ -1,4 +1,4 @@
-//! A request as a handler gets it.
+//! A request as handlers receive it.
 
 use std::fmt::Display;
 use std::future::{Ready, ready};
@@ -13,18 +13,20 @@ use envelope::{Error, Reason};
 use primitives::IdempotencyKey;
 use serde::de::DeserializeOwned;
 
-use crate::app::Gateway;
 use crate::catalogue::{Answer, Snapshot, Wish};
+use crate::entity_tag::parse_version_tag;
 use crate::exchange::Exchange;
-use crate::input::{Query, body, conditions};
+use crate::input::body;
+use crate::input::query::Query;
 use crate::refusal::Refusal;
+use crate::state::Gateway;
 use crate::upstreams::Services;
 
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
-/// A body that takes longer to arrive says more about the client's line than about us.
+/// A body that takes longer to arrive is excluded from latency: it measures the client's connection.
 const PROMPT: Duration = Duration::from_millis(5);
 
-/// A request, with what it takes to answer it.
+/// A request, with the state needed to answer it.
 pub(crate) struct Call {
     pub(crate) gateway: web::Data<Gateway>,
     request: HttpRequest,
@@ -50,12 +52,12 @@ impl FromRequest for Call {
 }
 
 impl Call {
-    /// The services, asked for the sake of this request.
+    /// The services, called in the context of this request.
     pub(crate) fn services(&self) -> Services {
         self.gateway.upstreams.under(self.exchange.context())
     }
 
-    /// What the catalogue says for a key: a copy, or what `ask` brings. Whatever is asked is the same for everybody.
+    /// Reads the catalogue: a cached copy, or the response to `ask`, which is shared between callers.
     pub(crate) async fn read_catalogue<F>(&self, key: String, ask: impl FnOnce(Services) -> F) -> Result<Answer, Error>
     where
         F: Future<Output = Result<Snapshot, Error>> + Send + 'static,
@@ -83,12 +85,12 @@ impl Call {
         text.parse().map_err(|error: T::Err| Error::invalid(name, error.to_string()))
     }
 
-    /// The query; the caller takes what it knows, then finishes it.
+    /// The query. The caller takes the parameters that it knows, then calls [`Query::finish`].
     pub(crate) fn query(&self) -> Result<Query, Error> {
         Query::parse(self.request.query_string())
     }
 
-    /// Refuses any query.
+    /// Rejects any query parameter.
     pub(crate) fn no_query(&self) -> Result<(), Error> {
         self.query()?.finish()
     }
@@ -110,26 +112,26 @@ impl Call {
             Some(text) => {
                 text.parse().map_err(|error: primitives::ParseError| Error::invalid(IDEMPOTENCY_KEY, error.to_string()))
             }
-            None => Err(Error::new(Reason::IdempotencyKeyMissing, "this call needs an Idempotency-Key header")),
+            None => Err(Error::new(Reason::IdempotencyKeyMissing, "the Idempotency-Key header is required")),
         }
     }
 
     /// The version in `If-Match`, or `VERSION_REQUIRED`.
     pub(crate) fn expected_version(&self) -> Result<u64, Error> {
         match self.single_header(header::IF_MATCH.as_str())? {
-            Some(text) => conditions::parse_version_tag(text),
-            None => Err(Error::new(Reason::VersionRequired, "this call needs an If-Match header with the ETag")),
+            Some(text) => parse_version_tag(text),
+            None => Err(Error::new(Reason::VersionRequired, "the If-Match header with the current ETag is required")),
         }
     }
 
-    /// A header that must not stand there twice; bytes beyond visible ASCII come as an empty text, which no parser
-    /// takes.
+    /// A header that must not be repeated. A value with bytes beyond visible ASCII becomes an empty string, which every
+    /// parser rejects.
     fn single_header(&self, name: &str) -> Result<Option<&str>, Error> {
         let mut values = self.request.headers().get_all(name);
         match (values.next(), values.next()) {
             (None, _) => Ok(None),
             (Some(value), None) => Ok(Some(value.to_str().unwrap_or_default())),
-            (Some(_), Some(_)) => Err(Error::invalid(name, "must stand there once")),
+            (Some(_), Some(_)) => Err(Error::invalid(name, "must not be repeated")),
         }
     }
 }

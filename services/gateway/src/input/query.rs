@@ -1,4 +1,4 @@
-//! The query of a request. A parameter that the call does not know is a violation, like one that is not well-formed.
+//! The query of a request. An unknown parameter is a violation, as is a malformed one.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -9,12 +9,10 @@ use envelope::{Error, Reason};
 use proto::common::v1::PageRequest;
 use service::page;
 
-use crate::input::Violations;
+use crate::bounds::MAX_PAGE_TOKEN_LENGTH;
+use crate::input::violations::Violations;
 
-/// The longest page token that is looked at, in bytes; ours are far shorter. They are base64url, without padding.
-pub(crate) const MAX_PAGE_TOKEN_LENGTH: usize = 2_048;
-
-/// The parameters that nobody has taken yet.
+/// The parameters that have not been taken yet.
 #[derive(Debug)]
 pub(crate) struct Query {
     parameters: BTreeMap<String, String>,
@@ -24,28 +22,29 @@ pub(crate) struct Query {
 
 impl Query {
     pub(crate) fn parse(query: &str) -> Result<Self, Error> {
-        let pairs = web::Query::<Vec<(String, String)>>::from_query(query)
-            .map_err(|error| Error::new(Reason::ValidationFailed, "the query is not valid").with_source(error))?;
+        let pairs = web::Query::<Vec<(String, String)>>::from_query(query).map_err(|error| {
+            Error::new(Reason::ValidationFailed, "the query string is not valid").with_source(error)
+        })?;
         let mut parameters = BTreeMap::new();
         let mut violations = Violations::default();
         for (name, value) in pairs.into_inner() {
             match parameters.entry(name) {
-                Entry::Vacant(place) => {
-                    place.insert(value);
+                Entry::Vacant(entry) => {
+                    entry.insert(value);
                 }
-                Entry::Occupied(place) => violations.add(place.key(), "stands there twice"),
+                Entry::Occupied(entry) => violations.add(entry.key(), "is duplicated"),
             }
         }
         Ok(Self { parameters, violations, bad_page_token: false })
     }
 
-    /// A parameter, parsed.
+    /// Takes and parses a parameter.
     pub(crate) fn take<T, E: Display>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, E>) -> Option<T> {
         let text = self.parameters.remove(name)?;
         self.violations.take(name, parse(&text))
     }
 
-    /// Which part of a list is wanted.
+    /// Takes the parameters that select a page.
     pub(crate) fn take_page(&mut self) -> PageRequest {
         let size = |text: &str| match text.parse::<u32>() {
             Ok(size @ 1..=page::MAX_SIZE) => Ok(size),
@@ -60,7 +59,7 @@ impl Query {
         PageRequest { page_size, page_token: page_token.unwrap_or_default() }
     }
 
-    /// An error when anything is wrong or left over.
+    /// An error if any parameter is invalid or unknown.
     pub(crate) fn finish(mut self) -> Result<(), Error> {
         for name in self.parameters.into_keys() {
             self.violations.add(name, "is not a known parameter");
@@ -78,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_wrong_is_reported_together() {
+    fn all_violations_are_reported_together() {
         let mut query = Query::parse("pageSize=0&x=1&category=&category=b&y=2").unwrap();
         query.take_page();
         query.take("category", |text| if text.is_empty() { Err("must not be empty") } else { Ok(()) });
@@ -88,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_taken_as_it_is_asked_for() {
+    fn page_parameters_are_parsed_and_checked() {
         let mut query = Query::parse("pageSize=200&pageToken=a-b_c").unwrap();
         let page = query.take_page();
         assert_eq!((page.page_size, page.page_token.as_str()), (200, "a-b_c"));

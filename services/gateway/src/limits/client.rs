@@ -1,28 +1,28 @@
-//! Whom a rate limit holds for.
+//! The client that a rate limit applies to.
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use primitives::UserId;
 use service::Caller;
 
-/// A client, as rate limits tell them apart.
+/// A client, as distinguished by rate limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Client {
-    /// Wherever it comes from.
+    /// A user, from any address.
     User(UserId),
-    /// Whoever sits there. Of IPv6 the first 64 bits: whoever has one address of those has all of them.
+    /// An address; for IPv6 its /64 network, since a client usually controls all of it.
     Address(IpAddr),
-    /// All whose address is not known; over a real socket there are none.
+    /// All clients without a known address; none over a real socket.
     Unknown,
 }
 
 impl Client {
-    /// The user, or else whoever calls from this address.
+    /// The user, or else the address.
     pub(crate) fn of(caller: Option<Caller>, address: Option<IpAddr>) -> Self {
         caller.map_or_else(|| Self::at(address), |caller| Self::User(caller.user_id))
     }
 
-    /// Whoever calls from this address.
+    /// The client at this address.
     pub(crate) fn at(address: Option<IpAddr>) -> Self {
         let Some(address) = address else { return Self::Unknown };
         Self::Address(match address.to_canonical() {
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_of_ipv6_stands_for_its_network() {
+    fn an_ipv6_address_counts_as_its_network() {
         let at = |text: &str| Client::at(Some(text.parse().unwrap()));
         assert_eq!(at("2001:db8:1:2::1"), at("2001:db8:1:2:ffff:ffff:ffff:ffff"));
         assert_ne!(at("2001:db8:1:2::1"), at("2001:db8:1:3::1"));

@@ -1,26 +1,26 @@
-//! How many requests of one connection are under way.
+//! Limits the requests in flight on one connection.
 
 use std::cell::Cell;
 use std::rc::Rc;
 
 use actix_web::dev::Extensions;
 
-/// One connection, which lives on one thread.
+/// A connection, which is bound to one thread.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Connection(Rc<Cell<u32>>);
 
-/// A request under way; it is not any more when this is dropped.
+/// A request in flight; ends when dropped.
 #[derive(Debug)]
-#[must_use = "the request is under way only while this lives"]
+#[must_use = "the request counts only while this is alive"]
 pub(crate) struct InFlight(Connection);
 
 impl Connection {
-    /// To be called for each new connection.
+    /// Attaches the counter to a new connection.
     pub(crate) fn attach(extensions: &mut Extensions) {
         extensions.insert(Self::default());
     }
 
-    /// One more request, unless there are so many already.
+    /// Adds a request, unless `limit` requests are in flight.
     pub(crate) fn enter(&self, limit: u32) -> Option<InFlight> {
         let in_flight = self.0.get();
         (in_flight < limit).then(|| {
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_connection_has_so_many_requests_at_once_and_another_its_own() {
+    fn each_connection_has_its_own_limit() {
         let (one, other) = (Connection::default(), Connection::default());
         let first = one.enter(2).unwrap();
         let _second = one.enter(2).unwrap();

@@ -1,4 +1,4 @@
-//! How much is let in: at once in all, at once over one connection, and from one client.
+//! Admission limits: of concurrency in total and per connection, and of the rate per client.
 
 mod client;
 mod connection;
@@ -13,7 +13,7 @@ pub(crate) use client::Client;
 pub(crate) use connection::{Connection, InFlight};
 pub(crate) use rates::{Rates, Taken};
 
-/// The limits of this gateway; one for all workers.
+/// The limits of this gateway, shared by all workers.
 #[derive(Debug)]
 pub(crate) struct Limits {
     pub(crate) concurrency: AdaptiveLimit,

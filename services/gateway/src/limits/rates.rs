@@ -1,16 +1,16 @@
-//! Rate limits of clients, and what a client is told about them.
+//! Rate limits of clients, and the headers that report them.
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use resilience::rate::{Decision, Keyed, KeyedConfig, Share, rate_limit_header, rate_limit_policy_header};
 
 use crate::config::RatesConfig;
 use crate::endpoint::Rate;
-use crate::limits::Client;
+use crate::limits::client::Client;
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// A limit for each kind of call.
+/// The limits by kind of endpoint.
 #[derive(Debug)]
 pub(crate) struct Rates {
     sessions: Limit,
@@ -23,11 +23,11 @@ pub(crate) struct Rates {
 struct Limit {
     name: &'static str,
     buckets: Keyed<Client>,
-    /// The same for every answer.
+    /// The same for every response.
     policy: HeaderValue,
 }
 
-/// What a limit said to a request.
+/// The decision of a limit about a request.
 #[derive(Debug)]
 pub(crate) struct Taken {
     name: &'static str,
@@ -45,7 +45,7 @@ impl Rates {
         }
     }
 
-    /// Counts a request, unless it is one too many.
+    /// Counts a request, unless it exceeds the limit.
     pub(crate) fn take(&self, rate: Rate, client: &Client) -> Taken {
         let limit = match rate {
             Rate::Sessions => &self.sessions,
@@ -63,19 +63,19 @@ impl Limit {
         Self {
             name,
             buckets: Keyed::new(name, config, share),
-            // Made of visible ASCII.
+            // Infallible: consists of visible ASCII.
             policy: HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("")),
         }
     }
 }
 
 impl Taken {
-    /// `RATE_LIMITED`, when the request was one too many.
+    /// `RATE_LIMITED`, if the request exceeded the limit.
     pub(crate) fn refusal(&self) -> Option<envelope::Error> {
         self.decision.refusal()
     }
 
-    /// Tells the client how it stands.
+    /// Adds the headers that report the limit.
     pub(crate) fn tell(self, headers: &mut HeaderMap) {
         let state = rate_limit_header([(self.name, &self.decision)]);
         if let Ok(state) = HeaderValue::try_from(state) {

@@ -1,4 +1,4 @@
-//! How many gateways share the rate limits.
+//! The number of gateways that share the rate limits.
 
 use std::convert::Infallible;
 
@@ -8,7 +8,7 @@ use service::{OnFailure, Tasks};
 
 use crate::config::LimitsConfig;
 
-/// The number of gateways, which follows their discovery where there is one.
+/// Follows the number of gateways by discovery, if configured.
 pub(super) fn follow(config: &LimitsConfig, tasks: &Tasks) -> Share {
     let share = Share::alone();
     share.set_replicas(config.replicas);
@@ -23,15 +23,15 @@ pub(super) fn follow(config: &LimitsConfig, tasks: &Tasks) -> Share {
     share
 }
 
-/// Ends when nobody looks for gateways any more.
+/// Ends when discovery stops.
 async fn count(discovery: &Discovery, share: &Share) {
     let mut gateways = discovery.addresses();
     loop {
         let found = u32::try_from(gateways.borrow_and_update().len()).unwrap_or(u32::MAX);
-        // Before the first answer the set is empty.
+        // Empty until the first result of discovery.
         if found > 0 && found != share.replicas() {
             share.set_replicas(found);
-            tracing::info!(gateways = found, "the rate limits are shared by another number of gateways");
+            tracing::info!(gateways = found, "the number of gateways that share the rate limits has changed");
         }
         if gateways.changed().await.is_err() {
             return;

@@ -1,5 +1,5 @@
-//! The innermost layer: whether the call may be made, decided by the table of endpoints before any handler runs. What
-//! costs least is looked at first.
+//! The innermost layer: authorizes requests by the table of endpoints before any handler runs. The cheapest checks come
+//! first.
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -8,14 +8,15 @@ use actix_web::middleware::Next;
 use actix_web::{Error, web};
 use envelope::Reason;
 
-use crate::app::Gateway;
 use crate::auth::bearer_token;
 use crate::endpoint::{Access, Endpoint, Rate};
 use crate::exchange::Exchange;
 use crate::input::too_large;
 use crate::limits::Client;
-use crate::middleware::{compression, takes_json};
+use crate::middleware::compression;
+use crate::middleware::negotiation::takes_json;
 use crate::refusal::{self, Refusal};
+use crate::state::Gateway;
 
 pub(crate) async fn admit(
     request: ServiceRequest,
@@ -37,7 +38,7 @@ async fn check(request: &ServiceRequest, exchange: &Exchange) -> Result<(), enve
     let Some(gateway) = request.app_data::<web::Data<Gateway>>() else {
         return Err(envelope::Error::internal("the gateway's state is not attached"));
     };
-    // What is not in the table gives nothing away: routing answers that there is no such call.
+    // Paths outside of the table reveal nothing: routing responds that they do not exist.
     let endpoint = exchange.target.endpoint();
     if endpoint.is_some() && !takes_json(request.headers()) {
         return Err(refusal::not_acceptable());
@@ -48,20 +49,20 @@ async fn check(request: &ServiceRequest, exchange: &Exchange) -> Result<(), enve
     }
     let Some(endpoint) = endpoint else { return Ok(()) };
     let authenticated = authenticate(gateway, endpoint, request, exchange).await;
-    // A bad token is counted too, to whoever sent it.
+    // Requests with a bad token count too, towards their address.
     count(gateway, endpoint, exchange)?;
     authenticated
 }
 
-/// A body that announces itself as too large is refused before a byte of it is read. One that announces nothing is
-/// counted where it is read.
+/// The `Content-Length`: a body that is announced as too large is rejected before it is read. Without one, the limit
+/// applies while reading.
 fn announced_length(request: &ServiceRequest) -> usize {
     let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-    // A length that is no number never gets here.
+    // The HTTP parser has rejected malformed lengths.
     announced.and_then(|length| length.parse().ok()).unwrap_or(0)
 }
 
-/// Finds out who calls, where the call needs to know. Where it does not, a good token still tells whose limit it is.
+/// Authenticates the caller of endpoints that require one. For the others, a valid token still selects the rate limit.
 async fn authenticate(
     gateway: &Gateway,
     endpoint: &Endpoint,
@@ -78,17 +79,17 @@ async fn authenticate(
     let caller = gateway.keys.verify(token?, exchange.deadline).await?;
     if endpoint.access == Access::Admin && !caller.is_admin() {
         exchange.recognise(caller);
-        return Err(envelope::Error::new(Reason::Forbidden, "this call is for administrators"));
+        return Err(envelope::Error::new(Reason::Forbidden, "this operation is limited to administrators"));
     }
     exchange.set_caller(caller);
     Ok(())
 }
 
-/// Counts the request to its client.
+/// Counts the request towards the rate limit of its client.
 fn count(gateway: &Gateway, endpoint: &Endpoint, exchange: &Exchange) -> Result<(), envelope::Error> {
     let Some(rate) = endpoint.rate() else { return Ok(()) };
     let client = match rate {
-        // Nobody has logged in yet; a token at hand must not lend another limit.
+        // Always by address: a token must not grant another limit for log-ins.
         Rate::Sessions => Client::at(exchange.client_address),
         Rate::Orders | Rate::Browse | Rate::Other => Client::of(exchange.client(), exchange.client_address),
     };

@@ -1,16 +1,15 @@
-//! Around the library's compression: answers so small that compressing them costs more than it saves stay as they are.
-//! The library leaves alone what has a `Content-Encoding`, so small answers are marked on the way out and unmarked
-//! after.
+//! Exempts small responses from compression, which would cost more than it saves. The library skips responses with a
+//! `Content-Encoding`, so small ones are marked inside of it and unmarked outside.
 
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::ServiceResponse;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 
-/// The size from which an answer is compressed, in bytes: about what fits a packet with its headers.
+/// The size from which a response is compressed, in bytes: about what fits a packet with its headers.
 pub(crate) const COMPRESS_FROM: usize = 1_024;
 const IDENTITY: &str = "identity";
 
-/// To be called inside of the compression.
+/// Marks a small response. Call it inside of the compression layer.
 pub(super) fn mark_small(response: &mut ServiceResponse<impl MessageBody>) {
     let is_small = |bytes: u64| usize::try_from(bytes).is_ok_and(|bytes| bytes < COMPRESS_FROM);
     let small = matches!(response.response().body().size(), BodySize::Sized(bytes) if is_small(bytes));
@@ -20,7 +19,7 @@ pub(super) fn mark_small(response: &mut ServiceResponse<impl MessageBody>) {
     }
 }
 
-/// To be called outside of the compression.
+/// Removes the mark. Call it outside of the compression layer.
 pub(super) fn unmark(headers: &mut HeaderMap) {
     if headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding == IDENTITY) {
         headers.remove(header::CONTENT_ENCODING);

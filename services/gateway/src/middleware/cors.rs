@@ -1,5 +1,5 @@
-//! Cross-origin requests from browsers: from the origins of the configuration, and no others. Tokens travel in a header
-//! that scripts set, so no credentials of the browser are let through.
+//! Cross-origin requests from browsers: allowed from the configured origins only. Tokens travel in a header that
+//! scripts set, so browser credentials are not allowed.
 
 use actix_cors::Cors;
 use actix_web::http::Method;
@@ -7,7 +7,7 @@ use actix_web::http::header::{self, HeaderMap, HeaderValue};
 
 use crate::config::CorsConfig;
 
-/// How long a browser may remember what is allowed, in seconds.
+/// How long a browser may cache a preflight response, in seconds.
 const MAX_AGE_SECONDS: usize = 600;
 
 const ALLOWED_HEADERS: [&str; 8] = [
@@ -43,7 +43,7 @@ pub(crate) fn cors(config: &CorsConfig) -> Cors {
     config.allowed_origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
 }
 
-/// Lets a page read an answer that is given without the layer: if its origin may call.
+/// Adds the CORS headers to a response that bypasses the layer, if the origin is allowed.
 pub(crate) fn allow_origin(config: &CorsConfig, request: &HeaderMap, answer: &mut HeaderMap) {
     let Some(origin) = request.get(header::ORIGIN) else { return };
     if config.allowed_origins.iter().any(|allowed| origin == allowed.as_str()) {

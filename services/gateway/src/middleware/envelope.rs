@@ -1,5 +1,5 @@
-//! Every failure, whichever layer it comes from, becomes the one envelope here; a fault of ours is logged here, once.
-//! Every answer gets what browsers are told.
+//! Renders the failures of all inner layers in the envelope, logs internal errors once, and adds the security headers
+//! to every response.
 
 use std::error::Error as _;
 
@@ -9,11 +9,12 @@ use actix_web::http::{StatusCode, header};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse, web};
 
-use crate::app::Gateway;
 use crate::exchange::Exchange;
-use crate::middleware::{compression, set_security_headers};
+use crate::middleware::compression;
 use crate::refusal::{self, Refusal};
 use crate::reply::Rendered;
+use crate::security_headers::set_security_headers;
+use crate::state::Gateway;
 
 pub(crate) async fn envelope(
     request: ServiceRequest,
@@ -48,19 +49,19 @@ pub(crate) async fn envelope(
 
 fn render(error: Option<&Error>, status: StatusCode, exchange: &Exchange) -> Rendered {
     if let Some(Refusal(error)) = error.and_then(|error| error.as_error()) {
-        // Without a cause it comes from a service, which has logged it.
+        // An error without a source comes from a service, which has logged it.
         if error.is_server_fault() && error.source().is_some() {
-            tracing::warn!(reason = error.reason().name(), error = ?error, "a request failed");
+            tracing::warn!(reason = error.reason().name(), error = ?error, "request failed");
         }
         return rendered(error, exchange);
     }
     if let Some(error) = error.and_then(|error| error.as_error::<actix_cors::CorsError>()) {
-        tracing::debug!(%error, "a cross-origin request was refused");
+        tracing::debug!(%error, "cross-origin request rejected");
         return rendered(&refusal::foreign(StatusCode::FORBIDDEN), exchange);
     }
     let foreign = refusal::foreign(status);
     if foreign.is_server_fault() {
-        tracing::warn!(status = status.as_u16(), error = ?error, "a request failed");
+        tracing::warn!(status = status.as_u16(), error = ?error, "request failed");
     }
     rendered(&foreign, exchange)
 }

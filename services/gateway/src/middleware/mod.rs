@@ -1,4 +1,4 @@
-//! The layers around the handlers, within the outermost one. Their order stands in `app.rs`.
+//! The layers between the outermost one and the handlers. `app.rs` defines their order.
 
 mod admission;
 mod compression;
@@ -6,7 +6,6 @@ mod cors;
 mod envelope;
 mod negotiation;
 mod recovery;
-mod security_headers;
 
 pub(crate) use admission::admit;
 pub(crate) use compression::COMPRESS_FROM;
@@ -14,4 +13,3 @@ pub(crate) use cors::{allow_origin, cors};
 pub(crate) use envelope::envelope;
 pub(crate) use negotiation::{takes_json, wants_problem};
 pub(crate) use recovery::recover;
-pub(crate) use security_headers::{hsts, set_security_headers};

@@ -1,24 +1,24 @@
-//! What the client takes: the API answers in JSON, so a client that takes none is told before anything is done.
+//! Content negotiation: the API responds in JSON, so requests that do not accept it are rejected before any effect.
 
 use actix_web::http::header::{self, HeaderMap};
 
 const JSON: &str = "application/json";
 const PROBLEM: &str = "application/problem+json";
 
-/// Whether an answer in JSON is taken.
+/// Whether the request accepts JSON.
 pub(crate) fn takes_json(headers: &HeaderMap) -> bool {
     quality(headers, JSON).max(quality(headers, PROBLEM)) > 0
 }
 
-/// Whether problem details are asked for by name, and not liked less than plain JSON.
+/// Whether the request names problem details, with a quality of at least that of plain JSON.
 pub(crate) fn wants_problem(headers: &HeaderMap) -> bool {
     let named = ranges(headers).any(|(range, _)| range.eq_ignore_ascii_case(PROBLEM));
     let problem = quality(headers, PROBLEM);
     named && problem > 0 && problem >= quality(headers, JSON)
 }
 
-/// How much a media type is liked, in thousandths, by RFC 9110, section 12.5.1: the most specific range decides.
-/// Without `Accept`, everything is liked.
+/// The quality of a media type in thousandths, by RFC 9110, section 12.5.1: the most specific range decides. Without
+/// `Accept`, every type is acceptable.
 fn quality(headers: &HeaderMap, media_type: &str) -> u16 {
     if !headers.contains_key(header::ACCEPT) {
         return 1_000;
@@ -33,7 +33,7 @@ fn quality(headers: &HeaderMap, media_type: &str) -> u16 {
     fitting.max().map_or(0, |(_, quality)| quality)
 }
 
-/// The media ranges in `Accept`, each with its weight in thousandths.
+/// The media ranges in `Accept`, each with its quality in thousandths.
 fn ranges(headers: &HeaderMap) -> impl Iterator<Item = (&str, u16)> {
     let values = headers.get_all(header::ACCEPT).filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).map(|entry| {
@@ -44,7 +44,7 @@ fn ranges(headers: &HeaderMap) -> impl Iterator<Item = (&str, u16)> {
     })
 }
 
-/// A weight that is none counts as 0.
+/// A malformed weight counts as 0.
 fn thousandths(weight: &str) -> u16 {
     let (whole, fraction) = weight.split_once('.').unwrap_or((weight, ""));
     if fraction.len() > 3 || !fraction.bytes().all(|digit| digit.is_ascii_digit()) {
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn problem_details_are_for_those_who_name_them() {
+    fn problem_details_must_be_named() {
         for wanted in [
             "application/problem+json",
             "application/json, application/problem+json",

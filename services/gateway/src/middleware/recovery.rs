@@ -1,4 +1,4 @@
-//! A panic ends its request with `INTERNAL` and nothing else.
+//! Catches panics: the request fails with `INTERNAL`, and the process continues.
 
 use std::panic::AssertUnwindSafe;
 
@@ -26,7 +26,7 @@ pub(crate) async fn recover(
             exchange.set_failure(envelope::Reason::Internal);
             let rendered = Rendered::new(&envelope::Error::internal("a handler panicked"), &exchange);
             let response = rendered.replace(HttpResponse::new(StatusCode::INTERNAL_SERVER_ERROR));
-            // The request itself is lost, and with it the way to answer other than by an error.
+            // The request is lost, so the response has to be returned as an error.
             Err(InternalError::from_response("a handler panicked", response).into())
         }
     }
@@ -38,10 +38,11 @@ mod tests {
     use serde_json::{Value, json};
     use service::Shell;
 
-    use crate::app::{self, Gateway};
+    use crate::app;
+    use crate::state::Gateway;
 
     #[actix_web::test]
-    async fn a_panic_ends_in_the_envelope_and_the_next_request_goes_on() {
+    async fn a_panic_is_rendered_in_the_envelope_and_the_next_request_succeeds() {
         let upstream = "http://127.0.0.1:9";
         let config = json!({
             "http": { "listen": "127.0.0.1:0" },

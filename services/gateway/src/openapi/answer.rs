@@ -1,16 +1,16 @@
-//! Schemas of the envelope: success around some data, failure, and failure as problem details.
+//! Schemas of the envelope: success, failure, and failure as problem details.
 
 use envelope::Reason;
 use utoipa::openapi::schema::Type;
 use utoipa::openapi::{AllOfBuilder, ArrayBuilder, Components, ObjectBuilder, OneOfBuilder, Ref, RefOr, Schema};
 
-use crate::openapi::schema::{closed_object, constant, text};
+use crate::schema::{closed_object, constant, text};
 
 const FAILURE: &str = "Failure";
 const PROBLEM: &str = "Problem";
 const DETAIL: &str = "Detail";
 
-/// Puts the schemas of failures among the components.
+/// Adds the schemas of failures to the components.
 pub(super) fn add_schemas(components: &mut Components) {
     components.schemas.insert(DETAIL.to_owned(), detail());
     components.schemas.insert(FAILURE.to_owned(), failure());
@@ -34,7 +34,7 @@ pub(super) fn failure_for(reasons: &[Reason]) -> RefOr<Schema> {
     narrowed(FAILURE, reasons)
 }
 
-/// The same as problem details.
+/// The same failure as problem details.
 pub(super) fn problem_for(reasons: &[Reason]) -> RefOr<Schema> {
     narrowed(PROBLEM, reasons)
 }
@@ -53,13 +53,19 @@ fn integer() -> ObjectBuilder {
 
 fn failure() -> RefOr<Schema> {
     closed_object([
-        ("code", integer().description(Some("HTTP status × 100 + n")).into()),
+        ("code", integer().description(Some("The HTTP status times 100, plus a number for the reason.")).into()),
         ("reason", reason()),
-        ("message", ObjectBuilder::new().schema_type(Type::String).description(Some("For people.")).into()),
+        (
+            "message",
+            ObjectBuilder::new()
+                .schema_type(Type::String)
+                .description(Some("A description for people; not stable."))
+                .into(),
+        ),
         ("details", details()),
         ("requestId", text()),
     ])
-    .description(Some("Why a request failed."))
+    .description(Some("A failed request."))
     .into()
 }
 
@@ -74,7 +80,7 @@ fn problem() -> RefOr<Schema> {
         ("details", details()),
         ("requestId", text()),
     ])
-    .description(Some("Why a request failed, after RFC 9457."))
+    .description(Some("A failed request, as RFC 9457 problem details."))
     .into()
 }
 
@@ -92,8 +98,8 @@ fn detail() -> RefOr<Schema> {
     let stock = closed_object([("sku", text()), ("requested", integer().into()), ("available", integer().into())]);
     let unknown_sku = closed_object([("sku", text())]);
     OneOfBuilder::new()
-        .item(field.description(Some("A field, parameter or header with a value that is not allowed.")))
-        .item(stock.description(Some("A SKU with less stock than asked for.")))
+        .item(field.description(Some("A field, parameter or header with an invalid value.")))
+        .item(stock.description(Some("A SKU with less stock than requested.")))
         .item(unknown_sku.description(Some("A SKU that is not in the catalogue.")))
         .into()
 }

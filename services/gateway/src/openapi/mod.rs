@@ -1,62 +1,36 @@
-//! The OpenAPI 3.1 document, made from the table of endpoints and the schemas of the bodies, so that it can't say
-//! anything else than the code does.
+//! The OpenAPI 3.1 document, generated from the table of endpoints and the schemas of the bodies, so that it can't
+//! diverge from the code.
 
 mod answer;
 mod operation;
-pub(crate) mod schema;
 
-use std::borrow::Cow;
-
-use utoipa::ToSchema;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{Components, Info, OpenApi, OpenApiBuilder, PathItem, Paths, Ref, RefOr, Schema};
+use utoipa::openapi::{Components, Info, OpenApi, OpenApiBuilder, PathItem, Paths};
 
 use crate::endpoint::Endpoint;
-use crate::routes::endpoints;
+use crate::schema;
+use operation::BEARER;
 
-/// The name of the security scheme: an access token.
-const BEARER: &str = "accessToken";
+const DESCRIPTION: &str = "An order platform that does not oversell. Every JSON response is an envelope: `code`, \
+    `message`, `data` and `requestId` on success; `code`, `reason`, `message`, `details` and `requestId` on failure. \
+    `reason` is stable: clients should branch on it, not on `message`. With `Accept: application/problem+json`, \
+    failures are returned as RFC 9457 problem details. A malformed id in a path fails with `VALIDATION_FAILED` for \
+    that parameter. Well-formed `X-Request-Id` and `traceparent` headers are adopted and returned. Rate limits are \
+    reported in `RateLimit` and `RateLimit-Policy`.";
 
-const DESCRIPTION: &str = "An order platform that does not oversell. Every JSON answer is one envelope: \
-    `code`, `message`, `data` and `requestId` when all went well; `code`, `reason`, `message`, `details` and `requestId` \
-    when it did not. `reason` is stable, clients decide by it. With `Accept: application/problem+json` failures come as \
-    RFC 9457 problem details. An id in a path that is not of the right form is a `VALIDATION_FAILED` for that \
-    parameter. `X-Request-Id` and `traceparent` are taken over when they are well-formed, and returned. How often a \
-    client may call is told by `RateLimit` and `RateLimit-Policy`.";
-
-/// The schema of a body, by the functions that make it.
+/// The table of endpoints, for the handler that serves the document.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Shape {
-    name: fn() -> Cow<'static, str>,
-    schema: fn() -> RefOr<Schema>,
-    referenced: fn(&mut Vec<(String, RefOr<Schema>)>),
-}
+pub(crate) struct Table(pub(crate) &'static [Endpoint]);
 
-impl Shape {
-    pub(crate) fn of<T: ToSchema>() -> Self {
-        Self { name: T::name, schema: T::schema, referenced: T::schemas }
-    }
-
-    /// A reference to the schema, which is put among the components.
-    fn refer(self, components: &mut Components) -> Ref {
-        let mut schemas = Vec::new();
-        (self.referenced)(&mut schemas);
-        let name = (self.name)().into_owned();
-        schemas.push((name.clone(), (self.schema)()));
-        components.schemas.extend(schemas);
-        Ref::from_schema_name(name)
-    }
-}
-
-/// The document.
-pub fn document() -> OpenApi {
+/// Builds the document of these endpoints.
+pub(crate) fn document(endpoints: &[Endpoint]) -> OpenApi {
     let mut components = Components::new();
     let bearer = Http::builder().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
     components.add_security_scheme(BEARER, SecurityScheme::Http(bearer));
     answer::add_schemas(&mut components);
     components.schemas.insert(schema::CURRENCY.to_owned(), schema::currencies());
     let mut paths = Paths::new();
-    for endpoint in endpoints() {
+    for endpoint in endpoints {
         let item = path_item(endpoint, &mut components);
         match paths.paths.get_mut(endpoint.path) {
             Some(there) => there.merge_operations(item),
@@ -82,6 +56,7 @@ mod tests {
 
     use super::*;
     use crate::endpoint::Access;
+    use crate::routes::endpoints;
 
     fn operations(document: &Value) -> BTreeSet<(String, String)> {
         let paths = document["paths"].as_object().unwrap();
@@ -93,12 +68,12 @@ mod tests {
     }
 
     #[test]
-    fn the_document_and_the_table_hold_the_same_calls() {
-        let document = serde_json::to_value(document()).unwrap();
+    fn the_document_and_the_table_have_the_same_operations() {
+        let document = serde_json::to_value(document(endpoints())).unwrap();
         let table: BTreeSet<_> =
             endpoints().iter().map(|endpoint| (endpoint.verb.as_str().to_owned(), endpoint.path.to_owned())).collect();
         assert_eq!(operations(&document), table);
-        assert_eq!(table.len(), endpoints().len(), "a call stands in the table twice");
+        assert_eq!(table.len(), endpoints().len(), "an operation is in the table twice");
         for endpoint in endpoints() {
             let operation = &document["paths"][endpoint.path][endpoint.verb.as_str().to_lowercase()];
             let is_secured = operation["security"].as_array().is_some_and(|schemes| !schemes.is_empty());
@@ -114,8 +89,8 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_went_well_has_its_own_status_and_headers() {
-        let document = serde_json::to_value(document()).unwrap();
+    fn a_success_has_the_status_and_headers_of_its_endpoint() {
+        let document = serde_json::to_value(document(endpoints())).unwrap();
         for endpoint in endpoints() {
             let operation = &document["paths"][endpoint.path][endpoint.verb.as_str().to_lowercase()];
             let success = endpoint.success;
@@ -135,8 +110,8 @@ mod tests {
     }
 
     #[test]
-    fn a_limited_call_may_be_refused_for_its_rate_and_always_tells_it() {
-        let document = serde_json::to_value(document()).unwrap();
+    fn a_rate_limited_operation_documents_429_and_its_rate_limit_headers() {
+        let document = serde_json::to_value(document(endpoints())).unwrap();
         for endpoint in endpoints() {
             let operation = &document["paths"][endpoint.path][endpoint.verb.as_str().to_lowercase()];
             let responses = operation["responses"].as_object().unwrap();
@@ -167,8 +142,8 @@ mod tests {
     }
 
     #[test]
-    fn every_reference_leads_somewhere() {
-        let document = serde_json::to_value(document()).unwrap();
+    fn every_reference_resolves() {
+        let document = serde_json::to_value(document(endpoints())).unwrap();
         let mut open = vec![&document];
         while let Some(value) = open.pop() {
             match value {
@@ -185,8 +160,8 @@ mod tests {
     }
 
     #[test]
-    fn request_bodies_refuse_unknown_fields() {
-        let document = serde_json::to_value(document()).unwrap();
+    fn request_bodies_reject_unknown_fields() {
+        let document = serde_json::to_value(document(endpoints())).unwrap();
         for endpoint in endpoints().iter().filter(|endpoint| endpoint.body.is_some()) {
             let operation = &document["paths"][endpoint.path][endpoint.verb.as_str().to_lowercase()];
             let reference = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].as_str();

@@ -1,4 +1,4 @@
-//! One operation out of one endpoint of the table.
+//! Describes one endpoint of the table as an OpenAPI operation.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,14 @@ use utoipa::openapi::{
 };
 
 use crate::endpoint::{Access, Endpoint, Success, Verb};
-use crate::openapi::{BEARER, answer, schema};
+use crate::openapi::answer;
+use crate::schema;
 
+/// The name of the security scheme: an access token.
+pub(super) const BEARER: &str = "accessToken";
 const JSON: &str = "application/json";
 const PROBLEM_JSON: &str = "application/problem+json";
+const ETAG: &str = "The entity tag of the returned version.";
 
 pub(super) fn describe(endpoint: &Endpoint, components: &mut Components) -> Operation {
     let mut operation = OperationBuilder::new()
@@ -23,15 +27,15 @@ pub(super) fn describe(endpoint: &Endpoint, components: &mut Components) -> Oper
         .parameters(Some(parameters(endpoint)))
         .request_body(endpoint.body.map(|shape| body(shape.refer(components).into())))
         .response(endpoint.success.status.to_string(), success(endpoint, components));
-    // Said also where it is none, so that nobody has to wonder whether it was forgotten.
+    // Stated for public operations too, so that a missing requirement can't be mistaken for an omission.
     let security = (endpoint.access != Access::Public).then(|| SecurityRequirement::new(BEARER, Vec::<String>::new()));
     operation = operation.securities(Some(security));
     if endpoint.success.etag && endpoint.verb == Verb::Get {
-        let mut unchanged = with_common_headers(endpoint, ResponseBuilder::new().description("Unchanged."));
+        let mut unchanged = with_common_headers(endpoint, ResponseBuilder::new().description("Not modified."));
         if endpoint.cached {
             unchanged = with_cache_headers(unchanged);
         }
-        operation = operation.response("304", unchanged.header("ETag", header(schema::text())).build());
+        operation = operation.response("304", unchanged.header("ETag", header(ETAG)).build());
     }
     for (status, reasons) in refusals(endpoint) {
         operation = operation.response(status.to_string(), failure(endpoint, &reasons));
@@ -39,7 +43,7 @@ pub(super) fn describe(endpoint: &Endpoint, components: &mut Components) -> Oper
     operation.build()
 }
 
-/// The first part of the path after the version.
+/// The first segment of the path after the version.
 fn tag(endpoint: &Endpoint) -> &'static str {
     let rest = endpoint.path.strip_prefix("/api/v1/").unwrap_or("operations");
     rest.split('/').next().unwrap_or(rest)
@@ -48,10 +52,16 @@ fn tag(endpoint: &Endpoint) -> &'static str {
 fn parameters(endpoint: &Endpoint) -> Vec<Parameter> {
     let mut parameters = Vec::new();
     if endpoint.path.contains("{id}") {
-        parameters.push(parameter("id", ParameterIn::Path, Required::True, schema::uuid(), "The id."));
+        parameters.push(parameter(
+            "id",
+            ParameterIn::Path,
+            Required::True,
+            schema::uuid(),
+            "The id of the resource, a UUID.",
+        ));
     }
     if endpoint.path.contains("{sku}") {
-        parameters.push(parameter("sku", ParameterIn::Path, Required::True, schema::sku(), "The SKU."));
+        parameters.push(parameter("sku", ParameterIn::Path, Required::True, schema::sku(), "The SKU of the product."));
     }
     for query in &endpoint.query {
         let schema = (query.schema)();
@@ -61,25 +71,33 @@ fn parameters(endpoint: &Endpoint) -> Vec<Parameter> {
         parameters.push(parameter(name, ParameterIn::Header, required, schema, description))
     };
     if endpoint.idempotent {
-        let what = "The client's name for this one intended effect: sent again, it gives the first answer again.";
-        header("Idempotency-Key", Required::True, schema::idempotency_key(), what);
+        let description = "A key that the client chooses for this operation, 1 to 255 visible ASCII characters. \
+            Repeating the request with the same key returns the first response without repeating its effect.";
+        header("Idempotency-Key", Required::True, schema::idempotency_key(), description);
     }
     if endpoint.versioned {
-        header("If-Match", Required::True, schema::version_tag(), "The ETag of what the change is based on.");
+        header("If-Match", Required::True, schema::version_tag(), "The `ETag` of the version to change.");
     }
     if endpoint.success.etag && endpoint.verb == Verb::Get {
-        header("If-None-Match", Required::False, schema::text(), "The ETag of what the client has already.");
+        let description = "The `ETag` of the client's copy; the response is 304 while it is current.";
+        header("If-None-Match", Required::False, schema::text(), description);
     }
     parameters
 }
 
-fn parameter(name: &str, place: ParameterIn, required: Required, schema: RefOr<Schema>, what: &str) -> Parameter {
+fn parameter(
+    name: &str,
+    location: ParameterIn,
+    required: Required,
+    schema: RefOr<Schema>,
+    description: &str,
+) -> Parameter {
     ParameterBuilder::new()
         .name(name)
-        .parameter_in(place)
+        .parameter_in(location)
         .required(required)
         .schema(Some(schema))
-        .description(Some(what))
+        .description(Some(description))
         .build()
 }
 
@@ -93,10 +111,10 @@ fn success(endpoint: &Endpoint, components: &mut Components) -> Response {
     let mut response = with_common_headers(
         endpoint,
         ResponseBuilder::new().description(match status {
-            201 => "Made.",
-            202 => "Asked for; `Location` tells what becomes of it.",
-            204 => "Done; there is no body.",
-            _ => "Done.",
+            201 => "Created.",
+            202 => "Accepted; poll `Location` for the result.",
+            204 => "Succeeded; the response has no body.",
+            _ => "Succeeded.",
         }),
     );
     if endpoint.cached {
@@ -107,13 +125,15 @@ fn success(endpoint: &Endpoint, components: &mut Components) -> Response {
         response = response.content(JSON, ContentBuilder::new().schema(Some(schema)).build());
     }
     if etag {
-        response = response.header("ETag", header(schema::text()));
+        response = response.header("ETag", header(ETAG));
     }
     if location {
-        response = response.header("Location", header(schema::text()));
+        response = response.header("Location", header("The path of the resource."));
     }
     if endpoint.idempotent {
-        response = response.header("Idempotent-Replayed", header(schema::constant("true")));
+        let mut replayed = Header::new(schema::constant("true"));
+        replayed.description = Some("Present when the response repeats that of an earlier request.".to_owned());
+        response = response.header("Idempotent-Replayed", replayed);
     }
     response.build()
 }
@@ -124,42 +144,40 @@ fn failure(endpoint: &Endpoint, reasons: &[Reason]) -> Response {
         .content(JSON, ContentBuilder::new().schema(Some(answer::failure_for(reasons))).build())
         .content(PROBLEM_JSON, ContentBuilder::new().schema(Some(answer::problem_for(reasons))).build());
     if reasons.iter().any(|reason| matches!(reason.http_status().as_u16(), 409 | 429 | 503)) {
-        response = response.header("Retry-After", header(schema::text()));
+        response = response.header("Retry-After", header("The delay before the next attempt, in seconds."));
     }
     if reasons.iter().any(|reason| reason.http_status().as_u16() == 401) {
-        response = response.header("WWW-Authenticate", header(schema::text()));
+        response = response.header("WWW-Authenticate", header("The authentication scheme: `Bearer`."));
     }
     response.build()
 }
 
 fn with_common_headers(endpoint: &Endpoint, response: ResponseBuilder) -> ResponseBuilder {
-    let mut response =
-        response.header("X-Request-Id", header(schema::text())).header("traceparent", header(schema::text()));
+    let id = "The id of the request: the client's, or a new one.";
+    let trace = "The trace of the request, as in W3C Trace Context.";
+    let mut response = response.header("X-Request-Id", header(id)).header("traceparent", header(trace));
     if endpoint.rate().is_some() {
-        let state = "What is left of the client's limit (`r`), and in how many seconds there is more (`t`).";
-        let policy = "The limit: so many requests (`q`) in so many seconds (`w`).";
-        response = response.header("RateLimit", explained(state)).header("RateLimit-Policy", explained(policy));
+        let state = "The requests that remain to the client (`r`) and the seconds until its quota grows (`t`).";
+        let policy = "The quota: the number of requests (`q`) in a window of seconds (`w`).";
+        response = response.header("RateLimit", header(state)).header("RateLimit-Policy", header(policy));
     }
     response
 }
 
 fn with_cache_headers(response: ResponseBuilder) -> ResponseBuilder {
-    let status = "Whether this is a copy, after RFC 9211: `fournines; hit`, or `fournines; fwd=stale; detail=…` for an \
-        old one, when the catalogue can't be asked or there is too much to do.";
-    response.header("Cache-Status", explained(status)).header("Age", explained("How old a copy is, in seconds."))
+    let status = "How the response was produced, as in RFC 9211: `fournines; hit` for a fresh copy; `fournines; \
+        fwd=stale; detail=…` for a stale copy, served while the catalogue is unavailable or slow, or the gateway is \
+        overloaded.";
+    response.header("Cache-Status", header(status)).header("Age", header("The age of the copy, in seconds."))
 }
 
-fn explained(what: &str) -> Header {
-    let mut header = header(schema::text());
-    header.description = Some(what.to_owned());
+fn header(description: &str) -> Header {
+    let mut header = Header::new(schema::text());
+    header.description = Some(description.to_owned());
     header
 }
 
-fn header(schema: RefOr<Schema>) -> Header {
-    Header::new(schema)
-}
-
-/// Why the call may be refused, by status: what its kind brings with it, and what the service behind says.
+/// The reasons for which the operation may fail, by status: those of its kind, and those of the service behind it.
 fn refusals(endpoint: &Endpoint) -> BTreeMap<u16, Vec<Reason>> {
     use Reason::{
         BodyTooLarge, DeadlineExceeded, Forbidden, IdempotencyInFlight, IdempotencyKeyMissing, IdempotencyKeyReused,

@@ -1,4 +1,4 @@
-//! Which SKUs are in demand right now, by what this gateway has seen: counts that fade, in a table of fixed size.
+//! The SKUs in current demand, as seen by this gateway: decaying counts in a table of fixed size.
 
 use std::cmp::Reverse;
 use std::hash::{BuildHasher as _, RandomState};
@@ -7,17 +7,17 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Each count takes four bytes. SKUs that share one are taken for equally hot, which costs speed and nothing else: the
-/// order may go to another replica than others of its SKU.
+/// Each count takes four bytes. SKUs that share a slot count as equally hot. This affects speed only: an order may go
+/// to another replica than the other orders of its SKU.
 const SLOTS: usize = 16_384;
-/// All counts halve this often, so that a sale that is over is soon forgotten.
+/// The half-life of counts, so that a finished sale is soon forgotten.
 const HALF_LIFE: Duration = Duration::from_secs(1);
 
 /// Recent orders by SKU.
 #[derive(Debug)]
 pub(super) struct Heat {
     counts: Box<[AtomicU32]>,
-    /// With keys of this process, so that nobody can choose SKUs that share a slot.
+    /// Randomly keyed per process, so that clients can't choose SKUs that share a slot.
     hasher: RandomState,
     since: Instant,
     halvings: AtomicU64,
@@ -33,23 +33,23 @@ impl Heat {
         }
     }
 
-    /// Counts an order of these SKUs, and gives the hottest of them.
+    /// Counts an order of these SKUs and returns the hottest one.
     ///
-    /// Heat is compared by its power of two, and among equals the smallest SKU is taken: two gateways, which see
-    /// different orders of the same demand, mostly agree, and without demand they always do.
+    /// Heat is compared by its power of two, and ties go to the smallest SKU. So gateways, which see different orders
+    /// of the same demand, mostly agree; without demand they always agree.
     pub(super) fn hottest<'a>(&self, skus: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
         self.fade();
         let by_heat = skus.into_iter().map(|sku| (magnitude(self.count(sku)), Reverse(sku)));
         by_heat.max().map(|(_, Reverse(sku))| sku)
     }
 
-    /// How often it was counted before.
+    /// Counts a SKU and returns the previous count.
     fn count(&self, sku: &str) -> u32 {
         let slot = usize::try_from(self.hasher.hash_one(sku) % SLOTS as u64).unwrap_or_default();
         self.counts[slot].fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Halves the counts as often as it is due; whoever comes first does it for all.
+    /// Halves the counts as often as due. The first caller does it for all.
     fn fade(&self) {
         let due = self.since.elapsed().as_secs() / HALF_LIFE.as_secs();
         let done = self.halvings.load(Ordering::Relaxed);
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn without_demand_the_smallest_sku_decides_whatever_the_order_of_the_lines() {
+    async fn without_demand_the_smallest_sku_decides_regardless_of_line_order() {
         for skus in [["b", "a", "c"], ["c", "b", "a"]] {
             assert_eq!(Heat::new().hottest(skus), Some("a"));
         }
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_hottest_sku_decides_until_it_has_cooled() {
+    async fn the_hottest_sku_decides_until_it_has_decayed() {
         let heat = Heat::new();
         for _ in 0..100 {
             heat.hottest(["z-sale"]);
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn counts_halve_once_a_period_and_vanish_in_the_end() {
+    async fn counts_halve_once_per_half_life_down_to_zero() {
         let heat = Heat::new();
         for _ in 0..16 {
             heat.hottest(["tea"]);
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn near_equals_are_equal() {
+    fn magnitudes_are_powers_of_two() {
         assert_eq!([0, 1, 2, 3, 4, 7, 8].map(magnitude), [0, 1, 2, 2, 3, 3, 4]);
     }
 }

@@ -1,5 +1,5 @@
-//! Which replica of the order service places an order. Any of them can; but orders of one SKU share a transaction only
-//! where they meet, so those of a hot SKU go to the same replica as long as it is fit and has room.
+//! Chooses the replica of the order service that places an order. Any of them can; but orders share a transaction only
+//! within a replica, so those of a hot SKU go to the same replica while it is healthy and has capacity.
 
 mod heat;
 
@@ -8,10 +8,10 @@ use proto::order::v1::PlaceOrderRequest;
 use crate::config::PlacementConfig;
 use heat::Heat;
 
-/// Chooses the key by which an order finds its replica.
+/// Chooses the key by which an order is routed to a replica.
 #[derive(Debug)]
 pub(crate) struct Placement {
-    /// Nothing when all replicas are the same to an order.
+    /// None without affinity: any replica will do.
     heat: Option<Heat>,
 }
 
@@ -20,7 +20,7 @@ impl Placement {
         Self { heat: config.affinity.then(Heat::new) }
     }
 
-    /// The hottest SKU of the order.
+    /// The hottest SKU of the order, if affinity is on.
     pub(crate) fn key(&self, order: &PlaceOrderRequest) -> Option<String> {
         let skus = order.lines.iter().map(|line| line.sku.as_str());
         self.heat.as_ref()?.hottest(skus).map(ToOwned::to_owned)

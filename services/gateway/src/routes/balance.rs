@@ -4,15 +4,15 @@ use actix_web::web;
 use proto::payment::v1::GetBalanceRequest;
 
 use crate::dto::Balance;
-use crate::endpoint::{Access, Endpoint, Verb};
+use crate::endpoint::{Access, Endpoint, OperationId, Verb};
 use crate::input::Call;
 use crate::refusal::Refusal;
 use crate::reply::Reply;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
-        Endpoint::new(Verb::Get, "/api/v1/users/me/balance", Access::User, "getBalance", || web::to(get))
-            .summary("The own balance, as of the moment of asking.")
+        Endpoint::new(Verb::Get, "/api/v1/users/me/balance", Access::User, OperationId::GetBalance, || web::to(get))
+            .summary("Returns the caller's balance at the time of the request.")
             .gives::<Balance>(),
     ]
 }

@@ -1,4 +1,4 @@
-//! `/docs`: Swagger UI, every file of it out of this binary.
+//! `/docs`: Swagger UI, with all of its files embedded in this binary.
 
 use std::sync::{Arc, LazyLock};
 
@@ -9,14 +9,12 @@ use envelope::Error;
 use utoipa_swagger_ui::Config;
 
 use crate::endpoint::Verb;
+use crate::exchange::DOCS_PATTERN;
 use crate::refusal::{self, Refusal};
-use crate::routes::other_method;
+use crate::routes::fallback::other_method;
 
-/// Where the documentation begins.
+/// The root of the documentation.
 pub(super) const ROOT: &str = "/docs";
-/// The pattern of all its files.
-pub(crate) const DOCS: &str = "/docs/{file:.*}";
-
 pub(super) fn register(config: &mut ServiceConfig) {
     let reads = || Verb::Get.guard();
     config
@@ -24,11 +22,13 @@ pub(super) fn register(config: &mut ServiceConfig) {
             web::resource(ROOT).route(web::route().guard(reads()).to(redirect)).default_service(web::to(other_method)),
         )
         .service(
-            web::resource(DOCS).route(web::route().guard(reads()).to(file)).default_service(web::to(other_method)),
+            web::resource(DOCS_PATTERN)
+                .route(web::route().guard(reads()).to(file))
+                .default_service(web::to(other_method)),
         );
 }
 
-/// The page's own links are relative to the folder.
+/// The page's links are relative to the folder.
 async fn redirect() -> HttpResponse {
     HttpResponse::PermanentRedirect().insert_header((header::LOCATION, "/docs/")).finish()
 }

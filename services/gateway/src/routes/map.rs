@@ -1,47 +1,40 @@
-//! From a path to the calls that live there. The router finds that out too, but only behind all layers, and by trying
-//! one regular expression after the other; the layers need to know it first, and for next to nothing.
+//! Maps a path to its endpoints. The router does so too, but only behind all layers, and by trying one regular
+//! expression after the other; the layers need the result earlier and cheaper.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use crate::endpoint::Endpoint;
-use crate::routes::endpoints;
+use crate::endpoint::Resource;
+use crate::routes::table::endpoints;
 
-/// A path of the table, and what can be done there.
-#[derive(Debug)]
-pub(super) struct Place {
-    pub(super) pattern: &'static str,
-    pub(super) calls: Vec<&'static Endpoint>,
-}
-
-/// The table by path, in the order of the paths.
-pub(super) fn places() -> &'static [Place] {
-    static PLACES: LazyLock<Vec<Place>> = LazyLock::new(|| {
-        let mut places: Vec<Place> = Vec::new();
+/// The resources of the table, in the order of their paths.
+pub(super) fn resources() -> &'static [Resource] {
+    static RESOURCES: LazyLock<Vec<Resource>> = LazyLock::new(|| {
+        let mut resources: Vec<Resource> = Vec::new();
         for endpoint in endpoints() {
-            match places.iter_mut().find(|place| place.pattern == endpoint.path) {
-                Some(place) => place.calls.push(endpoint),
-                None => places.push(Place { pattern: endpoint.path, calls: vec![endpoint] }),
+            match resources.iter_mut().find(|resource| resource.pattern == endpoint.path) {
+                Some(resource) => resource.endpoints.push(endpoint),
+                None => resources.push(Resource { pattern: endpoint.path, endpoints: vec![endpoint] }),
             }
         }
-        places.sort_by_key(|place| place.pattern);
-        places
+        resources.sort_by_key(|resource| resource.pattern);
+        resources
     });
-    &PLACES
+    &RESOURCES
 }
 
-/// The place of a path, whose percent-encoding has been undone as the router does it.
-pub(super) fn find(path: &str) -> Option<&'static Place> {
-    static FIXED: LazyLock<HashMap<&'static str, &'static Place>> =
-        LazyLock::new(|| places().iter().map(|place| (place.pattern, place)).collect());
-    static OPEN: LazyLock<Vec<&'static Place>> =
-        LazyLock::new(|| places().iter().filter(|place| place.pattern.contains('{')).collect());
-    let fixed = FIXED.get(path).filter(|place| !place.pattern.contains('{')).copied();
-    fixed.or_else(|| OPEN.iter().find(|place| fits(place.pattern, path)).copied())
+/// The resource of a path, which must be percent-decoded as the router does it.
+pub(super) fn find(path: &str) -> Option<&'static Resource> {
+    static FIXED: LazyLock<HashMap<&'static str, &'static Resource>> =
+        LazyLock::new(|| resources().iter().map(|resource| (resource.pattern, resource)).collect());
+    static PARAMETRIZED: LazyLock<Vec<&'static Resource>> =
+        LazyLock::new(|| resources().iter().filter(|resource| resource.pattern.contains('{')).collect());
+    let fixed = FIXED.get(path).filter(|resource| !resource.pattern.contains('{')).copied();
+    fixed.or_else(|| PARAMETRIZED.iter().find(|resource| matches(resource.pattern, path)).copied())
 }
 
-/// A parameter is anything but nothing and a slash.
-fn fits(pattern: &str, path: &str) -> bool {
+/// A parameter matches any non-empty segment.
+fn matches(pattern: &str, path: &str) -> bool {
     let (mut expected, mut found) = (pattern.split('/'), path.split('/'));
     loop {
         match (expected.next(), found.next()) {
@@ -58,17 +51,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_call_is_found_where_it_lives() {
+    fn every_endpoint_is_found_by_its_path() {
         for endpoint in endpoints() {
             let path = endpoint.path.replace("{id}", "0190").replace("{sku}", "a-b.c");
-            let place = find(&path).unwrap();
-            assert_eq!(place.pattern, endpoint.path);
-            assert!(place.calls.iter().any(|call| std::ptr::eq(*call, endpoint)));
+            let resource = find(&path).unwrap();
+            assert_eq!(resource.pattern, endpoint.path);
+            assert!(resource.endpoints.iter().any(|found| std::ptr::eq(*found, endpoint)));
         }
     }
 
     #[test]
-    fn what_is_no_path_of_the_table_is_nothing() {
+    fn other_paths_are_not_found() {
         for path in [
             "",
             "/",

@@ -1,6 +1,6 @@
-//! What stands outside of the versioned API: health, keys and the OpenAPI document.
+//! Endpoints outside the versioned API: health, keys and the OpenAPI document.
 
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
@@ -12,27 +12,28 @@ use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::auth::{PublicKeys, no_keys_yet};
-use crate::endpoint::{Access, Endpoint, Verb};
+use crate::endpoint::{Access, Endpoint, OperationId, Verb};
 use crate::input::Call;
+use crate::openapi::{self, Table};
 use crate::refusal::Refusal;
 use crate::reply::Reply;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
-        Endpoint::new(Verb::Get, "/healthz", Access::Public, "isAlive", || web::to(is_alive))
-            .summary("Whether the process is alive.")
+        Endpoint::new(Verb::Get, "/healthz", Access::Public, OperationId::IsAlive, || web::to(is_alive))
+            .summary("Reports whether the process is alive.")
             .gives::<Health>(),
-        Endpoint::new(Verb::Get, "/readyz", Access::Public, "isReady", || web::to(is_ready))
-            .summary("Whether the process can do its work.")
+        Endpoint::new(Verb::Get, "/readyz", Access::Public, OperationId::IsReady, || web::to(is_ready))
+            .summary("Reports whether the process is ready to serve requests.")
             .gives::<Health>()
             .refuses(&[Reason::Unavailable]),
-        Endpoint::new(Verb::Get, "/.well-known/jwks.json", Access::Public, "getKeys", || web::to(get_keys))
-            .summary("The public keys of access tokens, as a JSON Web Key Set; without the envelope.")
+        Endpoint::new(Verb::Get, "/.well-known/jwks.json", Access::Public, OperationId::GetKeys, || web::to(get_keys))
+            .summary("Returns the public keys of access tokens as a JSON Web Key Set, without the envelope.")
             .gives::<PublicKeys>()
             .raw()
             .refuses(&[Reason::Unavailable]),
-        Endpoint::new(Verb::Get, "/openapi.json", Access::Public, "getOpenApi", || web::to(get_openapi))
-            .summary("This document; without the envelope.")
+        Endpoint::new(Verb::Get, "/openapi.json", Access::Public, OperationId::GetOpenApi, || web::to(get_openapi))
+            .summary("Returns this OpenAPI document, without the envelope.")
             .gives::<OpenApiDocument>()
             .raw(),
     ]
@@ -66,7 +67,7 @@ async fn is_ready(call: Call) -> Result<Reply<Health>, Refusal> {
     if call.gateway.readiness.is_ready() {
         Ok(Reply::ok(Health { status: "ready" }))
     } else {
-        Err(Error::new(Reason::Unavailable, "not ready").into())
+        Err(Error::new(Reason::Unavailable, "the process is not ready").into())
     }
 }
 
@@ -76,11 +77,10 @@ async fn get_keys(call: Call) -> Result<HttpResponse, Refusal> {
     Ok(HttpResponse::Ok().json(keys))
 }
 
-async fn get_openapi(call: Call) -> Result<HttpResponse, Refusal> {
-    static DOCUMENT: LazyLock<Result<Bytes, serde_json::Error>> =
-        LazyLock::new(|| crate::openapi::document().to_json().map(Bytes::from));
+async fn get_openapi(call: Call, table: web::Data<Table>) -> Result<HttpResponse, Refusal> {
+    static DOCUMENT: OnceLock<Result<Bytes, serde_json::Error>> = OnceLock::new();
     call.no_query()?;
-    match &*DOCUMENT {
+    match DOCUMENT.get_or_init(|| openapi::document(table.0).to_json().map(Bytes::from)) {
         Ok(document) => Ok(HttpResponse::build(StatusCode::OK).content_type("application/json").body(document.clone())),
         Err(error) => Err(Error::internal(error.to_string()).into()),
     }

@@ -1,112 +1,57 @@
-//! The routes, laid out like the URLs. Each file lists its endpoints and holds their handlers, which parse, call one
-//! service, and convert its answer.
+//! The routes, laid out like the URLs. Each file lists its endpoints and their handlers, which parse the request, call
+//! one service, and convert its response.
 
 mod balance;
 mod docs;
+mod fallback;
 mod map;
 mod meta;
 mod orders;
+mod paging;
 mod payments;
 mod products;
 mod reconciliations;
 mod sessions;
 mod statements;
 mod stock;
+mod table;
 mod users;
 
-use std::sync::LazyLock;
-
 use actix_web::dev::ServiceRequest;
-use actix_web::http::header::HeaderValue;
 use actix_web::web::{self, ServiceConfig};
 
-pub(crate) use docs::DOCS;
-
-use crate::endpoint::{Endpoint, QueryParameter, Verb};
+use crate::endpoint::Verb;
 use crate::exchange::Target;
-use crate::openapi::schema;
-use crate::refusal::{self, Refusal};
+use crate::openapi::Table;
+use fallback::{other_method, unknown_path};
+pub use table::endpoints;
 
-/// The parameters of every list.
-const PAGE: [QueryParameter; 2] = [
-    QueryParameter { name: "pageSize", description: "How many items at most.", schema: schema::page_size },
-    QueryParameter {
-        name: "pageToken",
-        description: "`nextPageToken` of the part before; opaque, and good for this list only.",
-        schema: schema::page_token,
-    },
-];
-
-/// Every call, in the order of the contract.
-pub fn endpoints() -> &'static [Endpoint] {
-    static TABLE: LazyLock<Vec<Endpoint>> = LazyLock::new(|| {
-        let parts = [
-            users::endpoints(),
-            balance::endpoints(),
-            sessions::endpoints(),
-            products::endpoints(),
-            stock::endpoints(),
-            orders::endpoints(),
-            payments::endpoints(),
-            statements::endpoints(),
-            reconciliations::endpoints(),
-            meta::endpoints(),
-        ];
-        let numbered = parts.into_iter().flatten().enumerate();
-        numbered.map(|(number, endpoint)| endpoint.numbered(number)).collect()
-    });
-    &TABLE
-}
-
-/// Makes the routes out of the table.
+/// Registers the routes of the table.
 pub(crate) fn register(config: &mut ServiceConfig) {
-    for place in map::places() {
-        let resource = web::resource(place.pattern).default_service(web::to(other_method));
-        config.service(
-            place
-                .calls
-                .iter()
-                .fold(resource, |resource, endpoint| resource.route((endpoint.handler)().guard(endpoint.verb.guard()))),
-        );
+    for resource in map::resources() {
+        let routes = web::resource(resource.pattern).default_service(web::to(other_method));
+        let routes = resource
+            .endpoints
+            .iter()
+            .fold(routes, |routes, endpoint| routes.route((endpoint.handler)().guard(endpoint.verb.guard())));
+        config.service(routes);
     }
     docs::register(config);
-    config.default_service(web::to(nothing));
+    config.app_data(web::Data::new(Table(endpoints())));
+    config.default_service(web::to(unknown_path));
 }
 
-/// What a request leads to, before it is routed.
+/// Resolves the target of a request before it is routed.
 pub(crate) fn target(request: &ServiceRequest) -> Target {
-    // The path as the router takes it: `%6Frders` is `orders` to it.
+    // Decoded as the router does: `%6Frders` is `orders`.
     let path = request.match_info().as_str();
     if path == docs::ROOT || path.strip_prefix(docs::ROOT).is_some_and(|rest| rest.starts_with('/')) {
         return Target::Docs;
     }
-    let Some(place) = map::find(path) else { return Target::Nothing };
+    let Some(resource) = map::find(path) else { return Target::Nothing };
     let verb = Verb::answering(request.method().as_str());
-    match place.calls.iter().find(|endpoint| Some(endpoint.verb) == verb) {
+    match resource.endpoints.iter().find(|endpoint| Some(endpoint.verb) == verb) {
         Some(endpoint) => Target::Endpoint(endpoint),
-        None => Target::OtherMethod(place.pattern),
+        None => Target::OtherMethod(resource),
     }
-}
-
-/// `Allow` for a path that does not take the method asked for.
-pub(crate) fn allowed(target: Target) -> Option<HeaderValue> {
-    let mut verbs: Vec<Verb> = match target {
-        Target::OtherMethod(path) => map::find(path)?.calls.iter().map(|endpoint| endpoint.verb).collect(),
-        Target::Docs => vec![Verb::Get],
-        Target::Endpoint(_) | Target::Nothing => return None,
-    };
-    verbs.sort_unstable();
-    let names = verbs.into_iter().flat_map(|verb| match verb {
-        Verb::Get => vec!["GET", "HEAD"],
-        Verb::Post | Verb::Patch | Verb::Delete => vec![verb.as_str()],
-    });
-    HeaderValue::from_str(&names.collect::<Vec<_>>().join(", ")).ok()
-}
-
-async fn other_method() -> Result<&'static str, Refusal> {
-    Err(refusal::method_not_allowed().into())
-}
-
-async fn nothing() -> Result<&'static str, Refusal> {
-    Err(refusal::not_found().into())
 }

@@ -4,22 +4,22 @@ use actix_web::web;
 use envelope::Reason;
 use primitives::OrderId;
 use proto::order::v1::{CancelOrderRequest, GetOrderRequest, ListOrdersRequest};
+use utoipa::PartialSchema as _;
 
 use crate::dto::{Order, OrderStatus, Page, PlaceOrder};
-use crate::endpoint::{Access, Endpoint, QueryParameter, Verb};
+use crate::endpoint::{Access, Endpoint, OperationId, QueryParameter, Verb};
 use crate::input::Call;
-use crate::openapi::schema;
 use crate::refusal::Refusal;
 use crate::reply::Reply;
-use crate::routes::PAGE;
+use crate::routes::paging::PAGE;
 
 const FILTER: [QueryParameter; 1] =
-    [QueryParameter { name: "status", description: "Only orders that stand so.", schema: schema::order_status }];
+    [QueryParameter { name: "status", description: "Filters by order status.", schema: OrderStatus::schema }];
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
-        Endpoint::new(Verb::Post, "/api/v1/orders", Access::User, "placeOrder", || web::to(place))
-            .summary("Place an order. Its stock is taken with it, or the order is refused.")
+        Endpoint::new(Verb::Post, "/api/v1/orders", Access::User, OperationId::PlaceOrder, || web::to(place))
+            .summary("Places an order and takes its stock in one transaction, or rejects the order.")
             .orders()
             .idempotent()
             .takes::<PlaceOrder>()
@@ -27,24 +27,25 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .with_location()
             .with_etag()
             .refuses(&[Reason::SkuNotFound, Reason::InsufficientStock, Reason::InvalidState, Reason::RiskRejected]),
-        Endpoint::new(Verb::Get, "/api/v1/orders", Access::Owner, "listOrders", || web::to(list))
-            .summary("The own orders, newest first; an admin sees everybody's.")
+        Endpoint::new(Verb::Get, "/api/v1/orders", Access::Owner, OperationId::ListOrders, || web::to(list))
+            .summary("Lists the caller's orders, newest first. Administrators see all orders.")
             .query(&PAGE)
             .query(&FILTER)
             .gives::<Page<Order>>(),
-        Endpoint::new(Verb::Get, "/api/v1/orders/{id}", Access::Owner, "getOrder", || web::to(get))
-            .summary("An order. Somebody else's is not found.")
+        Endpoint::new(Verb::Get, "/api/v1/orders/{id}", Access::Owner, OperationId::GetOrder, || web::to(get))
+            .summary("Returns an order. Another user's order is not found.")
             .gives::<Order>()
             .with_etag()
             .refuses(&[Reason::OrderNotFound]),
-        Endpoint::new(Verb::Post, "/api/v1/orders/{id}/cancel", Access::Owner, "cancelOrder", || web::to(cancel))
-            .summary("Cancel an order. Its stock comes back, and so does what was paid.")
-            .orders()
-            .awaits_provider()
-            .idempotent()
-            .gives::<Order>()
-            .with_etag()
-            .refuses(&[Reason::OrderNotFound, Reason::InvalidState]),
+        Endpoint::new(Verb::Post, "/api/v1/orders/{id}/cancel", Access::Owner, OperationId::CancelOrder, || {
+            web::to(cancel)
+        })
+        .summary("Cancels an order, returns its stock and refunds its payment.")
+        .orders()
+        .idempotent()
+        .gives::<Order>()
+        .with_etag()
+        .refuses(&[Reason::OrderNotFound, Reason::InvalidState]),
     ]
 }
 

@@ -6,7 +6,7 @@ use primitives::OrderId;
 use proto::order::v1::ListOrderPaymentsRequest;
 
 use crate::dto::{Items, PayOrder, Payment};
-use crate::endpoint::{Access, Endpoint, Verb};
+use crate::endpoint::{Access, Endpoint, OperationId, Verb};
 use crate::input::Call;
 use crate::refusal::Refusal;
 use crate::reply::Reply;
@@ -15,11 +15,10 @@ const PAYMENTS: &str = "/api/v1/orders/{id}/payments";
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
-        Endpoint::new(Verb::Post, PAYMENTS, Access::Owner, "payOrder", || web::to(pay))
-            .summary("Pay an order, from the balance or by card. An order is paid once at most.")
+        Endpoint::new(Verb::Post, PAYMENTS, Access::Owner, OperationId::PayOrder, || web::to(pay))
+            .summary("Pays an order, from the balance or by card. An order is paid at most once.")
             .orders()
             .pays()
-            .awaits_provider()
             .idempotent()
             .takes::<PayOrder>()
             .creates::<Payment>()
@@ -30,8 +29,8 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
                 Reason::InsufficientFunds,
                 Reason::PaymentDeclined,
             ]),
-        Endpoint::new(Verb::Get, PAYMENTS, Access::Owner, "listPayments", || web::to(list))
-            .summary("The payments of an order, newest first.")
+        Endpoint::new(Verb::Get, PAYMENTS, Access::Owner, OperationId::ListPayments, || web::to(list))
+            .summary("Lists the payments of an order, newest first.")
             .gives::<Items<Payment>>()
             .refuses(&[Reason::OrderNotFound]),
     ]

@@ -5,64 +5,67 @@ use envelope::{Error, Reason};
 use primitives::Sku;
 use proto::inventory::v1::{GetProductRequest, ListProductsRequest};
 
+use crate::bounds;
 use crate::catalogue::{self, Answer, Snapshot};
-use crate::dto::{ChangeProduct, NewProduct, Page, Product, limits, line};
-use crate::endpoint::{Access, Endpoint, QueryParameter, Verb};
+use crate::dto::{ChangeProduct, NewProduct, Page, Product, line};
+use crate::endpoint::{Access, Endpoint, OperationId, QueryParameter, Verb};
 use crate::input::Call;
-use crate::openapi::schema;
 use crate::refusal::Refusal;
 use crate::reply::Reply;
-use crate::routes::PAGE;
+use crate::routes::paging::PAGE;
+use crate::schema;
 use crate::upstreams::Services;
 
 const FILTER: [QueryParameter; 2] = [
-    QueryParameter { name: "category", description: "Only products of this category.", schema: schema::category },
+    QueryParameter { name: "category", description: "Filters by category.", schema: schema::category },
     QueryParameter {
         name: "q",
-        description: "Only products with a name that begins so, whatever the case of its letters.",
+        description: "Filters by a prefix of the name, regardless of case.",
         schema: schema::product_name,
     },
 ];
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
-        Endpoint::new(Verb::Get, "/api/v1/products", Access::Public, "listProducts", || web::to(list))
-            .summary("The catalogue.")
+        Endpoint::new(Verb::Get, "/api/v1/products", Access::Public, OperationId::ListProducts, || web::to(list))
+            .summary("Lists the products of the catalogue.")
             .browses()
             .cached()
             .query(&PAGE)
             .query(&FILTER)
             .gives::<Page<Product>>()
             .with_etag(),
-        Endpoint::new(Verb::Get, "/api/v1/products/{sku}", Access::Public, "getProduct", || web::to(get))
-            .summary("A product.")
+        Endpoint::new(Verb::Get, "/api/v1/products/{sku}", Access::Public, OperationId::GetProduct, || web::to(get))
+            .summary("Returns a product.")
             .browses()
             .cached()
             .gives::<Product>()
             .with_etag()
             .refuses(&[Reason::SkuNotFound]),
-        Endpoint::new(Verb::Post, "/api/v1/products", Access::Admin, "createProduct", || web::to(create))
-            .summary("Add a product. Its stock begins at 0.")
+        Endpoint::new(Verb::Post, "/api/v1/products", Access::Admin, OperationId::CreateProduct, || web::to(create))
+            .summary("Creates a product with a stock of 0.")
             .takes::<NewProduct>()
             .creates::<Product>()
             .with_location()
             .with_etag()
             .refuses(&[Reason::AlreadyExists]),
-        Endpoint::new(Verb::Patch, "/api/v1/products/{sku}", Access::Admin, "changeProduct", || web::to(change))
-            .summary("Change a product.")
-            .versioned()
-            .takes::<ChangeProduct>()
-            .gives::<Product>()
-            .with_etag()
-            .refuses(&[Reason::SkuNotFound]),
+        Endpoint::new(Verb::Patch, "/api/v1/products/{sku}", Access::Admin, OperationId::ChangeProduct, || {
+            web::to(change)
+        })
+        .summary("Updates a product.")
+        .versioned()
+        .takes::<ChangeProduct>()
+        .gives::<Product>()
+        .with_etag()
+        .refuses(&[Reason::SkuNotFound]),
     ]
 }
 
 async fn list(call: Call) -> Result<Answer, Refusal> {
     let mut query = call.query()?;
     let page = Some(query.take_page());
-    let category = query.take("category", |text| line(text, 1, limits::MAX_CATEGORY));
-    let name_prefix = query.take("q", |text| line(text, 1, limits::MAX_PRODUCT_NAME));
+    let category = query.take("category", |text| line(text, 1, bounds::MAX_CATEGORY));
+    let name_prefix = query.take("q", |text| line(text, 1, bounds::MAX_PRODUCT_NAME));
     query.finish()?;
     let request = ListProductsRequest { page, category, name_prefix };
     let key = catalogue::list_key(&request);

@@ -8,11 +8,11 @@ use proto::reconciliation::v1::{
 };
 
 use crate::dto::{Page, Reconciliation, ReconciliationException};
-use crate::endpoint::{Access, Endpoint, Verb};
+use crate::endpoint::{Access, Endpoint, OperationId, Verb};
 use crate::input::Call;
 use crate::refusal::Refusal;
 use crate::reply::Reply;
-use crate::routes::PAGE;
+use crate::routes::paging::PAGE;
 
 const RUNS: &str = "/api/v1/reconciliations";
 const RUN: &str = "/api/v1/reconciliations/{id}";
@@ -20,25 +20,25 @@ const EXCEPTIONS: &str = "/api/v1/reconciliations/{id}/exceptions";
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
-        Endpoint::new(Verb::Get, RUNS, Access::Admin, "listReconciliations", || web::to(list))
-            .summary("Runs of the reconciliation, newest first.")
+        Endpoint::new(Verb::Get, RUNS, Access::Admin, OperationId::ListReconciliations, || web::to(list))
+            .summary("Lists reconciliation runs, newest first.")
             .can_wait()
             .query(&PAGE)
             .gives::<Page<Reconciliation>>(),
-        Endpoint::new(Verb::Post, RUNS, Access::Admin, "startReconciliation", || web::to(start))
-            .summary("Ask for a run that compares everything. While one waits to begin, it is that one.")
+        Endpoint::new(Verb::Post, RUNS, Access::Admin, OperationId::StartReconciliation, || web::to(start))
+            .summary("Requests a full reconciliation run. Returns the requested run if one has not started yet.")
             .can_wait()
             .begins::<Reconciliation>()
             .with_location(),
-        Endpoint::new(Verb::Get, RUN, Access::Admin, "getReconciliation", || web::to(get))
-            .summary("A run of the reconciliation.")
+        Endpoint::new(Verb::Get, RUN, Access::Admin, OperationId::GetReconciliation, || web::to(get))
+            .summary("Returns a reconciliation run.")
             .can_wait()
             .gives::<Reconciliation>()
             .refuses(&[Reason::NotFound]),
-        Endpoint::new(Verb::Get, EXCEPTIONS, Access::Admin, "listReconciliationExceptions", || {
+        Endpoint::new(Verb::Get, EXCEPTIONS, Access::Admin, OperationId::ListReconciliationExceptions, || {
             web::to(list_exceptions)
         })
-        .summary("What a run found, by kind and subject.")
+        .summary("Lists the differences that a run found, by kind and subject.")
         .can_wait()
         .query(&PAGE)
         .gives::<Page<ReconciliationException>>()

@@ -5,26 +5,28 @@ use envelope::Reason;
 use proto::user::v1::EndSessionRequest;
 
 use crate::dto::{Login, RefreshToken, Tokens};
-use crate::endpoint::{Access, Endpoint, Verb};
+use crate::endpoint::{Access, Endpoint, OperationId, Verb};
 use crate::input::Call;
 use crate::refusal::Refusal;
 use crate::reply::Reply;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
-        Endpoint::new(Verb::Post, "/api/v1/sessions", Access::Public, "logIn", || web::to(create))
-            .summary("Log in.")
+        Endpoint::new(Verb::Post, "/api/v1/sessions", Access::Public, OperationId::LogIn, || web::to(create))
+            .summary("Logs in and returns an access token and a refresh token.")
             .admits()
             .takes::<Login>()
             .creates::<Tokens>()
             .refuses(&[Reason::BadCredentials]),
-        Endpoint::new(Verb::Post, "/api/v1/sessions/refresh", Access::Public, "refreshSession", || web::to(refresh))
-            .summary("Change a refresh token for new tokens. One that is used twice ends the session.")
-            .takes::<RefreshToken>()
-            .gives::<Tokens>()
-            .refuses(&[Reason::Unauthenticated, Reason::TokenExpired, Reason::BadCredentials]),
-        Endpoint::new(Verb::Delete, "/api/v1/sessions/current", Access::User, "logOut", || web::to(end))
-            .summary("Log out: no refresh token of this session is taken any more.")
+        Endpoint::new(Verb::Post, "/api/v1/sessions/refresh", Access::Public, OperationId::RefreshSession, || {
+            web::to(refresh)
+        })
+        .summary("Exchanges a refresh token for new tokens. Reusing a refresh token ends the session.")
+        .takes::<RefreshToken>()
+        .gives::<Tokens>()
+        .refuses(&[Reason::Unauthenticated, Reason::TokenExpired, Reason::BadCredentials]),
+        Endpoint::new(Verb::Delete, "/api/v1/sessions/current", Access::User, OperationId::LogOut, || web::to(end))
+            .summary("Logs out: ends the current session and revokes its refresh tokens.")
             .gives_nothing(),
     ]
 }

@@ -5,30 +5,30 @@ use jiff::civil::Date;
 use proto::reconciliation::v1::{Days, ListStatementsRequest};
 
 use crate::dto::{Page, Statement, day};
-use crate::endpoint::{Access, Endpoint, QueryParameter, Verb};
+use crate::endpoint::{Access, Endpoint, OperationId, QueryParameter, Verb};
 use crate::input::Call;
-use crate::openapi::schema;
 use crate::refusal::Refusal;
 use crate::reply::Reply;
-use crate::routes::PAGE;
+use crate::routes::paging::PAGE;
+use crate::schema;
 
 const DAYS: [QueryParameter; 2] = [
     QueryParameter {
         name: "from",
-        description: "The first day, in UTC. Without it there are 31 days; there are 366 at most.",
+        description: "The first day, in UTC. By default the range has 31 days; it has 366 at most.",
         schema: schema::day,
     },
     QueryParameter {
         name: "to",
-        description: "The last day, in UTC, which is among them. Without it, today.",
+        description: "The last day, in UTC, inclusive. Today by default.",
         schema: schema::day,
     },
 ];
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
-        Endpoint::new(Verb::Get, "/api/v1/statements", Access::User, "listStatements", || web::to(list))
-            .summary("The own statements, newest day first. A day on which nothing happened has none.")
+        Endpoint::new(Verb::Get, "/api/v1/statements", Access::User, OperationId::ListStatements, || web::to(list))
+            .summary("Lists the caller's daily statements, newest first. Days without activity have none.")
             .can_wait()
             .query(&PAGE)
             .query(&DAYS)
@@ -46,7 +46,7 @@ async fn list(call: Call) -> Result<Reply<Page<Statement>>, Refusal> {
     Ok(Reply::ok(Page::of(response.statements, response.next_page_token)?))
 }
 
-/// A day for the service; empty when none is given.
+/// The day in the form of the service; empty if absent.
 fn text(day: Option<Date>) -> String {
     day.map(|day| day.to_string()).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! `/products/{sku}/stock` and its ledger.
+//! `/products/{sku}/stock` and its movements.
 
 use actix_web::web;
 use envelope::Reason;
@@ -6,11 +6,11 @@ use primitives::Sku;
 use proto::inventory::v1::{GetStockRequest, ListStockMovementsRequest};
 
 use crate::dto::{AdjustStock, Page, Stock, StockMovement};
-use crate::endpoint::{Access, Endpoint, Verb};
+use crate::endpoint::{Access, Endpoint, OperationId, Verb};
 use crate::input::Call;
 use crate::refusal::Refusal;
 use crate::reply::Reply;
-use crate::routes::PAGE;
+use crate::routes::paging::PAGE;
 
 const STOCK: &str = "/api/v1/products/{sku}/stock";
 const ADJUSTMENTS: &str = "/api/v1/products/{sku}/stock-adjustments";
@@ -18,19 +18,19 @@ const MOVEMENTS: &str = "/api/v1/products/{sku}/stock-movements";
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
-        Endpoint::new(Verb::Get, STOCK, Access::Public, "getStock", || web::to(get))
-            .summary("How many pieces can be ordered.")
+        Endpoint::new(Verb::Get, STOCK, Access::Public, OperationId::GetStock, || web::to(get))
+            .summary("Returns the quantity of a product that can be ordered.")
             .browses()
             .gives::<Stock>()
             .refuses(&[Reason::SkuNotFound]),
-        Endpoint::new(Verb::Post, ADJUSTMENTS, Access::Admin, "adjustStock", || web::to(adjust))
-            .summary("Add or take pieces. The stock never falls below zero.")
+        Endpoint::new(Verb::Post, ADJUSTMENTS, Access::Admin, OperationId::AdjustStock, || web::to(adjust))
+            .summary("Adds or removes stock. The stock never falls below 0.")
             .idempotent()
             .takes::<AdjustStock>()
             .creates::<StockMovement>()
             .refuses(&[Reason::SkuNotFound, Reason::InsufficientStock, Reason::InvalidState]),
-        Endpoint::new(Verb::Get, MOVEMENTS, Access::Admin, "listStockMovements", || web::to(list_movements))
-            .summary("The ledger of a product, newest first.")
+        Endpoint::new(Verb::Get, MOVEMENTS, Access::Admin, OperationId::ListStockMovements, || web::to(list_movements))
+            .summary("Lists the stock movements of a product, newest first.")
             .can_wait()
             .query(&PAGE)
             .gives::<Page<StockMovement>>()

@@ -7,45 +7,47 @@ use proto::payment::v1::DepositRequest;
 use proto::user::v1::{GetUserRequest, ListUsersRequest};
 
 use crate::dto::{Balance, ChangeUser, Page, PositiveMoney, RegisterUser, User};
-use crate::endpoint::{Access, Endpoint, Verb};
+use crate::endpoint::{Access, Endpoint, OperationId, Verb};
 use crate::input::{Call, Violations};
 use crate::refusal::Refusal;
 use crate::reply::Reply;
-use crate::routes::PAGE;
+use crate::routes::paging::PAGE;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
-        Endpoint::new(Verb::Post, "/api/v1/users", Access::Public, "registerUser", || web::to(register))
-            .summary("Become a customer. An email is taken once, whatever the case of its letters.")
+        Endpoint::new(Verb::Post, "/api/v1/users", Access::Public, OperationId::RegisterUser, || web::to(register))
+            .summary("Registers a customer. An email address can be registered once, regardless of case.")
             .admits()
             .takes::<RegisterUser>()
             .creates::<User>()
             .with_etag()
             .refuses(&[Reason::AlreadyExists]),
-        Endpoint::new(Verb::Get, "/api/v1/users", Access::Admin, "listUsers", || web::to(list))
-            .summary("All users, oldest first.")
+        Endpoint::new(Verb::Get, "/api/v1/users", Access::Admin, OperationId::ListUsers, || web::to(list))
+            .summary("Lists all users, oldest first.")
             .can_wait()
             .query(&PAGE)
             .gives::<Page<User>>(),
-        Endpoint::new(Verb::Get, "/api/v1/users/me", Access::User, "getMe", || web::to(get_me))
-            .summary("The own profile.")
+        Endpoint::new(Verb::Get, "/api/v1/users/me", Access::User, OperationId::GetMe, || web::to(get_me))
+            .summary("Returns the caller's profile.")
             .gives::<User>()
             .with_etag()
             .refuses(&[Reason::NotFound]),
-        Endpoint::new(Verb::Patch, "/api/v1/users/me", Access::User, "changeMe", || web::to(change_me))
-            .summary("Change the own profile.")
+        Endpoint::new(Verb::Patch, "/api/v1/users/me", Access::User, OperationId::ChangeMe, || web::to(change_me))
+            .summary("Updates the caller's profile.")
             .versioned()
             .takes::<ChangeUser>()
             .gives::<User>()
             .with_etag()
             .refuses(&[Reason::NotFound, Reason::AlreadyExists]),
-        Endpoint::new(Verb::Post, "/api/v1/users/{id}/deposits", Access::Admin, "deposit", || web::to(deposit))
-            .summary("Put money on a user's account. Gives the new balance.")
-            .pays()
-            .idempotent()
-            .takes::<PositiveMoney>()
-            .creates::<Balance>()
-            .refuses(&[Reason::NotFound, Reason::InvalidState]),
+        Endpoint::new(Verb::Post, "/api/v1/users/{id}/deposits", Access::Admin, OperationId::Deposit, || {
+            web::to(deposit)
+        })
+        .summary("Deposits money into a user's account and returns the new balance.")
+        .pays()
+        .idempotent()
+        .takes::<PositiveMoney>()
+        .creates::<Balance>()
+        .refuses(&[Reason::NotFound, Reason::InvalidState]),
     ]
 }
 
@@ -66,7 +68,7 @@ async fn list(call: Call) -> Result<Reply<Page<User>>, Refusal> {
 
 async fn get_me(call: Call) -> Result<Reply<User>, Refusal> {
     call.no_query()?;
-    // Nobody named: the caller.
+    // Without an id, the service returns the caller.
     let response = call.services().get_user(GetUserRequest::default()).await?.into_inner();
     Ok(Reply::ok(User::try_from(response.user)?).tagged())
 }
@@ -86,7 +88,7 @@ async fn deposit(mut call: Call) -> Result<Reply<Balance>, Refusal> {
     let mut wrong = Violations::default();
     let amount = call.body::<PositiveMoney>().await?.check("", &mut wrong);
     wrong.finish()?;
-    // The payment service knows accounts, not users: it would open one for anybody.
+    // The payment service does not know users: it would open an account for any id.
     call.services().get_user(GetUserRequest { user_id: user.to_string() }).await?;
     let request = DepositRequest {
         user_id: user.to_string(),

@@ -1,9 +1,8 @@
-//! Who may call: every call of the table without a token and with the wrong role; tokens of every wrong kind; keys that
-//! change, are away, or were never there.
+//! Authentication and authorization: every endpoint of the table without a token and with the wrong role; invalid
+//! tokens of every kind; keys that change, are unavailable, or have never been fetched.
 
 use envelope::Reason;
 use gateway::{Access, endpoints};
-use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::{Value, json};
 
 use crate::support::fake::Fake;
@@ -14,7 +13,7 @@ fn concrete(path: &str) -> String {
 }
 
 #[tokio::test]
-async fn every_call_asks_for_what_the_table_says_before_anything_else() {
+async fn every_endpoint_authorizes_before_any_other_check() {
     let gateway = Gateway::start().await;
     for endpoint in endpoints().iter().filter(|endpoint| endpoint.access != Access::Public) {
         let request = || gateway.request(endpoint.verb.as_str(), &concrete(endpoint.path));
@@ -40,37 +39,42 @@ fn without(field: &str) -> Value {
     claims
 }
 
-fn unsigned(header: &str) -> String {
-    use base64::Engine as _;
-    let encode = |text: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text);
-    format!("{}.{}.", encode(header), encode(&tokens::claims("admin").to_string()))
+fn signed(header: &Value) -> String {
+    tokens::sign_with(header, &tokens::claims("admin"), &tokens::good_key())
 }
 
-#[tokio::test]
-async fn a_token_that_is_not_ours_is_not_taken() {
-    let gateway = Gateway::start().await;
+fn unsigned(header: &Value) -> String {
+    format!("{}.", tokens::unsigned(header, &tokens::claims("admin")))
+}
+
+/// Tokens whose header or signature is wrong.
+fn forged() -> Vec<String> {
+    let admin = tokens::claims("admin");
     let good = tokens::customer();
-    let signed = |algorithm, key: &EncodingKey| {
-        jsonwebtoken::encode(&tokens::header(algorithm, tokens::KEY_ID), &tokens::claims("admin"), key).unwrap()
-    };
     let mut tampered = good.clone().into_bytes();
     let middle = good.find('.').unwrap() + 20;
     tampered[middle] = if tampered[middle] == b'A' { b'B' } else { b'A' };
-    let another_key = tokens::header(Algorithm::EdDSA, "key-2");
-    let no_key = jsonwebtoken::Header::new(Algorithm::EdDSA);
-    let forged = [
-        signed(Algorithm::EdDSA, &tokens::other_key()),
-        signed(Algorithm::HS256, &EncodingKey::from_secret(tokens::PUBLIC.as_bytes())),
-        signed(
-            Algorithm::HS256,
-            &EncodingKey::from_base64_secret(&format!("{}=", tokens::PUBLIC.replace('_', "/"))).unwrap(),
-        ),
-        unsigned(r#"{"alg": "none", "kid": "key-1"}"#),
-        unsigned(r#"{"alg": "EdDSA", "kid": "key-1"}"#),
-        jsonwebtoken::encode(&another_key, &tokens::claims("admin"), &tokens::good_key()).unwrap(),
-        jsonwebtoken::encode(&no_key, &tokens::claims("admin"), &tokens::good_key()).unwrap(),
+    vec![
+        tokens::sign_with(&tokens::header(tokens::KEY_ID), &admin, &tokens::other_key()),
+        tokens::sign_hs256(&admin, tokens::PUBLIC.as_bytes()),
+        tokens::sign_hs256(&admin, tokens::good_key().verifying_key().as_bytes()),
+        unsigned(&json!({ "alg": "none", "kid": "key-1" })),
+        unsigned(&json!({ "alg": "EdDSA", "kid": "key-1" })),
+        signed(&json!({ "alg": "none", "kid": "key-1" })),
+        signed(&json!({ "alg": "EdDSA", "kid": "key-2" })),
+        signed(&json!({ "alg": "EdDSA" })),
+        signed(&json!({ "alg": "EdDSA", "kid": "key-1", "crit": ["exp"] })),
         String::from_utf8(tampered).unwrap(),
         good[..good.len() - 3].to_owned(),
+        String::new(),
+        "a.b.c".to_owned(),
+    ]
+}
+
+#[tokio::test]
+async fn an_invalid_token_is_rejected() {
+    let gateway = Gateway::start().await;
+    let invalid = [
         tokens::sign(&with("iss", json!("somebody"))),
         tokens::sign(&with("aud", json!("another-api"))),
         tokens::sign(&with("role", json!("root"))),
@@ -82,15 +86,13 @@ async fn a_token_that_is_not_ours_is_not_taken() {
         tokens::sign(&without("iss")),
         tokens::sign(&without("aud")),
         tokens::sign(&without("role")),
-        String::new(),
-        "a.b.c".to_owned(),
     ];
-    for token in forged {
+    for token in forged().into_iter().chain(invalid) {
         let response = gateway.get("/api/v1/orders").bearer_auth(&token).send().await.unwrap();
         assert_eq!(response.headers()["www-authenticate"], "Bearer");
         failure(response, Reason::Unauthenticated).await;
     }
-    for authorization in ["Basic YTpi", "Bearer", &good, "bearer"] {
+    for authorization in ["Basic YTpi", "Bearer", &tokens::customer(), "bearer"] {
         let request = gateway.get("/api/v1/orders").header("Authorization", authorization);
         failure(request.send().await.unwrap(), Reason::Unauthenticated).await;
     }
@@ -101,11 +103,11 @@ async fn a_token_that_is_not_ours_is_not_taken() {
 }
 
 #[tokio::test]
-async fn the_identity_in_the_token_travels_on() {
+async fn the_identity_in_the_token_is_passed_on() {
     let gateway = Gateway::start().await;
     let claims = tokens::claims("customer");
     let request = gateway.get("/api/v1/orders").bearer_auth(tokens::sign(&claims)).header("X-Request-Id", "r-7");
-    // Nobody can name somebody else by writing our metadata into headers.
+    // Clients can't choose an identity by sending our metadata as headers.
     let request =
         request.header("x-caller-id", "0190b5a0-0000-7000-8000-000000000009").header("x-caller-role", "admin");
     assert_eq!(request.send().await.unwrap().status(), 200);
@@ -119,7 +121,7 @@ async fn the_identity_in_the_token_travels_on() {
 }
 
 #[tokio::test]
-async fn keys_come_when_they_come_and_stay_when_the_user_service_is_away() {
+async fn keys_are_awaited_at_start_and_kept_while_the_user_service_is_unavailable() {
     let gateway = Gateway::start_unready(json!({}), Fake::with_jwks(None)).await;
     let orders = || gateway.get("/api/v1/orders").bearer_auth(tokens::customer()).send();
     let response = orders().await.unwrap();
@@ -127,7 +129,7 @@ async fn keys_come_when_they_come_and_stay_when_the_user_service_is_away() {
     failure(response, Reason::Unavailable).await;
     failure(gateway.get("/readyz").send().await.unwrap(), Reason::Unavailable).await;
     failure(gateway.get("/.well-known/jwks.json").send().await.unwrap(), Reason::Unavailable).await;
-    // Whoever comes shortly before the keys waits for them.
+    // A request shortly before the keys arrive waits for them.
     let (early, ()) = futures::join!(orders(), async {
         *gateway.fake.jwks.lock().unwrap() = Some(tokens::jwks());
     });
@@ -136,15 +138,13 @@ async fn keys_come_when_they_come_and_stay_when_the_user_service_is_away() {
     assert_eq!(gateway.get("/readyz").send().await.unwrap().status(), 200);
     assert_eq!(orders().await.unwrap().status(), 200);
     *gateway.fake.jwks.lock().unwrap() = None;
-    let unknown = tokens::header(Algorithm::EdDSA, "key-2");
-    let unknown = jsonwebtoken::encode(&unknown, &tokens::claims("customer"), &tokens::good_key()).unwrap();
-    let response = gateway.get("/api/v1/orders").bearer_auth(unknown).send().await.unwrap();
+    let response = gateway.get("/api/v1/orders").bearer_auth(tokens::customer_by("key-2")).send().await.unwrap();
     failure(response, Reason::Unauthenticated).await;
     assert_eq!(orders().await.unwrap().status(), 200);
 }
 
 #[tokio::test]
-async fn a_token_that_was_taken_is_not_taken_for_longer_than_it_is_good() {
+async fn a_cached_token_is_rejected_once_it_expires() {
     let often = json!({ "limits": { "rates": { "default": { "requests": 1_000_000 } } } });
     let gateway = Gateway::start_with(often).await;
     let orders = |token: &str| gateway.get("/api/v1/orders").bearer_auth(token).send();
@@ -159,38 +159,34 @@ async fn a_token_that_was_taken_is_not_taken_for_longer_than_it_is_good() {
             }
         }
     };
-    let response = tokio::time::timeout(PATIENCE, expired).await.expect("it is taken for ever");
+    let response = tokio::time::timeout(PATIENCE, expired).await.expect("it is accepted forever");
     failure(response, Reason::TokenExpired).await;
 }
 
 #[tokio::test]
-async fn a_key_that_is_retired_takes_with_it_what_it_verified() {
+async fn retiring_a_key_invalidates_its_cached_tokens() {
     let gateway = Gateway::start().await;
     let orders = |token: &str| gateway.get("/api/v1/orders").bearer_auth(token).send();
     let old = tokens::customer();
     assert_eq!(orders(&old).await.unwrap().status(), 200);
     *gateway.fake.jwks.lock().unwrap() = Some(tokens::jwks_with("key-2"));
-    let new = tokens::header(Algorithm::EdDSA, "key-2");
-    let new = jsonwebtoken::encode(&new, &tokens::claims("customer"), &tokens::good_key()).unwrap();
+    let new = tokens::customer_by("key-2");
     assert_eq!(orders(&new).await.unwrap().status(), 200);
     failure(orders(&old).await.unwrap(), Reason::Unauthenticated).await;
 }
 
 #[tokio::test]
-async fn an_unknown_key_causes_one_fetch_however_many_name_it() {
+async fn an_unknown_key_triggers_one_fetch_for_all_requests() {
     let gateway = Gateway::start().await;
     let before = *gateway.fake.jwks_calls.lock().unwrap();
     *gateway.fake.jwks.lock().unwrap() = Some(tokens::jwks_with("key-2"));
-    let new = tokens::header(Algorithm::EdDSA, "key-2");
-    let new = jsonwebtoken::encode(&new, &tokens::claims("customer"), &tokens::good_key()).unwrap();
+    let new = tokens::customer_by("key-2");
     let requests = (0..20).map(|_| gateway.get("/api/v1/orders").bearer_auth(&new).send());
     for response in futures::future::join_all(requests).await {
         assert_eq!(response.unwrap().status(), 200);
     }
     for key in ["key-3", "key-4", "key-5"] {
-        let header = tokens::header(Algorithm::EdDSA, key);
-        let token = jsonwebtoken::encode(&header, &tokens::claims("customer"), &tokens::good_key()).unwrap();
-        let response = gateway.get("/api/v1/orders").bearer_auth(token).send().await.unwrap();
+        let response = gateway.get("/api/v1/orders").bearer_auth(tokens::customer_by(key)).send().await.unwrap();
         failure(response, Reason::Unauthenticated).await;
     }
     assert_eq!(*gateway.fake.jwks_calls.lock().unwrap(), before + 1);

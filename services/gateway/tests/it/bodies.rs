@@ -1,4 +1,4 @@
-//! Bad input is told apart, told clearly, and never reaches a service.
+//! Invalid input is rejected with a precise error, and never reaches a service.
 
 use envelope::Reason;
 use serde_json::json;
@@ -17,7 +17,7 @@ async fn send(gateway: &Gateway, body: impl Into<reqwest::Body>, content_type: O
 }
 
 #[tokio::test]
-async fn a_body_that_is_no_json_is_malformed() {
+async fn invalid_json_is_malformed() {
     let gateway = Gateway::start().await;
     let deep = format!(r#"{{"lines": {}1{}}}"#, "[".repeat(5_000), "]".repeat(5_000));
     let bodies: [&[u8]; 7] =
@@ -29,7 +29,7 @@ async fn a_body_that_is_no_json_is_malformed() {
 }
 
 #[tokio::test]
-async fn only_json_in_utf8_is_taken() {
+async fn only_json_in_utf8_is_accepted() {
     let gateway = Gateway::start().await;
     let order = json!({ "lines": [{ "sku": "tea", "quantity": 1 }] }).to_string();
     let refused = [
@@ -56,7 +56,7 @@ async fn only_json_in_utf8_is_taken() {
 }
 
 #[tokio::test]
-async fn a_body_over_the_limit_is_refused_however_it_is_sent() {
+async fn a_body_over_the_limit_is_rejected_with_any_framing() {
     let gateway = Gateway::start_with(json!({ "http": { "body_limit_bytes": 1000 } })).await;
     let large = json!({ "lines": [], "filler": "x".repeat(2_000) }).to_string();
     failure(send(&gateway, large.clone(), Some("application/json")).await, Reason::BodyTooLarge).await;
@@ -84,7 +84,7 @@ async fn a_body_over_the_limit_is_refused_however_it_is_sent() {
 }
 
 #[tokio::test]
-async fn a_body_that_says_the_wrong_things_is_not_valid() {
+async fn invalid_fields_are_named() {
     let gateway = Gateway::start().await;
     let line = |quantity: &str| format!(r#"{{"lines": [{{"sku": "tea", "quantity": {quantity}}}]}}"#);
     let quantity = "lines[0].quantity";
@@ -121,7 +121,7 @@ async fn a_body_that_says_the_wrong_things_is_not_valid() {
 }
 
 #[tokio::test]
-async fn everything_wrong_is_told_at_once_and_good_lines_are_summed() {
+async fn all_violations_are_reported_together_and_valid_lines_are_summed() {
     let gateway = Gateway::start().await;
     let body = json!({ "lines": [{ "sku": "a b", "quantity": 0 }, { "sku": "ok", "quantity": -1 }] }).to_string();
     let wrong = failure(send(&gateway, body, Some("application/json")).await, Reason::ValidationFailed).await;
@@ -182,7 +182,7 @@ async fn prices_names_and_passwords_are_checked_at_the_edge() {
 }
 
 #[tokio::test]
-async fn ids_and_parameters_of_the_wrong_shape_are_not_valid() {
+async fn malformed_ids_and_parameters_are_rejected() {
     let gateway = Gateway::start().await;
     let get = |path: &str| gateway.get(path).bearer_auth(tokens::admin()).send();
     for (path, field) in [

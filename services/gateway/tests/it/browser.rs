@@ -1,4 +1,4 @@
-//! What browsers need: cross-origin rules, compression, and the documentation.
+//! Support for browsers: cross-origin requests, compression, and the documentation.
 
 use envelope::Reason;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::support::{Gateway, failure};
 
 #[tokio::test]
-async fn only_origins_of_the_configuration_may_call() {
+async fn only_configured_origins_may_call() {
     let gateway = Gateway::start_with(json!({ "cors": { "allowed_origins": ["https://shop.example"] } })).await;
     let preflight = |origin: &'static str| {
         let request = gateway.request("OPTIONS", "/api/v1/orders").header("Origin", origin);
@@ -21,7 +21,7 @@ async fn only_origins_of_the_configuration_may_call() {
     let refused = preflight("https://evil.example").await.unwrap();
     assert!(!refused.headers().contains_key("access-control-allow-origin"));
     failure(refused, Reason::Forbidden).await;
-    // A refusal must be readable too.
+    // Scripts must be able to read refusals too.
     let own = gateway.get("/api/v1/users/me").header("Origin", "https://shop.example").send().await.unwrap();
     assert_eq!(own.headers()["access-control-allow-origin"], "https://shop.example");
     assert!(own.headers()["access-control-expose-headers"].to_str().unwrap().contains("x-request-id"));
@@ -40,7 +40,7 @@ async fn by_default_no_origin_may_call() {
 }
 
 #[tokio::test]
-async fn large_answers_are_compressed_and_small_ones_are_not() {
+async fn only_large_responses_are_compressed() {
     let gateway = Gateway::start().await;
     let list = |encoding: &'static str| gateway.get("/api/v1/products").header("Accept-Encoding", encoding).send();
     let small = list("gzip").await.unwrap();
@@ -59,7 +59,7 @@ async fn large_answers_are_compressed_and_small_ones_are_not() {
 }
 
 #[tokio::test]
-async fn the_documentation_is_whole_and_served_from_here() {
+async fn the_documentation_is_complete_and_self_contained() {
     let gateway = Gateway::start().await;
     let redirected = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let response = redirected.get(format!("http://{}/docs", gateway.address)).send().await.unwrap();

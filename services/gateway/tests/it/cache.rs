@@ -1,4 +1,4 @@
-//! Copies of the catalogue: while they are fresh, when they are not, and when inventory is away.
+//! The catalogue cache: fresh copies, stale copies, and an unavailable inventory.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::support::{Gateway, failure, tokens};
 
 const PATHS: [&str; 2] = ["/api/v1/products", "/api/v1/products/tea"];
 
-/// Copies are fresh for a whole test.
+/// A gateway whose copies stay fresh during a test.
 async fn with_fresh_copies() -> Gateway {
     Gateway::start_with(json!({ "cache": { "fresh_ms": 60_000 } })).await
 }
@@ -31,7 +31,7 @@ fn fail(gateway: &Gateway) {
 }
 
 #[tokio::test]
-async fn inventory_is_asked_once_for_what_many_read() {
+async fn concurrent_reads_share_one_call_to_inventory() {
     let gateway = with_fresh_copies().await;
     for (number, path) in PATHS.into_iter().enumerate() {
         let first = read(&gateway, path).await;
@@ -54,11 +54,11 @@ async fn inventory_is_asked_once_for_what_many_read() {
 }
 
 #[tokio::test]
-async fn the_shortest_way_gives_the_answer_that_the_long_one_gives() {
+async fn the_fast_path_responds_like_the_full_path() {
     let gateway = with_fresh_copies().await;
     read(&gateway, PATHS[1]).await;
     let short = read(&gateway, PATHS[1]).await;
-    // A page of another origin is for the layers within.
+    // A cross-origin request takes the full path.
     let long = gateway.get(PATHS[1]).header("Origin", "https://evil.example").send().await.unwrap();
     let differing = ["date", "x-request-id", "ratelimit", "traceparent", "access-control-expose-headers"];
     let same = |headers: &HeaderMap| {
@@ -74,7 +74,7 @@ async fn the_shortest_way_gives_the_answer_that_the_long_one_gives() {
 }
 
 #[tokio::test]
-async fn different_questions_have_different_copies() {
+async fn different_requests_have_different_copies() {
     let gateway = with_fresh_copies().await;
     let queries = ["", "?pageSize=7", "?category=drinks", "?q=drinks", "?q=%54ea&category=a%26q", "?pageToken=a-b"];
     for (number, query) in queries.into_iter().enumerate() {
@@ -83,7 +83,7 @@ async fn different_questions_have_different_copies() {
         }
         assert_eq!(gateway.fake.asked().len(), number + 1, "{query}");
     }
-    // Spelled otherwise.
+    // The same request in another form.
     for query in ["?pageSize=50", "?category=drinks&", "?category=%64rinks", "?category=a%26q&q=Tea"] {
         read(&gateway, &format!("/api/v1/products{query}")).await;
     }
@@ -93,7 +93,7 @@ async fn different_questions_have_different_copies() {
 }
 
 #[tokio::test]
-async fn a_copy_is_given_when_inventory_is_away_and_says_so() {
+async fn a_stale_copy_is_served_and_marked_when_inventory_is_unavailable() {
     let gateway = Gateway::start().await;
     let mut tags = Vec::new();
     for path in PATHS {
@@ -115,7 +115,7 @@ async fn a_copy_is_given_when_inventory_is_away_and_says_so() {
 }
 
 #[tokio::test]
-async fn a_copy_is_given_when_inventory_takes_long() {
+async fn a_stale_copy_is_served_when_inventory_is_slow() {
     let gateway = Gateway::start_with(json!({ "cache": { "wait_ms": 20 } })).await;
     read(&gateway, PATHS[1]).await;
     *gateway.fake.answer.lock().unwrap() = Answer::Hang;
@@ -126,7 +126,7 @@ async fn a_copy_is_given_when_inventory_takes_long() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_any_more_is_not_given() {
+async fn a_deleted_product_is_evicted() {
     let gateway = Gateway::start().await;
     read(&gateway, PATHS[1]).await;
     let gone = Error::new(Reason::SkuNotFound, "said so").into_status();
@@ -137,7 +137,7 @@ async fn what_is_not_there_any_more_is_not_given() {
 }
 
 #[tokio::test]
-async fn who_wants_the_newest_gets_it() {
+async fn no_cache_and_administrators_bypass_the_cache() {
     let gateway = with_fresh_copies().await;
     read(&gateway, PATHS[1]).await;
     let newest = gateway.get(PATHS[1]).header("Cache-Control", "max-age=0, No-Cache").send().await.unwrap();
@@ -155,7 +155,7 @@ async fn who_wants_the_newest_gets_it() {
 }
 
 #[tokio::test]
-async fn what_is_changed_here_is_seen_at_once() {
+async fn a_change_through_this_gateway_is_visible_at_once() {
     let gateway = with_fresh_copies().await;
     for path in PATHS {
         read(&gateway, path).await;
@@ -176,7 +176,7 @@ async fn what_is_changed_here_is_seen_at_once() {
 }
 
 #[tokio::test]
-async fn a_large_copy_is_compressed_for_who_takes_it() {
+async fn a_large_copy_is_compressed_for_clients_that_accept_it() {
     let gateway = with_fresh_copies().await;
     *gateway.fake.products.lock().unwrap() = 50;
     let list = |encoding: &'static str| gateway.get(PATHS[0]).header("Accept-Encoding", encoding).send();

@@ -1,4 +1,4 @@
-//! Entity tags: reading what has not changed, and changing only what one has seen.
+//! Conditional requests: unchanged resources are not sent again, and changes require the current version.
 
 use envelope::Reason;
 use serde_json::json;
@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::support::{Gateway, failure, fields, tokens};
 
 #[tokio::test]
-async fn what_has_not_changed_is_not_sent_again() {
+async fn an_unchanged_resource_is_not_sent_again() {
     let gateway = Gateway::start().await;
     for path in ["/api/v1/products", "/api/v1/products/tea-0"] {
         let first = gateway.get(path).send().await.unwrap();
@@ -31,7 +31,7 @@ async fn what_has_not_changed_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn a_change_needs_the_version_that_it_is_based_on() {
+async fn a_change_requires_the_current_version() {
     let gateway = Gateway::start().await;
     let change = |tag: Option<&str>| {
         let request = gateway.request("PATCH", "/api/v1/products/tea").bearer_auth(tokens::admin());

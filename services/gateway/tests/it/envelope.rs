@@ -1,4 +1,4 @@
-//! One envelope on every answer, whichever layer gives it; request ids; what is negotiated.
+//! The envelope of every response, from any layer; request ids; content negotiation.
 
 use envelope::Reason;
 use serde_json::Value;
@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::support::{Gateway, failure, raw, tokens};
 
 #[tokio::test]
-async fn an_unknown_path_and_another_method_are_told_apart() {
+async fn an_unknown_path_and_an_unsupported_method_are_distinguished() {
     let gateway = Gateway::start().await;
     for path in ["/", "/api", "/api/v1", "/api/v1/orders/", "/api/v2/orders", "/api/v1/nothing?x=1", "/docs/nothing.js"]
     {
@@ -28,7 +28,7 @@ async fn an_unknown_path_and_another_method_are_told_apart() {
 }
 
 #[tokio::test]
-async fn a_good_answer_has_the_envelope_and_every_header() {
+async fn a_success_has_the_envelope_and_every_header() {
     let gateway = Gateway::start().await;
     let response = gateway.get("/healthz").header("X-Request-Id", "my-id~1").send().await.unwrap();
     assert_eq!(response.status(), 200);
@@ -49,7 +49,7 @@ async fn a_good_answer_has_the_envelope_and_every_header() {
 }
 
 #[tokio::test]
-async fn an_answer_to_head_is_the_same_without_the_body() {
+async fn head_responds_like_get_without_the_body() {
     let gateway = Gateway::start().await;
     let response = gateway.request("HEAD", "/api/v1/products/tea").send().await.unwrap();
     assert_eq!(response.status(), 200);
@@ -58,7 +58,7 @@ async fn an_answer_to_head_is_the_same_without_the_body() {
 }
 
 #[tokio::test]
-async fn a_request_id_that_is_not_well_formed_is_replaced() {
+async fn a_malformed_request_id_is_replaced() {
     let gateway = Gateway::start().await;
     for bad in ["", " ", "a b", &"x".repeat(129), "\u{fc}"] {
         let response = gateway.get("/healthz").header("X-Request-Id", bad.as_bytes()).send().await.unwrap();
@@ -74,7 +74,7 @@ async fn a_request_id_that_is_not_well_formed_is_replaced() {
 }
 
 #[tokio::test]
-async fn no_header_of_a_client_becomes_a_header_of_the_answer() {
+async fn request_headers_are_not_reflected() {
     let gateway = Gateway::start().await;
     for injected in ["id%0d%0aX-Evil: 1", "id\rX-Evil: 1", "id\nX-Evil: 1", "id\0X-Evil: 1", "id\\r\\nX-Evil: 1"] {
         for name in ["X-Request-Id", "Idempotency-Key", "traceparent", "Origin", "If-None-Match", "Accept"] {
@@ -89,13 +89,13 @@ async fn no_header_of_a_client_becomes_a_header_of_the_answer() {
 }
 
 #[tokio::test]
-async fn the_form_of_the_answer_is_negotiated() {
+async fn the_content_type_is_negotiated() {
     let gateway = Gateway::start().await;
     for accept in ["text/html", "application/json;q=0", "image/*"] {
         let response = gateway.get("/healthz").header("Accept", accept).send().await.unwrap();
         failure(response, Reason::NotAcceptable).await;
     }
-    // Before anything is done.
+    // Before any effect.
     let order = gateway.request("POST", "/api/v1/orders").header("Accept", "text/html").bearer_auth(tokens::customer());
     failure(order.send().await.unwrap(), Reason::NotAcceptable).await;
     assert!(gateway.fake.asked().is_empty());
@@ -106,7 +106,7 @@ async fn the_form_of_the_answer_is_negotiated() {
 }
 
 #[tokio::test]
-async fn problem_details_say_the_same_as_the_envelope() {
+async fn problem_details_match_the_envelope() {
     let gateway = Gateway::start().await;
     let request = gateway.get("/api/v1/users/me").header("Accept", "application/problem+json");
     let response = request.header("X-Request-Id", "r-1").send().await.unwrap();

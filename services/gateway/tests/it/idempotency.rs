@@ -1,4 +1,4 @@
-//! Idempotency keys at the edge, and answers that are given again.
+//! Idempotency keys at the edge, and replayed responses.
 
 use envelope::Reason;
 use serde_json::json;
@@ -7,7 +7,7 @@ use crate::support::fake::{Answer, ORDER_ID};
 use crate::support::{Gateway, failure, fields, tokens};
 
 #[tokio::test]
-async fn a_call_that_needs_a_key_says_so_and_takes_just_one() {
+async fn an_idempotent_operation_requires_exactly_one_key() {
     let gateway = Gateway::start().await;
     let order = || {
         let body = json!({ "lines": [{ "sku": "tea", "quantity": 1 }] });
@@ -28,7 +28,7 @@ async fn a_call_that_needs_a_key_says_so_and_takes_just_one() {
 }
 
 #[tokio::test]
-async fn a_repeated_answer_is_the_first_one_byte_for_byte() {
+async fn a_replayed_response_equals_the_first_byte_for_byte() {
     let gateway = Gateway::start().await;
     let order = |request_id: &'static str| {
         let body = json!({ "lines": [{ "sku": "tea", "quantity": 2 }] });

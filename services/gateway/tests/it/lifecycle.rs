@@ -1,4 +1,4 @@
-//! Stopping in good order, and clients that never finish.
+//! Graceful shutdown, and slow clients.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::support::fake::{Answer, ORDER_ID};
 use crate::support::{Gateway, PATIENCE, tokens};
 
 #[tokio::test]
-async fn a_request_under_way_is_finished_before_the_end() {
+async fn a_request_in_flight_completes_before_shutdown() {
     let gateway = Gateway::start_with(json!({ "deadlines": { "default_ms": 1000 } })).await;
     *gateway.fake.answer.lock().unwrap() = Answer::Hang;
     let order = gateway.get(&format!("/api/v1/orders/{ORDER_ID}")).bearer_auth(tokens::customer()).send();
@@ -19,7 +19,7 @@ async fn a_request_under_way_is_finished_before_the_end() {
         gateway.shell.stop();
     };
     let (response, ()) = futures::join!(order, stop);
-    assert_eq!(response.unwrap().status(), 504); // its own end, not a cut connection
+    assert_eq!(response.unwrap().status(), 504); // a response, not a closed connection
     let refused = async {
         while TcpStream::connect(gateway.address).await.is_ok() {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -29,7 +29,7 @@ async fn a_request_under_way_is_finished_before_the_end() {
 }
 
 #[tokio::test]
-async fn idle_connections_do_not_hold_up_the_end() {
+async fn idle_connections_do_not_delay_shutdown() {
     let gateway = Gateway::start().await;
     assert_eq!(gateway.get("/healthz").send().await.unwrap().status(), 200);
     let mut idle = TcpStream::connect(gateway.address).await.unwrap();
@@ -42,7 +42,7 @@ async fn idle_connections_do_not_hold_up_the_end() {
 }
 
 #[tokio::test]
-async fn a_client_that_dribbles_is_cut_off() {
+async fn a_slow_request_times_out() {
     let changes = json!({ "http": { "client_request_timeout_ms": 1500 }, "deadlines": { "default_ms": 300 } });
     let gateway = Gateway::start_with(changes).await;
     let mut head = TcpStream::connect(gateway.address).await.unwrap();

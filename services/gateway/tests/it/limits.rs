@@ -1,4 +1,4 @@
-//! Rate limits of clients: what they hold for, and what a client is told.
+//! Rate limits of clients: their scope, and the headers that report them.
 
 use envelope::Reason;
 use reqwest::{RequestBuilder, Response};
@@ -8,13 +8,13 @@ use crate::support::{Gateway, failure, tokens};
 
 const PRODUCT: &str = "/api/v1/products/tea";
 
-/// So many requests of this kind in an hour.
+/// A gateway with this limit of requests per hour.
 async fn with_limit(kind: &str, requests: u32) -> Gateway {
     let rates = json!({ kind: { "requests": requests, "period_ms": 3_600_000 } });
     Gateway::start_with(json!({ "limits": { "rates": rates }, "cache": { "fresh_ms": 60_000 } })).await
 }
 
-/// What is left, by `RateLimit`.
+/// The remaining quota in `RateLimit`.
 fn left(response: &Response, name: &str) -> u32 {
     let header = response.headers()["ratelimit"].to_str().unwrap();
     let rest = header.strip_prefix(&format!("\"{name}\";r=")).unwrap_or_else(|| panic!("{header}"));
@@ -28,9 +28,9 @@ async fn refused(request: RequestBuilder) {
 }
 
 #[tokio::test]
-async fn every_answer_tells_how_the_limit_stands() {
+async fn every_response_reports_the_limit() {
     let gateway = with_limit("browse", 4).await;
-    // A miss, a hit on the shortest way, one on the long way, and one that is wrong.
+    // A miss, a hit on the fast path, a hit on the full path, and an invalid request.
     let read = || gateway.get(PRODUCT);
     let requests = [read(), read(), read().header("Origin", "https://a.example"), gateway.get("/api/v1/products/%20")];
     for (request, expected) in requests.into_iter().zip([3, 2, 1, 0]) {
@@ -49,7 +49,7 @@ async fn every_answer_tells_how_the_limit_stands() {
 }
 
 #[tokio::test]
-async fn a_refusal_comes_as_problem_details_too() {
+async fn a_refusal_may_be_problem_details() {
     let gateway = with_limit("browse", 1).await;
     gateway.get(PRODUCT).send().await.unwrap();
     let ways = [gateway.get(PRODUCT), gateway.get(PRODUCT).header("Origin", "https://a.example")];
@@ -66,7 +66,7 @@ async fn a_refusal_comes_as_problem_details_too() {
 }
 
 #[tokio::test]
-async fn a_user_has_a_limit_wherever_it_comes_from_and_no_share_in_that_of_others() {
+async fn a_limit_applies_to_a_user_at_any_address() {
     let gateway = with_limit("orders", 2).await;
     let order = |token: &str| {
         let body = json!({ "lines": [{ "sku": "tea", "quantity": 1 }] });
@@ -78,7 +78,7 @@ async fn a_user_has_a_limit_wherever_it_comes_from_and_no_share_in_that_of_other
             assert_eq!((response.status().as_u16(), left(&response, "orders")), (201, expected));
         }
         refused(order(&user)).await;
-        // Another kind of call.
+        // Another limit.
         let list = gateway.get("/api/v1/orders").bearer_auth(&user).send().await.unwrap();
         assert_eq!((list.status().as_u16(), left(&list, "default")), (200, 99));
     }
@@ -86,7 +86,7 @@ async fn a_user_has_a_limit_wherever_it_comes_from_and_no_share_in_that_of_other
 }
 
 #[tokio::test]
-async fn whoever_reads_with_a_good_token_is_told_from_the_others_behind_its_address() {
+async fn reads_with_a_valid_token_count_towards_the_user() {
     let gateway = with_limit("browse", 1).await;
     assert_eq!(gateway.get(PRODUCT).send().await.unwrap().status(), 200);
     refused(gateway.get(PRODUCT)).await;
@@ -96,7 +96,7 @@ async fn whoever_reads_with_a_good_token_is_told_from_the_others_behind_its_addr
 }
 
 #[tokio::test]
-async fn logins_and_bad_tokens_are_counted_to_their_address() {
+async fn log_ins_and_invalid_tokens_count_towards_the_address() {
     let gateway = with_limit("sessions", 2).await;
     let login = || gateway.post("/api/v1/sessions", &json!({ "email": "ada@example.com", "password": "secret 12" }));
     for login in [login(), login().bearer_auth(tokens::customer())] {
@@ -116,7 +116,7 @@ async fn logins_and_bad_tokens_are_counted_to_their_address() {
 }
 
 #[tokio::test]
-async fn a_path_counts_however_it_is_spelled() {
+async fn every_encoding_of_a_path_counts() {
     let gateway = with_limit("default", 1).await;
     let user = tokens::customer();
     let list = |path: &str| gateway.get(path).bearer_auth(&user);
@@ -133,7 +133,7 @@ async fn gateways_share_a_limit() {
     for expected in [1, 0] {
         let response = gateway.get(PRODUCT).send().await.unwrap();
         assert_eq!(left(&response, "browse"), expected);
-        // The whole limit, not this gateway's part.
+        // The whole limit, not the share of this gateway.
         assert_eq!(response.headers()["ratelimit-policy"], "\"browse\";q=4;w=3600");
     }
     refused(gateway.get(PRODUCT)).await;
@@ -152,7 +152,7 @@ async fn gateways_share_a_limit() {
 }
 
 #[tokio::test]
-async fn what_has_no_service_behind_it_is_not_limited() {
+async fn endpoints_without_a_service_are_not_limited() {
     let rates = json!({ "default": { "requests": 1, "period_ms": 3_600_000 } });
     let concurrency = json!({ "initial": 1, "min": 1, "max": 1 });
     let limits = json!({ "limits": { "rates": rates, "concurrency": concurrency } });

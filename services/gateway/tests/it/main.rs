@@ -1,6 +1,6 @@
-//! The gateway over real sockets, in front of small stand-ins of the services.
+//! The gateway over real sockets, with fake services.
 
-// The helpers stand outside of test functions, where clippy does not know them for tests.
+// Clippy does not recognize helpers outside of test functions as test code.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod authentication;

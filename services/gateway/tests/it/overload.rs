@@ -1,4 +1,4 @@
-//! More requests at once than can be served: who is refused, how, and what becomes of the others.
+//! Overload: which requests are refused, how, and what happens to the others.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use crate::support::fake::{Answer, ORDER_ID};
 use crate::support::{Gateway, failure, tokens};
 
-/// Serves two at once that browse, three with those that order, and a payment. Nothing gets an answer from behind.
+/// A gateway that admits two requests that browse, three including orders, and one payment. The services never respond.
 async fn small() -> Gateway {
     let shares = json!({ "browse": 50, "order": 75 });
     let payments = json!({ "initial": 1, "min": 1, "max": 1 });
@@ -39,10 +39,10 @@ fn pay(gateway: &Gateway) -> RequestBuilder {
     request.bearer_auth(tokens::customer()).header("Idempotency-Key", "k")
 }
 
-/// Requests under way, until this is dropped.
+/// Requests in flight until this is dropped.
 type Held = JoinSet<reqwest::Result<Response>>;
 
-/// Sends a request, and waits until the service behind has it.
+/// Sends a request and waits until the service has received it.
 async fn hold(held: &mut Held, gateway: &Gateway, request: RequestBuilder) {
     let before = gateway.fake.asked().len();
     held.spawn(request.send());
@@ -60,7 +60,7 @@ async fn refused(request: RequestBuilder) {
 }
 
 #[tokio::test]
-async fn browsing_is_refused_before_ordering_and_ordering_before_paying() {
+async fn refusals_follow_priorities() {
     let gateway = small().await;
     let mut held = Held::new();
     hold(&mut held, &gateway, browse(&gateway)).await;
@@ -71,12 +71,12 @@ async fn browsing_is_refused_before_ordering_and_ordering_before_paying() {
     refused(look(&gateway)).await;
     hold(&mut held, &gateway, pay(&gateway)).await;
     refused(pay(&gateway)).await;
-    // Refused before anything was done for them: even a token that nobody has seen is not looked at.
+    // Refused before any other check: even an unknown token is not verified.
     refused(look(&gateway).bearer_auth("bad")).await;
     assert_eq!(gateway.fake.asked().len(), asked + 2);
     assert_eq!(gateway.get("/healthz").send().await.unwrap().status(), 200);
     drop(held);
-    // The places of clients that are gone are free again.
+    // The permits of disconnected clients are released.
     *gateway.fake.answer.lock().unwrap() = Answer::Order { replay_of: None };
     let served = async {
         while browse(&gateway).send().await.unwrap().status() != 200 {
@@ -87,7 +87,7 @@ async fn browsing_is_refused_before_ordering_and_ordering_before_paying() {
 }
 
 #[tokio::test]
-async fn a_refusal_has_the_form_that_the_client_wants() {
+async fn a_refusal_has_the_negotiated_form() {
     let gateway = small().await;
     let mut held = Held::new();
     for _ in 0..2 {
@@ -112,7 +112,7 @@ async fn a_refusal_has_the_form_that_the_client_wants() {
 }
 
 #[tokio::test]
-async fn fresh_copies_are_given_however_much_else_there_is_to_do() {
+async fn fresh_copies_are_served_under_overload() {
     let gateway = Gateway::start_with(json!({
         "cache": { "fresh_ms": 60_000 },
         "limits": { "concurrency": { "initial": 1, "min": 1, "max": 1 } },
@@ -127,7 +127,7 @@ async fn fresh_copies_are_given_however_much_else_there_is_to_do() {
 }
 
 #[tokio::test]
-async fn a_read_that_may_not_go_on_gets_an_older_copy() {
+async fn a_stale_copy_is_served_when_admission_is_denied() {
     let gateway = Gateway::start_with(json!({
         "cache": { "fresh_ms": 0 },
         "limits": { "concurrency": { "initial": 1, "min": 1, "max": 1 } },
@@ -148,7 +148,7 @@ async fn a_read_that_may_not_go_on_gets_an_older_copy() {
     }
     let allowed = by_a_page.send().await.unwrap();
     assert_eq!(allowed.headers()["access-control-allow-origin"], "https://shop.example");
-    // Not to those who must see the newest, nor where there is none.
+    // But not to clients that require a fresh response, nor without a copy.
     refused(browse(&gateway).header("Cache-Control", "no-cache")).await;
     refused(browse(&gateway).bearer_auth(tokens::admin())).await;
     refused(gateway.get("/api/v1/products/milk")).await;

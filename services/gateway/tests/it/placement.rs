@@ -1,5 +1,5 @@
-//! Orders in front of several replicas of the order service: the same SKU to the same one, and to another when that one
-//! is away or full.
+//! Placement of orders on the replicas of the order service: orders of one SKU go to one replica, or to another when it
+//! is unavailable or overloaded.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::support::fake::{self, Answer};
 use crate::support::{Fake, Gateway, failure, tokens};
 
-/// A gateway in front of two order services.
+/// A gateway with two replicas of the order service.
 struct Shop {
     gateway: Gateway,
     replicas: [Arc<Fake>; 2],
@@ -34,7 +34,7 @@ impl Shop {
         Self { gateway: gateway(&addresses, placement).await, replicas }
     }
 
-    /// The replica that orders of this SKU go to, and the other one.
+    /// The replica that places orders of this SKU, and the other one.
     async fn homes(&self, sku: &str) -> [&Fake; 2] {
         let before = self.asked();
         assert_eq!(order(&self.gateway, &[sku]).await.status(), 201);
@@ -72,7 +72,7 @@ async fn closed_port() -> SocketAddr {
 }
 
 #[tokio::test]
-async fn orders_of_one_sku_go_to_one_replica_and_skus_to_both() {
+async fn orders_of_one_sku_share_a_replica_and_skus_are_distributed() {
     let shop = Shop::start().await;
     let mut used = HashSet::new();
     for sku in (0..32).map(|number| format!("tea-{number}")) {
@@ -88,7 +88,7 @@ async fn orders_of_one_sku_go_to_one_replica_and_skus_to_both() {
 }
 
 #[tokio::test]
-async fn an_order_of_many_skus_follows_the_hottest() {
+async fn an_order_of_several_skus_follows_the_hottest() {
     let shop = Shop::start().await;
     let [hot_home, _] = shop.homes("sale").await;
     let mut elsewhere = None;
@@ -118,7 +118,7 @@ async fn without_affinity_the_strategy_of_the_upstream_decides() {
 }
 
 #[tokio::test]
-async fn a_replica_that_is_gone_costs_no_order() {
+async fn no_order_fails_when_a_replica_is_gone() {
     let live = Fake::with_jwks(None);
     let address = fake::serve(&Shell::without_admin(), Arc::clone(&live)).await;
     for affinity in [true, false] {
@@ -132,7 +132,7 @@ async fn a_replica_that_is_gone_costs_no_order() {
 }
 
 #[tokio::test]
-async fn an_order_under_way_on_a_replica_that_dies_is_placed_by_another_with_the_same_key() {
+async fn an_order_is_retried_with_the_same_key_when_its_replica_dies() {
     let (dying, live) = (Fake::with_jwks(None), Fake::with_jwks(None));
     *dying.answer.lock().unwrap() = Answer::Hang;
     let behind = fake::serve(&Shell::without_admin(), Arc::clone(&dying)).await;
@@ -140,7 +140,7 @@ async fn an_order_under_way_on_a_replica_that_dies_is_placed_by_another_with_the
     let front = listener.local_addr().unwrap();
     let address = fake::serve(&Shell::without_admin(), Arc::clone(&live)).await;
     let gateway = gateway(&[front, address], json!({ "affinity": false })).await;
-    // Cuts the connection as soon as the order has arrived.
+    // Closes the connection as soon as the order has arrived.
     let cut = async {
         let (mut near, _) = listener.accept().await.unwrap();
         let mut far = TcpStream::connect(behind).await.unwrap();
@@ -162,7 +162,7 @@ async fn an_order_under_way_on_a_replica_that_dies_is_placed_by_another_with_the
 }
 
 #[tokio::test]
-async fn a_replica_that_is_full_passes_its_orders_on() {
+async fn orders_of_an_overloaded_replica_go_to_another() {
     let shop = Shop::start().await;
     let [home, other] = shop.homes("tea").await;
     fail(home, overloaded());
@@ -174,7 +174,7 @@ async fn a_replica_that_is_full_passes_its_orders_on() {
 }
 
 #[tokio::test]
-async fn when_all_are_full_the_client_is_told_when_to_come_back() {
+async fn when_all_replicas_are_overloaded_the_response_has_retry_after() {
     let shop = Shop::start().await;
     let [home, other] = shop.homes("tea").await;
     fail(home, overloaded());
@@ -188,10 +188,10 @@ async fn when_all_are_full_the_client_is_told_when_to_come_back() {
 }
 
 #[tokio::test]
-async fn a_refusal_of_what_is_asked_is_final() {
+async fn a_refusal_of_the_request_is_not_retried() {
     let shop = Shop::start().await;
     let [home, other] = shop.homes("tea").await;
-    // Of what is said about the replica itself, another may say otherwise.
+    // A refusal for the state of a replica is retried at another.
     let is_of_the_replica = |reason: &Reason| {
         reason.http_status().is_server_error() || reason.grpc_code() == tonic::Code::ResourceExhausted
     };
@@ -203,7 +203,7 @@ async fn a_refusal_of_what_is_asked_is_final() {
 }
 
 #[tokio::test]
-async fn with_one_replica_there_is_no_second_attempt() {
+async fn with_one_replica_there_is_no_retry() {
     let replica = Fake::with_jwks(None);
     let address = fake::serve(&Shell::without_admin(), Arc::clone(&replica)).await;
     let gateway = gateway(&[address], json!({})).await;

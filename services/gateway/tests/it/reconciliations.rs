@@ -1,4 +1,4 @@
-//! Runs of the reconciliation: started, looked at, and what they found; by administrators only.
+//! Reconciliation runs and their exceptions, for administrators only.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ fn a_requested_run() -> Value {
 }
 
 #[tokio::test]
-async fn a_run_that_is_asked_for_is_told_where_to_look_for() {
+async fn a_requested_run_has_a_location() {
     let gateway = Gateway::start().await;
     let started = send(&gateway, "POST", RUNS).await;
     assert_eq!(started.status(), 202);
@@ -51,7 +51,7 @@ async fn a_run_that_is_asked_for_is_told_where_to_look_for() {
 }
 
 #[tokio::test]
-async fn a_run_has_the_form_of_the_contract() {
+async fn a_run_is_rendered_as_documented() {
     let gateway = Gateway::start().await;
     let time = "2026-01-02T03:04:05.600Z";
     let the_run = json!({
@@ -68,7 +68,7 @@ async fn a_run_has_the_form_of_the_contract() {
 }
 
 #[tokio::test]
-async fn what_a_run_found_has_the_form_of_the_contract() {
+async fn exceptions_are_rendered_as_documented() {
     let gateway = Gateway::start().await;
     let time = "2026-01-02T03:04:05.600Z";
     let one_that = |kind: &str, subject: &str| {
@@ -89,7 +89,7 @@ async fn what_a_run_found_has_the_form_of_the_contract() {
 }
 
 #[tokio::test]
-async fn lists_come_a_page_at_a_time() {
+async fn lists_are_paged() {
     let gateway = Gateway::start().await;
     for path in [RUNS, &exceptions()] {
         assert_eq!(get(&gateway, path).await.status(), 200);
@@ -120,7 +120,7 @@ async fn only_administrators_see_and_start_runs() {
 }
 
 #[tokio::test]
-async fn a_run_that_there_is_not_is_not_found() {
+async fn an_unknown_run_is_not_found() {
     let gateway = Gateway::start().await;
     let unknown = Error::new(Reason::NotFound, "there is no such run");
     *gateway.fake.answer.lock().unwrap() = Answer::Fail(unknown.into_status());
@@ -130,7 +130,7 @@ async fn a_run_that_there_is_not_is_not_found() {
 }
 
 #[tokio::test]
-async fn what_is_no_id_or_no_parameter_never_reaches_the_service() {
+async fn malformed_ids_and_unknown_parameters_never_reach_the_service() {
     let gateway = Gateway::start().await;
     for (method, path, field) in [
         ("GET", format!("{RUNS}/1"), "id"),
@@ -146,7 +146,7 @@ async fn what_is_no_id_or_no_parameter_never_reaches_the_service() {
 }
 
 #[tokio::test]
-async fn without_the_service_these_calls_alone_are_unavailable() {
+async fn without_the_service_only_its_operations_are_unavailable() {
     let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let changes = json!({ "upstreams": { "reconciliation": format!("http://{closed}") } });
     let gateway = Gateway::start_with(changes).await;
@@ -163,7 +163,7 @@ async fn without_the_service_these_calls_alone_are_unavailable() {
 }
 
 #[tokio::test]
-async fn a_run_is_started_within_the_time_of_any_call() {
+async fn starting_a_run_has_the_default_deadline() {
     let gateway = Gateway::start_with(json!({ "deadlines": { "default_ms": 300, "payment_ms": 60_000 } })).await;
     *gateway.fake.answer.lock().unwrap() = Answer::Hang;
     let started = std::time::Instant::now();

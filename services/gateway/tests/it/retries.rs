@@ -1,4 +1,4 @@
-//! Which calls are made again when a replica fails, and which are not.
+//! Which calls are retried when a replica fails.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use crate::support::fake::{self, Answer};
 use crate::support::{Fake, Gateway, failure, tokens};
 
-/// Two replicas of a service, which fail.
+/// Two failing replicas of a service.
 struct Pair([Arc<Fake>; 2]);
 
 impl Pair {
@@ -60,7 +60,7 @@ fn order(gateway: &Gateway) -> RequestBuilder {
 }
 
 #[tokio::test]
-async fn a_call_that_does_no_harm_twice_is_made_again_at_another_replica() {
+async fn an_idempotent_call_is_retried_at_another_replica() {
     let (users, gateway) = Pair::behind("user").await;
     failure(log_in(&gateway).send().await.unwrap(), Reason::Unavailable).await;
     assert_eq!(users.0.each_ref().map(|replica| replica.asked().len()), [1, 1]);
@@ -72,14 +72,14 @@ async fn a_call_that_does_no_harm_twice_is_made_again_at_another_replica() {
 }
 
 #[tokio::test]
-async fn a_refresh_token_is_used_once() {
+async fn a_session_refresh_is_not_retried() {
     let (users, gateway) = Pair::behind("user").await;
     failure(refresh(&gateway).send().await.unwrap(), Reason::Unavailable).await;
     assert_eq!(users.asked(), 1);
 }
 
 #[tokio::test]
-async fn what_is_known_not_to_have_begun_is_made_again_whatever_it_is() {
+async fn every_call_is_retried_if_it_never_started() {
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let live = Fake::new(tokens::jwks());
     let address = fake::serve(&Shell::without_admin(), Arc::clone(&live)).await;
@@ -91,7 +91,7 @@ async fn what_is_known_not_to_have_begun_is_made_again_whatever_it_is() {
 }
 
 #[tokio::test]
-async fn a_change_by_version_is_made_once() {
+async fn a_change_by_version_is_not_retried() {
     let (products, gateway) = Pair::behind("inventory").await;
     let read = gateway.get("/api/v1/products/tea");
     failure(read.send().await.unwrap(), Reason::Unavailable).await;

@@ -1,4 +1,4 @@
-//! Statements: whose they are, of which days, a page at a time.
+//! Statements of the caller, by days and pages.
 
 use envelope::{Error, Reason};
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ async fn get(gateway: &Gateway, query: &str) -> reqwest::Response {
 }
 
 #[tokio::test]
-async fn a_statement_has_the_form_of_the_contract() {
+async fn a_statement_is_rendered_as_documented() {
     let gateway = Gateway::start().await;
     let response = get(&gateway, "").await;
     assert_eq!(response.status(), 200);
@@ -37,7 +37,7 @@ async fn a_statement_has_the_form_of_the_contract() {
 }
 
 #[tokio::test]
-async fn the_days_and_the_page_are_asked_for_as_they_are_given() {
+async fn days_and_page_are_passed_on() {
     let gateway = Gateway::start().await;
     for (query, days, page) in [
         ("", r#"from: "", to: """#, r#"page_size: 50, page_token: """#),
@@ -56,7 +56,7 @@ async fn the_days_and_the_page_are_asked_for_as_they_are_given() {
 }
 
 #[tokio::test]
-async fn days_of_the_wrong_form_are_told_and_never_reach_the_service() {
+async fn malformed_days_never_reach_the_service() {
     let gateway = Gateway::start().await;
     for (query, wrong) in [
         ("?from=", &["from"][..]),
@@ -77,7 +77,7 @@ async fn days_of_the_wrong_form_are_told_and_never_reach_the_service() {
 }
 
 #[tokio::test]
-async fn days_that_are_no_span_are_refused_by_the_service() {
+async fn an_invalid_range_is_rejected_by_the_service() {
     let gateway = Gateway::start().await;
     let backwards = Error::invalid("from", "must not be after the last day");
     *gateway.fake.answer.lock().unwrap() = Answer::Fail(backwards.into_status());
@@ -89,7 +89,7 @@ async fn days_that_are_no_span_are_refused_by_the_service() {
 }
 
 #[tokio::test]
-async fn everybody_gets_the_own_statements() {
+async fn each_caller_gets_their_own_statements() {
     let gateway = Gateway::start().await;
     for role in ["customer", "admin"] {
         let claims = tokens::claims(role);

@@ -1,4 +1,4 @@
-//! What comes back from the services: their refusals, their faults, their silence.
+//! Responses of the services: refusals, failures, and none at all.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tonic::{Code, Status};
 use crate::support::fake::{Answer, ORDER_ID};
 use crate::support::{Gateway, failure, tokens};
 
-/// So that each answer of the order service is seen.
+/// Without retries, so that each response of the order service is observed.
 fn asked_once() -> Value {
     let order = json!({ "retry": { "max_attempts": 1 }, "breaker": { "enabled": false } });
     json!({ "upstreams": { "order": order } })
@@ -20,7 +20,7 @@ async fn get_order(gateway: &Gateway) -> reqwest::Response {
 }
 
 #[tokio::test]
-async fn an_order_has_the_form_of_the_contract() {
+async fn an_order_is_rendered_as_documented() {
     let gateway = Gateway::start().await;
     let body: Value = get_order(&gateway).await.json().await.unwrap();
     assert_eq!(
@@ -41,7 +41,7 @@ async fn an_order_has_the_form_of_the_contract() {
 }
 
 #[tokio::test]
-async fn every_refusal_of_a_service_passes_through() {
+async fn every_refusal_of_a_service_is_passed_on() {
     let gateway = Gateway::start_with(asked_once()).await;
     for &reason in Reason::ALL {
         let stock = Detail::Stock { sku: "tea".into(), requested: 2, available: 1 };
@@ -56,7 +56,7 @@ async fn every_refusal_of_a_service_passes_through() {
 }
 
 #[tokio::test]
-async fn nothing_internal_leaves() {
+async fn internal_details_are_not_exposed() {
     let gateway = Gateway::start_with(asked_once()).await;
     for (code, reason) in [
         (Code::Unknown, Reason::Internal),
@@ -73,7 +73,7 @@ async fn nothing_internal_leaves() {
 }
 
 #[tokio::test]
-async fn a_service_that_is_silent_does_not_hold_the_request() {
+async fn an_unresponsive_service_fails_the_request_at_its_deadline() {
     let gateway = Gateway::start_with(json!({ "deadlines": { "default_ms": 300, "payment_ms": 600 } })).await;
     *gateway.fake.answer.lock().unwrap() = Answer::Hang;
     let started = std::time::Instant::now();
@@ -86,7 +86,7 @@ async fn a_service_that_is_silent_does_not_hold_the_request() {
 }
 
 #[tokio::test]
-async fn a_call_may_have_a_deadline_of_its_own() {
+async fn an_operation_may_have_its_own_deadline() {
     let gateway = Gateway::start_with(json!({ "deadlines": { "routes": { "getOrder": 200 } } })).await;
     *gateway.fake.answer.lock().unwrap() = Answer::Hang;
     let started = std::time::Instant::now();
@@ -95,7 +95,7 @@ async fn a_call_may_have_a_deadline_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_service_that_is_gone_is_unavailable() {
+async fn a_stopped_service_is_unavailable() {
     let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let gateway = Gateway::start_with(json!({ "upstreams": { "order": format!("http://{closed}") } })).await;
     let response = get_order(&gateway).await;
@@ -104,7 +104,7 @@ async fn a_service_that_is_gone_is_unavailable() {
 }
 
 #[tokio::test]
-async fn logging_in_and_out_gives_tokens_and_nothing() {
+async fn logging_in_returns_tokens_and_logging_out_nothing() {
     let gateway = Gateway::start().await;
     let body = json!({ "email": "ada@example.com", "password": "correct horse" });
     let login = gateway.post("/api/v1/sessions", &body).send().await.unwrap();

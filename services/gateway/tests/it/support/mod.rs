@@ -1,4 +1,4 @@
-//! A gateway of its own for each test, and a client for it.
+//! A gateway per test, and its client.
 
 pub(crate) mod fake;
 pub(crate) mod raw;
@@ -26,12 +26,12 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    /// With keys, ready to serve.
+    /// Starts a gateway with keys, ready to serve.
     pub(crate) async fn start() -> Self {
         Self::start_with(json!({})).await
     }
 
-    /// With these sections of the configuration changed.
+    /// Starts a gateway with these changes of the configuration.
     pub(crate) async fn start_with(changes: Value) -> Self {
         let gateway = Self::start_unready(changes, Fake::new(tokens::jwks())).await;
         gateway.wait_until(|shell| shell.readiness.conditions().get("token_keys") == Some(&true)).await;
@@ -44,7 +44,7 @@ impl Gateway {
         let mut config = json!({
             "http": { "listen": "127.0.0.1:0", "workers": 1 },
             "admin": { "listen": "127.0.0.1:0" },
-            // What a test changes behind the gateway is to be seen at once.
+            // Changes behind the gateway must be visible at once.
             "cache": { "fresh_ms": 0 },
             "upstreams": {
                 "user": upstream, "inventory": upstream, "order": upstream, "payment": upstream,
@@ -56,7 +56,7 @@ impl Gateway {
                 config[section][key] = value.clone();
             }
         }
-        // How a service is called can be changed without telling where it is.
+        // Allows changing how a service is called without repeating its address.
         for table in config["upstreams"].as_object_mut().unwrap().values_mut().filter_map(Value::as_object_mut) {
             table.entry("endpoints").or_insert_with(|| upstream.as_str().into());
         }
@@ -99,7 +99,7 @@ impl Drop for Gateway {
     }
 }
 
-/// Checks that a failure is one whole envelope with this reason, and gives it.
+/// Checks that a failure is a complete envelope with this reason, and returns it.
 pub(crate) async fn failure(response: Response, reason: ::envelope::Reason) -> Value {
     let (status, headers) = (response.status(), response.headers().clone());
     let text = response.text().await.unwrap();

@@ -1,4 +1,4 @@
-//! Requests byte by byte, for what no client library sends.
+//! Raw requests, for input that no client library sends.
 
 use std::net::SocketAddr;
 
@@ -7,11 +7,11 @@ use tokio::net::TcpStream;
 
 use super::PATIENCE;
 
-/// Sends the bytes and gives everything that comes back until the connection is closed.
+/// Sends the bytes and returns everything received until the connection is closed.
 pub(crate) async fn exchange(address: SocketAddr, request: impl AsRef<[u8]>) -> String {
     let talking = async {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        // The server may answer and close before it has read everything.
+        // The server may respond and close before it has read everything.
         let written = stream.write_all(request.as_ref()).await;
         let mut answer = Vec::new();
         let read = stream.read_to_end(&mut answer).await;
@@ -21,7 +21,7 @@ pub(crate) async fn exchange(address: SocketAddr, request: impl AsRef<[u8]>) -> 
     tokio::time::timeout(PATIENCE, talking).await.expect("no answer")
 }
 
-/// The status in the first line of an answer.
+/// The status in the first line of a response.
 pub(crate) fn status(answer: &str) -> u16 {
     answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("{answer}"))
 }

@@ -1,10 +1,12 @@
-//! Keys of known value, and tokens good and bad.
+//! Tokens, valid and invalid, and the key set that verifies them.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use ed25519_dalek::{Signer as _, SigningKey};
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use primitives::{SessionId, UserId};
 use serde_json::{Value, json};
+use sha2::Sha256;
 
 /// The key of RFC 8037, appendix A.
 const SECRET: &str = "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A";
@@ -20,23 +22,18 @@ pub(crate) fn jwks_with(key_id: &str) -> String {
         .to_string()
 }
 
-fn key(seed: &[u8]) -> EncodingKey {
-    // PKCS #8 (RFC 8410) around the seed.
-    let mut der = vec![0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
-    der.extend_from_slice(seed);
-    EncodingKey::from_ed_der(&der)
+/// The key of the key set.
+pub(crate) fn good_key() -> SigningKey {
+    SigningKey::from_bytes(&URL_SAFE_NO_PAD.decode(SECRET).unwrap().try_into().unwrap())
 }
 
-pub(crate) fn good_key() -> EncodingKey {
-    key(&URL_SAFE_NO_PAD.decode(SECRET).unwrap())
+/// A key that is not in the key set.
+pub(crate) fn other_key() -> SigningKey {
+    SigningKey::from_bytes(&[7; 32])
 }
 
-pub(crate) fn other_key() -> EncodingKey {
-    key(&[7; 32])
-}
-
-pub(crate) fn header(algorithm: Algorithm, key_id: &str) -> Header {
-    Header { kid: Some(key_id.to_owned()), ..Header::new(algorithm) }
+pub(crate) fn header(key_id: &str) -> Value {
+    json!({ "typ": "JWT", "alg": "EdDSA", "kid": key_id })
 }
 
 pub(crate) fn claims(role: &str) -> Value {
@@ -51,8 +48,33 @@ pub(crate) fn claims(role: &str) -> Value {
     })
 }
 
+/// Header and claims without a signature, up to the second dot.
+pub(crate) fn unsigned(header: &Value, claims: &Value) -> String {
+    let encode = |part: &Value| URL_SAFE_NO_PAD.encode(part.to_string());
+    format!("{}.{}", encode(header), encode(claims))
+}
+
+pub(crate) fn sign_with(header: &Value, claims: &Value, key: &SigningKey) -> String {
+    let unsigned = unsigned(header, claims);
+    let signature = key.sign(unsigned.as_bytes()).to_bytes();
+    format!("{unsigned}.{}", URL_SAFE_NO_PAD.encode(signature))
+}
+
+/// A token of HMAC with SHA-256, as forged with a public key for a shared secret.
+pub(crate) fn sign_hs256(claims: &Value, secret: &[u8]) -> String {
+    let unsigned = unsigned(&json!({ "typ": "JWT", "alg": "HS256", "kid": KEY_ID }), claims);
+    let mut mac: Hmac<Sha256> = Hmac::new_from_slice(secret).unwrap();
+    mac.update(unsigned.as_bytes());
+    format!("{unsigned}.{}", URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
+}
+
+/// A token of this key id for a customer.
+pub(crate) fn customer_by(key_id: &str) -> String {
+    sign_with(&header(key_id), &claims("customer"), &good_key())
+}
+
 pub(crate) fn sign(claims: &Value) -> String {
-    jsonwebtoken::encode(&header(Algorithm::EdDSA, KEY_ID), claims, &good_key()).unwrap()
+    sign_with(&header(KEY_ID), claims, &good_key())
 }
 
 pub(crate) fn customer() -> String {

@@ -1,4 +1,4 @@
-//! Stand-ins of the services: they record what they are asked, and answer what the test says.
+//! Fake services: they record requests and return the responses that a test sets.
 
 mod reconciliation;
 
@@ -22,14 +22,14 @@ use tonic::{Request, Response, Status};
 
 pub(crate) use reconciliation::RUN_ID;
 
-/// What a service was asked.
+/// A request that a service received.
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
     pub(crate) context: RequestContext,
     pub(crate) message: String,
 }
 
-/// How the order service answers, and that of the reconciliation, which knows no repeated answers.
+/// The responses of the order service, and of the reconciliation service, which never replays responses.
 #[derive(Debug, Clone)]
 pub(crate) enum Answer {
     Order { replay_of: Option<&'static str> },
@@ -78,13 +78,13 @@ impl Fake {
         }
     }
 
-    /// This message, unless the test says otherwise.
+    /// This message, unless the test sets another response.
     async fn good_answer<T>(&self, message: T) -> Result<Response<T>, Status> {
         self.order().await.map(|_| Response::new(message))
     }
 }
 
-/// Serves all of them on one port.
+/// Serves all services on one port.
 pub(crate) async fn serve(shell: &Shell, fake: Arc<Fake>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -1,4 +1,4 @@
-//! Stand-ins of the statements and of the runs of the reconciliation.
+//! Fake statements and reconciliation runs.
 
 use proto::reconciliation::v1::reconciliation_service_server::ReconciliationService;
 use proto::reconciliation::v1::statement_service_server::StatementService;
@@ -26,7 +26,7 @@ fn a_run() -> Reconciliation {
     }
 }
 
-/// As it stands before it begins.
+/// A run that has not started.
 fn a_requested_run() -> Reconciliation {
     Reconciliation {
         id: RUN_ID.into(),

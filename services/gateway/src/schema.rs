@@ -1,4 +1,4 @@
-//! Schemas of the values that bodies, paths and queries are made of: the same rules that parsing keeps.
+//! Schemas of the values in bodies, paths and queries, with the rules that parsing enforces.
 
 use std::sync::LazyLock;
 
@@ -6,16 +6,22 @@ use primitives::{Currency, IdempotencyKey, Quantity, Sku};
 use utoipa::openapi::schema::{AdditionalProperties, KnownFormat, SchemaFormat, SchemaType, Type};
 use utoipa::openapi::{ObjectBuilder, OneOfBuilder, Ref, RefOr, Schema};
 
-use crate::dto::limits;
+use crate::bounds;
 
-/// One line with at least one visible character.
+/// A single line with at least one visible character.
 const LINE: &str = r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
-/// The same with at least two.
-const LINE_OF_TWO: &str = r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
-const EMAIL: &str = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)+$";
+/// A single line with at least two visible characters.
+const LINE_OF_TWO: &str = concat!(
+    r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*",
+    r"[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$"
+);
+const EMAIL: &str = concat!(
+    r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?",
+    r"(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)+$"
+);
 const VISIBLE_ASCII: &str = "^[!-~]+$";
 
-/// Any text.
+/// Any string.
 pub(crate) fn string() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String)
 }
@@ -46,12 +52,12 @@ fn number(value: i64) -> utoipa::Number {
     serde_json::from_value(serde_json::Value::from(value)).unwrap_or(utoipa::Number::UInt(0))
 }
 
-/// A text that can be only this.
+/// A string with exactly this value.
 pub(crate) fn constant(text: &str) -> RefOr<Schema> {
     string().enum_values(Some([text])).into()
 }
 
-/// An object with just these fields, all required.
+/// An object with exactly these fields, all required.
 pub(crate) fn closed_object<const N: usize>(fields: [(&str, RefOr<Schema>); N]) -> ObjectBuilder {
     let object = fields
         .into_iter()
@@ -85,84 +91,80 @@ pub(crate) fn quantity() -> RefOr<Schema> {
 }
 
 pub(crate) fn amount() -> RefOr<Schema> {
-    integer(1, limits::MAX_AMOUNT).into()
+    integer(1, bounds::MAX_AMOUNT).into()
 }
 
 pub(crate) fn delta() -> RefOr<Schema> {
-    let either_way = OneOfBuilder::new().item(integer(-limits::MAX_DELTA, -1)).item(integer(1, limits::MAX_DELTA));
-    either_way.description(Some("Not 0.")).into()
+    let either_way = OneOfBuilder::new().item(integer(-bounds::MAX_DELTA, -1)).item(integer(1, bounds::MAX_DELTA));
+    either_way.description(Some("A whole number other than 0, from -10^9 to 10^9.")).into()
 }
 
-/// The name of the component with all currencies.
-pub(super) const CURRENCY: &str = "Currency";
+/// The name of the component that lists all currencies.
+pub(crate) const CURRENCY: &str = "Currency";
 
 pub(crate) fn currency() -> RefOr<Schema> {
     Ref::from_schema_name(CURRENCY).into()
 }
 
-pub(super) fn currencies() -> RefOr<Schema> {
-    /// Every code that parses; the library behind has no list.
+pub(crate) fn currencies() -> RefOr<Schema> {
+    /// Every code that parses; the currency library offers no list.
     static CODES: LazyLock<Vec<String>> = LazyLock::new(|| {
         let letters = || 'A'..='Z';
         let codes = letters().flat_map(|a| letters().flat_map(move |b| letters().map(move |c| format!("{a}{b}{c}"))));
         codes.filter(|code| code.parse::<Currency>().is_ok()).collect()
     });
-    string().enum_values(Some(CODES.iter().cloned())).description(Some("ISO 4217")).into()
+    string().enum_values(Some(CODES.iter().cloned())).description(Some("An ISO 4217 currency code.")).into()
 }
 
 pub(crate) fn user_name() -> RefOr<Schema> {
-    line(limits::MIN_USER_NAME, limits::MAX_USER_NAME)
+    line(bounds::MIN_USER_NAME, bounds::MAX_USER_NAME)
 }
 
 pub(crate) fn email() -> RefOr<Schema> {
-    let pattern = of_length(3, limits::MAX_EMAIL).pattern(Some(EMAIL));
+    let pattern = of_length(3, bounds::MAX_EMAIL).pattern(Some(EMAIL));
     pattern.format(custom("email")).examples(["ada@example.com"]).into()
 }
 
 pub(crate) fn password() -> RefOr<Schema> {
     let format = Some(SchemaFormat::KnownFormat(KnownFormat::Password));
-    of_length(limits::MIN_PASSWORD, limits::MAX_PASSWORD).format(format).into()
+    of_length(bounds::MIN_PASSWORD, bounds::MAX_PASSWORD).format(format).into()
 }
 
 pub(crate) fn login_email() -> RefOr<Schema> {
-    of_length(1, limits::MAX_EMAIL).into()
+    of_length(1, bounds::MAX_EMAIL).into()
 }
 
 pub(crate) fn login_password() -> RefOr<Schema> {
-    of_length(1, limits::MAX_PASSWORD).format(Some(SchemaFormat::KnownFormat(KnownFormat::Password))).into()
+    of_length(1, bounds::MAX_PASSWORD).format(Some(SchemaFormat::KnownFormat(KnownFormat::Password))).into()
 }
 
 pub(crate) fn refresh_token() -> RefOr<Schema> {
-    of_length(1, limits::MAX_REFRESH_TOKEN).pattern(Some(VISIBLE_ASCII)).into()
+    of_length(1, bounds::MAX_REFRESH_TOKEN).pattern(Some(VISIBLE_ASCII)).into()
 }
 
 pub(crate) fn card_token() -> RefOr<Schema> {
-    of_length(1, limits::MAX_CARD_TOKEN).pattern(Some(VISIBLE_ASCII)).into()
+    of_length(1, bounds::MAX_CARD_TOKEN).pattern(Some(VISIBLE_ASCII)).into()
 }
 
 pub(crate) fn product_name() -> RefOr<Schema> {
-    line(1, limits::MAX_PRODUCT_NAME)
+    line(1, bounds::MAX_PRODUCT_NAME)
 }
 
 pub(crate) fn category() -> RefOr<Schema> {
-    line(1, limits::MAX_CATEGORY)
+    line(1, bounds::MAX_CATEGORY)
 }
 
 pub(crate) fn description() -> RefOr<Schema> {
-    of_length(0, limits::MAX_DESCRIPTION).into()
+    of_length(0, bounds::MAX_DESCRIPTION).into()
 }
 
 pub(crate) fn description_or_null() -> RefOr<Schema> {
     let text_or_null = SchemaType::from_iter([Type::String, Type::Null]);
-    ObjectBuilder::new().schema_type(text_or_null).max_length(Some(limits::MAX_DESCRIPTION)).into()
+    ObjectBuilder::new().schema_type(text_or_null).max_length(Some(bounds::MAX_DESCRIPTION)).into()
 }
 
 pub(crate) fn adjustment_reason() -> RefOr<Schema> {
-    line(1, limits::MAX_ADJUSTMENT_REASON)
-}
-
-pub(crate) fn order_status() -> RefOr<Schema> {
-    <crate::dto::OrderStatus as utoipa::PartialSchema>::schema()
+    line(1, bounds::MAX_ADJUSTMENT_REASON)
 }
 
 pub(crate) fn page_size() -> RefOr<Schema> {
@@ -171,7 +173,7 @@ pub(crate) fn page_size() -> RefOr<Schema> {
 }
 
 pub(crate) fn page_token() -> RefOr<Schema> {
-    of_length(1, crate::input::MAX_PAGE_TOKEN_LENGTH).pattern(Some("^[A-Za-z0-9_-]+$")).into()
+    of_length(1, bounds::MAX_PAGE_TOKEN_LENGTH).pattern(Some("^[A-Za-z0-9_-]+$")).into()
 }
 
 pub(crate) fn idempotency_key() -> RefOr<Schema> {

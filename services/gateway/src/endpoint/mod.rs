@@ -1,4 +1,7 @@
-//! What the API consists of: one [`Endpoint`] a call, as data. Routing, authorization and OpenAPI are made from it.
+//! The endpoints of the API as data, one [`Endpoint`] per operation. Routing, authorization and OpenAPI derive from it.
+
+mod operation_id;
+mod shape;
 
 use actix_web::{Route, guard};
 use envelope::Reason;
@@ -6,18 +9,19 @@ use resilience::Priority;
 use utoipa::ToSchema;
 use utoipa::openapi::{HttpMethod, RefOr, Schema};
 
-use crate::openapi::Shape;
+pub(crate) use operation_id::{Budget, OperationId};
+pub(crate) use shape::Shape;
 
-/// The method of a call.
+/// The method of an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Verb {
-    /// Reads. `HEAD` is answered alike, without the body.
+    /// Reads. `HEAD` is handled likewise, without the body.
     Get,
-    /// Makes or does something.
+    /// Creates a resource or performs an action.
     Post,
-    /// Changes some fields.
+    /// Updates some fields.
     Patch,
-    /// Ends something.
+    /// Removes a resource.
     Delete,
 }
 
@@ -32,7 +36,17 @@ impl Verb {
         }
     }
 
-    /// The verb that answers a method.
+    /// The methods that it handles.
+    pub(crate) fn methods(self) -> &'static [&'static str] {
+        match self {
+            Self::Get => &["GET", "HEAD"],
+            Self::Post => &["POST"],
+            Self::Patch => &["PATCH"],
+            Self::Delete => &["DELETE"],
+        }
+    }
+
+    /// The verb that handles a method.
     pub(crate) fn answering(method: &str) -> Option<Self> {
         match method {
             "GET" | "HEAD" => Some(Self::Get),
@@ -64,28 +78,20 @@ impl From<Verb> for HttpMethod {
     }
 }
 
-/// Who may call. Decided before the handler runs; the services check again.
+/// Who may call an endpoint. Checked before the handler runs, and again by the services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Access {
     /// Anyone, without a token.
     Public,
     /// Any user.
     User,
-    /// Any user; the service then lets only the owner of the thing through, and an admin where the call allows it.
+    /// Any user; the service admits the owner of the resource only, and administrators where the operation allows it.
     Owner,
-    /// Admins.
+    /// Administrators.
     Admin,
 }
 
-/// How long a call may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Budget {
-    Default,
-    /// It may wait for a payment provider.
-    Payment,
-}
-
-/// Which of the rates of a client a call counts to.
+/// The rate limit that a request counts towards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rate {
     Sessions,
@@ -94,7 +100,7 @@ pub(crate) enum Rate {
     Other,
 }
 
-/// A parameter in the query.
+/// A query parameter.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct QueryParameter {
     pub(crate) name: &'static str,
@@ -102,19 +108,19 @@ pub(crate) struct QueryParameter {
     pub(crate) schema: fn() -> RefOr<Schema>,
 }
 
-/// What a call answers when all went well.
+/// The successful response of an endpoint.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Success {
     pub(crate) status: u16,
-    /// What `data` is; nothing for an answer without a body.
+    /// The schema of `data`; none for a response without a body.
     pub(crate) data: Option<Shape>,
-    /// Whether the body is `data` itself, without the envelope.
+    /// Whether the body is `data` without the envelope.
     pub(crate) raw: bool,
     pub(crate) location: bool,
     pub(crate) etag: bool,
 }
 
-/// A call.
+/// An endpoint: a method on a path.
 #[derive(Debug)]
 pub struct Endpoint {
     /// Its method.
@@ -123,25 +129,23 @@ pub struct Endpoint {
     pub path: &'static str,
     /// Who may call it.
     pub access: Access,
-    /// Whether it needs an `Idempotency-Key`.
+    /// Whether it requires an `Idempotency-Key`.
     pub idempotent: bool,
-    /// Whether it needs `If-Match`.
+    /// Whether it requires `If-Match`.
     pub versioned: bool,
-    /// Its name in OpenAPI.
+    /// Its `operationId` in OpenAPI.
     pub id: &'static str,
+    pub(crate) operation: OperationId,
     pub(crate) summary: &'static str,
-    /// Its place in the table.
-    pub(crate) number: usize,
-    pub(crate) budget: Budget,
-    /// What of a load that is too much is refused first.
+    /// Its priority under overload.
     pub(crate) priority: Priority,
     rate: Rate,
-    /// Whether copies of its answers are kept.
+    /// Whether its responses are cached.
     pub(crate) cached: bool,
     pub(crate) body: Option<Shape>,
     pub(crate) query: Vec<QueryParameter>,
     pub(crate) success: Success,
-    /// Why the service behind may refuse it, besides what every call of its kind may be refused for.
+    /// The reasons for which the service may reject it, besides those of every endpoint of its kind.
     pub(crate) refusals: &'static [Reason],
     pub(crate) handler: fn() -> Route,
 }
@@ -151,7 +155,7 @@ impl Endpoint {
         verb: Verb,
         path: &'static str,
         access: Access,
-        id: &'static str,
+        operation: OperationId,
         handler: fn() -> Route,
     ) -> Self {
         let success = Success { status: 200, data: None, raw: false, location: false, etag: false };
@@ -161,10 +165,9 @@ impl Endpoint {
             access,
             idempotent: false,
             versioned: false,
-            id,
+            id: operation.name(),
+            operation,
             summary: "",
-            number: 0,
-            budget: Budget::Default,
             priority: Priority::Order,
             rate: Rate::Other,
             cached: false,
@@ -188,17 +191,17 @@ impl Endpoint {
         Self { versioned: true, ..self }
     }
 
-    /// Looks around in the catalogue.
+    /// Reads the catalogue.
     pub(crate) fn browses(self) -> Self {
         Self { priority: Priority::Browse, rate: Rate::Browse, ..self }
     }
 
-    /// Copies of its answers are kept.
+    /// Its responses are cached.
     pub(crate) fn cached(self) -> Self {
         Self { cached: true, ..self }
     }
 
-    /// Can wait as browsing can.
+    /// Has the priority of browsing.
     pub(crate) fn can_wait(self) -> Self {
         Self { priority: Priority::Browse, ..self }
     }
@@ -208,7 +211,7 @@ impl Endpoint {
         Self { rate: Rate::Sessions, ..self }
     }
 
-    /// Makes or changes an order.
+    /// Creates or changes an order.
     pub(crate) fn orders(self) -> Self {
         Self { rate: Rate::Orders, ..self }
     }
@@ -216,11 +219,6 @@ impl Endpoint {
     /// Moves money.
     pub(crate) fn pays(self) -> Self {
         Self { priority: Priority::Pay, ..self }
-    }
-
-    /// May wait for a payment provider.
-    pub(crate) fn awaits_provider(self) -> Self {
-        Self { budget: Budget::Payment, ..self }
     }
 
     pub(crate) fn takes<T: ToSchema>(self) -> Self {
@@ -244,7 +242,7 @@ impl Endpoint {
         self.gives::<T>()
     }
 
-    /// 202 with this data: it was asked for, and goes on by itself.
+    /// 202 with this data: accepted, and completed asynchronously.
     pub(crate) fn begins<T: ToSchema>(mut self) -> Self {
         self.success.status = 202;
         self.gives::<T>()
@@ -256,7 +254,7 @@ impl Endpoint {
         self
     }
 
-    /// The data stands alone, without the envelope.
+    /// Returns the data without the envelope.
     pub(crate) fn raw(mut self) -> Self {
         self.success.raw = true;
         self
@@ -276,24 +274,30 @@ impl Endpoint {
         Self { refusals, ..self }
     }
 
-    /// At its place in the table.
-    pub(crate) fn numbered(self, number: usize) -> Self {
-        Self { number, ..self }
-    }
-
-    /// Whether its `operationId` is this, whatever the case of its letters: sources of configuration change them.
-    pub(crate) fn is_called(&self, id: &str) -> bool {
-        self.id.eq_ignore_ascii_case(id)
-    }
-
-    /// Which of the rates of a client it counts to. What has no service behind it is not limited: probes and scrapes
-    /// come in any case.
+    /// The rate limit that it counts towards. Endpoints without a service behind them are not limited: probes and
+    /// scrapes must not fail.
     pub(crate) fn rate(&self) -> Option<Rate> {
         self.is_api().then_some(self.rate)
     }
 
-    /// Whether it belongs to the versioned API, so that a service stands behind it.
+    /// Whether it belongs to the versioned API, and so has a service behind it.
     pub(crate) fn is_api(&self) -> bool {
         self.path.starts_with("/api/")
+    }
+}
+
+/// A path of the API, with its endpoints.
+#[derive(Debug)]
+pub(crate) struct Resource {
+    pub(crate) pattern: &'static str,
+    pub(crate) endpoints: Vec<&'static Endpoint>,
+}
+
+impl Resource {
+    /// The methods that it supports, for `Allow`.
+    pub(crate) fn methods(&self) -> Vec<&'static str> {
+        let mut verbs: Vec<Verb> = self.endpoints.iter().map(|endpoint| endpoint.verb).collect();
+        verbs.sort_unstable();
+        verbs.into_iter().flat_map(Verb::methods).copied().collect()
     }
 }

@@ -1,8 +1,8 @@
-//! The shortest way to an answer: a read that is spelled in the plainest way, of which there is a fresh copy. It passes
-//! no other layer, so it is only for requests that those would let pass; all others go on to them.
+//! The fast path: a catalogue read in canonical form with a fresh copy. It bypasses the other layers, so it handles
+//! only requests that they would accept; all others are passed on to them.
 //!
-//! It needs no leave either: to refuse it would cost as much as to answer it. For the same reason a read that gets no
-//! leave is answered with an older copy where there is one.
+//! It needs no admission: a refusal would cost as much as the response. For the same reason it serves a stale copy, if
+//! there is one, when admission is denied.
 
 use std::time::Instant;
 
@@ -13,30 +13,30 @@ use actix_web::{HttpResponse, web};
 
 use super::access::CachedReads;
 use super::{headers, identity, refuse};
-use crate::app::Gateway;
 use crate::auth::bearer_token;
 use crate::catalogue::Answer;
 use crate::endpoint::Rate;
 use crate::exchange::{Exchange, client_address};
 use crate::limits::Client;
 use crate::middleware::{COMPRESS_FROM, takes_json};
+use crate::state::Gateway;
 
 const PRODUCTS: &str = "/api/v1/products";
 
-/// The way, as one worker goes it.
+/// The fast path of one worker.
 #[derive(Debug)]
-pub(super) struct Quick {
+pub(super) struct FastPath {
     gateway: web::Data<Gateway>,
     reads: CachedReads,
 }
 
-impl Quick {
+impl FastPath {
     pub(super) fn new(gateway: web::Data<Gateway>) -> Self {
         let reads = CachedReads::new(gateway.access_log.cached_one_in);
         Self { gateway, reads }
     }
 
-    /// The answer, when it can be given so: the copy, or `RATE_LIMITED`.
+    /// The response, if the fast path applies: the copy, or `RATE_LIMITED`.
     pub(super) fn answer(&self, request: &ServiceRequest, arrived: Instant) -> Option<HttpResponse> {
         let target = target(request)?;
         let headers = request.headers();
@@ -49,12 +49,11 @@ impl Quick {
         }
         let peer = request.peer_addr().map(|peer| peer.ip());
         let client = Client::at(client_address(peer, headers, self.gateway.http.trusted_proxy_hops));
-        Some(self.give(&answer, &client, &identity::request_id(headers), request, arrived))
+        Some(self.render(&answer, &client, &identity::request_id(headers), request, arrived))
     }
 
-    /// What a read that has no leave to go on gets instead of `OVERLOADED`: the copy, however old, as it lies there.
-    /// Not for those who want the newest.
-    pub(super) fn instead(
+    /// Serves a stale copy when admission is denied, unless the client requires a fresh response.
+    pub(super) fn stale_answer(
         &self,
         request: &ServiceRequest,
         exchange: &Exchange,
@@ -71,15 +70,15 @@ impl Quick {
             return None;
         }
         let client = Client::of(caller, exchange.client_address);
-        let response = self.give(&answer, &client, &exchange.request_id, request, arrived);
+        let response = self.render(&answer, &client, &exchange.request_id, request, arrived);
         if !response.status().is_client_error() {
             answer.count();
         }
         Some(response)
     }
 
-    /// The answer, or `RATE_LIMITED`.
-    fn give(
+    /// Renders the copy, or `RATE_LIMITED`.
+    fn render(
         &self,
         answer: &Answer,
         client: &Client,
@@ -104,25 +103,25 @@ impl Quick {
     }
 }
 
-/// The key of the copy that a request may want. As it came: what is spelled otherwise is not found, and parsed further
-/// on.
+/// The key of the copy for a request: its path and query, unparsed. Requests in another form find no copy and are
+/// passed on.
 fn target(request: &ServiceRequest) -> Option<&str> {
     let target = request.uri().path_and_query()?.as_str();
     (request.method() == Method::GET && target.starts_with(PRODUCTS)).then_some(target)
 }
 
-/// Whether nothing in the headers asks for more than a copy as it lies there: nobody is named, who may see more; no
-/// cache is told how to behave; no other origin; JSON is taken, and as it is.
+/// Whether the headers allow the fast path: no credentials, no cache directives, no cross-origin request, and plain
+/// JSON is accepted.
 fn is_plain(headers: &HeaderMap) -> bool {
-    let says_more = [header::AUTHORIZATION, header::CACHE_CONTROL, header::ORIGIN];
-    if says_more.iter().any(|name| headers.contains_key(name)) {
+    let excluded = [header::AUTHORIZATION, header::CACHE_CONTROL, header::ORIGIN];
+    if excluded.iter().any(|name| headers.contains_key(name)) {
         return false;
     }
     takes_plain_json(headers)
 }
 
 fn takes_plain_json(headers: &HeaderMap) -> bool {
-    // A weight may forbid what is plain.
+    // A weight may exclude the identity encoding.
     let weighs = |value: &header::HeaderValue| value.as_bytes().contains(&b';');
     !headers.get_all(header::ACCEPT_ENCODING).any(weighs) && takes_json(headers)
 }

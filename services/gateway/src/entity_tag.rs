@@ -1,20 +1,36 @@
-//! Conditional requests (RFC 9110, section 13): versions as entity tags.
+//! Entity tags for conditional requests (RFC 9110, section 13): versions and digests.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use envelope::Error;
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+/// Data with a version.
+pub(crate) trait Versioned {
+    fn version(&self) -> u64;
+}
 
 /// The entity tag of a version, such as `"v3"`.
 pub(crate) fn version_tag(version: u64) -> String {
     format!("\"v{version}\"")
 }
 
-/// The version in `If-Match`: exactly one strong tag of ours. `*` would change what the client has not seen.
+/// The version in `If-Match`: exactly one strong tag. `*` is rejected: it would change a version that the client has
+/// not seen.
 pub(crate) fn parse_version_tag(text: &str) -> Result<u64, Error> {
     let digits = text.strip_prefix("\"v").and_then(|rest| rest.strip_suffix('"'));
     let version = digits.and_then(|digits| digits.parse().ok());
-    // Comparing the spelling leaves out signs and leading zeros.
+    // Comparing the text rejects signs and leading zeros.
     version
         .filter(|&version| version_tag(version) == text)
         .ok_or_else(|| Error::invalid("If-Match", "must be one entity tag of the form \"v1\""))
+}
+
+/// The entity tag of data without a version: its digest.
+pub(crate) fn digest_tag(data: &impl Serialize) -> Result<String, Error> {
+    let bytes = serde_json::to_vec(data).map_err(Error::internal)?;
+    Ok(format!("\"{}\"", URL_SAFE_NO_PAD.encode(Sha256::digest(&bytes))))
 }
 
 /// Whether `If-None-Match` names this tag, by weak comparison.
@@ -28,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_strong_tag_is_a_version_and_nothing_else_is() {
+    fn only_one_strong_tag_is_a_version() {
         assert_eq!(parse_version_tag("\"v12\"").unwrap(), 12);
         for bad in [
             "*",

@@ -1,5 +1,5 @@
-//! Deserialization that takes a body for just what it says. serde's derived code takes a JSON list for an object and
-//! `null` for an absent field; the API takes neither.
+//! Strict deserialization. serde's derived code accepts a JSON array as an object and `null` as an absent field; the
+//! API accepts neither.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -8,7 +8,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 
-/// The largest floating-point number below which every whole number has one: 2^53.
+/// The bound below which floating-point numbers represent every whole number exactly: 2^53.
 const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// A value that must be written as a JSON object.
@@ -31,7 +31,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
-/// A field that is a whole number, in any spelling: JSON and its schemas know one kind of number, so 5.0 is 5.
+/// A field that is a whole number, in any notation: JSON has one kind of number, so 5.0 is 5.
 pub(crate) fn integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
     struct WholeNumber;
     impl Visitor<'_> for WholeNumber {
@@ -59,7 +59,7 @@ pub(crate) fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserialize
     Object::deserialize(deserializer).map(|object| object.0)
 }
 
-/// A field that is a list of objects.
+/// A field that is an array of objects.
 pub(crate) fn objects<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
     let objects = Vec::<Object<T>>::deserialize(deserializer)?;
     Ok(objects.into_iter().map(|object| object.0).collect())
@@ -70,14 +70,14 @@ pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializ
     T::deserialize(deserializer).map(Some)
 }
 
-/// The same for an object.
+/// An object that may be absent, but not `null`; with `#[serde(default)]`.
 pub(crate) fn present_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
     object(deserializer).map(Some)
 }
 
-/// A field that may be absent, and for which `null` means something else; with `#[serde(default)]`.
+/// A field that may be absent, or `null` with a meaning of its own; with `#[serde(default)]`.
 pub(crate) fn present_or_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<T>>, D::Error> {
