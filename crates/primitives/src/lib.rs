@@ -3,12 +3,14 @@
 
 mod idempotency_key;
 mod money;
+mod order_lines;
 mod quantity;
 mod sku;
 mod uuids;
 
 pub use idempotency_key::IdempotencyKey;
 pub use money::{Currency, Money};
+pub use order_lines::{OrderLines, OrderLinesError};
 pub use quantity::Quantity;
 pub use sku::Sku;
 pub use uuids::{EntryId, EventId, MovementId, OrderId, PaymentId, RunId, SessionId, UserId, lowest_at};
