@@ -1,4 +1,4 @@
-//! Counters as they were read in a transaction, and what orders leave of them: first come, first served.
+//! Counters as read in a transaction, and how orders draw on them: first come, first served.
 
 use std::collections::{BTreeMap, HashMap};
 

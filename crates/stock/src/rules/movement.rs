@@ -20,8 +20,8 @@ pub struct Movement {
     pub delta: NonZeroI64,
     /// Why it changed.
     pub reason: Reason,
-    /// The order, if the movement belongs to a single one. Orders that are committed together share a movement, and each
-    /// of their lines refers to it.
+    /// The order, if the movement belongs to a single one. Orders that are committed together share a movement; each of
+    /// their lines refers to it.
     pub order_id: Option<OrderId>,
     /// When it was created.
     pub created_at: Timestamp,

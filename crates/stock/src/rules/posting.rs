@@ -113,7 +113,10 @@ pub(crate) mod tests {
         /// of its SKU.
         #[test]
         fn movements_add_up_to_the_lines(
-            orders in prop::collection::vec((any::<bool>(), prop::collection::btree_map("[a-c]", 1_u32..9, 1..4)), 0..20),
+            orders in prop::collection::vec(
+                (any::<bool>(), prop::collection::btree_map("[a-c]", 1_u32..9, 1..4)),
+                0..20,
+            ),
         ) {
             let mut posting = Posting::new(primitives::now());
             let mut expected = BTreeMap::<Sku, i64>::new();

@@ -108,9 +108,9 @@ impl Ledger {
         Ok(documents.into_iter().map(LevelDocument::into_level).collect::<Result<_, _>>()?)
     }
 
-    /// Changes the counters and records the movements in the caller's transaction, in two round trips. The caller writes
-    /// the returned events in the same transaction. `None` if a counter does not cover its change or would exceed its
-    /// maximum; the caller must then abort the transaction.
+    /// Changes the counters and records the movements in the caller's transaction, in two round trips. The caller then
+    /// writes the returned events in the same transaction. `None` if a counter does not cover its change or would exceed
+    /// its maximum; the caller must then abort the transaction.
     ///
     /// Only this condition prevents overselling; correctness does not depend on any earlier check.
     pub async fn post(

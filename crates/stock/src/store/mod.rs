@@ -1,4 +1,4 @@
-//! The two collections of the ledger, the transactions' part that writes them, and the events of movements.
+//! The two collections of the ledger: reads, the writes within the caller's transaction, and the events of movements.
 
 mod documents;
 mod event;
