@@ -1,6 +1,6 @@
-//! The envelope of every response, and the registry of error codes. Errors cross process boundaries only as [`Error`]. It
-//! has a gRPC form ([`Error::into_status`], [`Error::from_status`]) and a JSON form ([`Failure`], [`Problem`]); neither
-//! exposes internal details.
+//! The envelope of every response, and the registry of error codes. Errors cross process boundaries only as [`Error`],
+//! which has a gRPC form ([`Error::into_status`], [`Error::from_status`]) and a JSON form ([`Failure`], [`Problem`]).
+//! Neither exposes internal details.
 
 mod error;
 mod json;

@@ -109,8 +109,8 @@ impl Ledger {
     }
 
     /// Changes the counters and records the movements in the caller's transaction, in two round trips. The caller then
-    /// writes the returned events in the same transaction. `None` if a counter does not cover its change or would exceed
-    /// its maximum; the caller must then abort the transaction.
+    /// writes the returned events in the same transaction. Returns `None` if a counter does not cover its change or
+    /// would exceed its maximum; the caller must then abort the transaction.
     ///
     /// Only this condition prevents overselling; correctness does not depend on any earlier check.
     pub async fn post(

@@ -40,8 +40,8 @@ impl TryFrom<i64> for Delta {
 }
 
 impl Adjustment {
-    /// The parts that the fingerprint of the idempotency key covers: all but the key itself. Fingerprints of stored keys
-    /// depend on their form.
+    /// The parts that the fingerprint of the idempotency key covers: all but the key itself. Stored fingerprints depend
+    /// on their form.
     pub(crate) fn fingerprinted(&self) -> (&Sku, NonZeroI64, String) {
         // Names all fields, so that a new one is not left out by mistake.
         let Self { sku, delta, reason, key: _ } = self;

@@ -18,7 +18,7 @@ use crate::domain::{ImportedProduct, InitialStock, ListedPrice, NewProduct, Prod
 
 /// The maximum number of SKUs in a lookup: an order has at most this many.
 const MAX_BATCH: usize = OrderLines::MAX;
-/// The maximum number of products in an import. Each is three documents, which is well below the limit of a transaction.
+/// The maximum number of products in an import. Each is three documents, well below what a transaction can hold.
 const MAX_IMPORT: usize = 500;
 
 #[tonic::async_trait]

@@ -15,7 +15,7 @@ pub(crate) enum Subject {
 }
 
 impl Subject {
-    /// The subject of an address. The last 64 bits of an IPv6 address are ignored, since the customer's network can choose
+    /// The subject of an address. The last 64 bits of an IPv6 address are ignored, since the customer's network chooses
     /// them freely.
     pub(crate) fn address(address: IpAddr) -> Self {
         Self::Address(match address.to_canonical() {
