@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Reason;
 
-/// A failure as the caller may see it, with the cause that only the log sees.
+/// A failure as the caller sees it, and its cause, which only the log shows.
 pub struct Error {
     pub(crate) reason: Reason,
     pub(crate) message: Cow<'static, str>,
@@ -18,24 +18,24 @@ pub struct Error {
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
-/// A fact about a failure that a client can act on.
+/// A detail of a failure that a client can act on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Detail {
-    /// A field with a value that is not allowed.
+    /// A field with an invalid value.
     Field {
-        /// The path of the field in the body, such as `lines[2].quantity`, or the parameter's or header's name.
+        /// The path of the field in the body, such as `lines[2].quantity`, or the name of the parameter or header.
         field: String,
-        /// What the field must be.
+        /// The constraint that the value violates.
         description: String,
     },
-    /// A SKU with less stock than asked for.
+    /// A SKU with less stock than requested.
     Stock {
         /// The SKU.
         sku: String,
-        /// Pieces asked for.
+        /// Pieces requested.
         requested: u64,
-        /// Pieces there.
+        /// Pieces available.
         available: u64,
     },
     /// A SKU that is not in the catalogue.
@@ -46,7 +46,7 @@ pub enum Detail {
 }
 
 impl Error {
-    /// A failure with a message for people; it must hold nothing internal.
+    /// A failure with a message for people; the message must not expose internal details.
     pub fn new(reason: Reason, message: impl Into<Cow<'static, str>>) -> Self {
         Self { reason, message: message.into(), details: Vec::new(), retry_after: None, source: None }
     }
@@ -57,45 +57,45 @@ impl Error {
             .with_detail(Detail::Field { field: field.into(), description: description.into() })
     }
 
-    /// A fault of ours: the caller learns nothing but that, the log gets the cause.
+    /// An internal error. The caller sees no more than that; the log shows the cause.
     pub fn internal(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::new(Reason::Internal, "an internal error occurred").with_source(source)
     }
 
-    /// Something needed is away for the moment; the log gets the cause.
+    /// A dependency is temporarily unavailable. The log shows the cause.
     pub fn unavailable(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::new(Reason::Unavailable, "the service is temporarily unavailable")
             .with_retry_after(Duration::from_secs(1))
             .with_source(source)
     }
 
-    /// The request's time ran out.
+    /// The request exceeded its deadline.
     pub fn deadline_exceeded() -> Self {
-        Self::new(Reason::DeadlineExceeded, "the time for the request ran out")
+        Self::new(Reason::DeadlineExceeded, "the request exceeded its deadline")
     }
 
-    /// The same with one more detail.
+    /// Adds a detail.
     #[must_use]
     pub fn with_detail(mut self, detail: Detail) -> Self {
         self.details.push(detail);
         self
     }
 
-    /// The same with these details.
+    /// Adds details.
     #[must_use]
     pub fn with_details(mut self, details: impl IntoIterator<Item = Detail>) -> Self {
         self.details.extend(details);
         self
     }
 
-    /// The same with the time after which trying again makes sense; whole seconds, rounded up, on the wire.
+    /// Sets the time after which the client may retry; in HTTP, whole seconds, rounded up.
     #[must_use]
     pub fn with_retry_after(mut self, after: Duration) -> Self {
         self.retry_after = Some(after);
         self
     }
 
-    /// The same with its cause, for the log.
+    /// Sets the cause, for the log.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.source = Some(source.into());
@@ -112,12 +112,12 @@ impl Error {
         &self.message
     }
 
-    /// What a client can act on.
+    /// The details that a client can act on.
     pub fn details(&self) -> &[Detail] {
         &self.details
     }
 
-    /// When trying again makes sense.
+    /// The time after which the client may retry.
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
@@ -127,7 +127,7 @@ impl Error {
         self.retry_after.map(|after| (after.as_secs() + u64::from(after.subsec_nanos() > 0)).max(1))
     }
 
-    /// Whether it is our side that failed, so that somebody has to look.
+    /// Whether the server is at fault, so that operators must look into it.
     pub fn is_server_fault(&self) -> bool {
         self.reason.http_status().is_server_error()
     }

@@ -1,4 +1,4 @@
-//! The JSON forms of an answer: success, failure, and failure as RFC 9457 problem details.
+//! The JSON forms of a response: success, failure, and failure as problem details (RFC 9457).
 
 use serde::Serialize;
 
@@ -15,7 +15,7 @@ pub struct Success<'a, T> {
 }
 
 impl<'a, T: Serialize> Success<'a, T> {
-    /// The answer of a request that went well; the code is the HTTP status.
+    /// The response to a request that succeeded; its code is the HTTP status.
     pub fn new(status: http::StatusCode, data: T, request_id: &'a str) -> Self {
         Self { code: status.as_u16(), message: "success", data, request_id }
     }
@@ -33,7 +33,7 @@ pub struct Failure<'a> {
 }
 
 impl<'a> Failure<'a> {
-    /// The answer of a request that failed.
+    /// The response to a request that failed.
     pub fn new(error: &'a Error, request_id: &'a str) -> Self {
         Self {
             code: error.reason.code(),
@@ -45,11 +45,11 @@ impl<'a> Failure<'a> {
     }
 }
 
-/// The same failure as `application/problem+json`, after RFC 9457.
+/// A failure as `application/problem+json` (RFC 9457).
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Problem<'a> {
-    /// No page describes the problem types; the RFC's own value for that.
+    /// The RFC's value for problem types without a page of their own.
     #[serde(rename = "type")]
     kind: &'static str,
     title: &'static str,
@@ -62,7 +62,7 @@ pub struct Problem<'a> {
 }
 
 impl<'a> Problem<'a> {
-    /// The answer of a request that failed, for a client that asked for problem details.
+    /// The response to a request that failed, for a client that accepts problem details.
     pub fn new(error: &'a Error, request_id: &'a str) -> Self {
         let status = error.reason.http_status();
         Self {

@@ -1,6 +1,6 @@
-//! The envelope of every answer and the one registry of error codes. An [`Error`] is what crosses a process
-//! boundary: it has one gRPC form ([`Error::into_status`], [`Error::from_status`]) and one JSON form
-//! ([`Failure`], [`Problem`]), and nothing internal in either.
+//! The envelope of every response, and the registry of error codes. Errors cross process boundaries only as [`Error`],
+//! which has a gRPC form ([`Error::into_status`], [`Error::from_status`]) and a JSON form ([`Failure`], [`Problem`]).
+//! Neither exposes internal details.
 
 mod error;
 mod json;

@@ -1,11 +1,11 @@
-//! The registry of error codes: each reason's name, HTTP status, number and gRPC code, in one table.
+//! The registry of error codes: the name, HTTP status, number and gRPC code of each reason, in one table.
 
 use http::StatusCode;
 use tonic::Code;
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $variant:ident, $name:literal, $http:ident, $number:literal, $grpc:ident;)+) => {
-        /// Why a request failed. The name is stable: clients decide by it.
+        /// Why a request failed. Names are stable, so clients can depend on them.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Reason {
             $($(#[$doc])* $variant,)+
@@ -20,7 +20,7 @@ macro_rules! reasons {
                 match self { $(Self::$variant => $name,)+ }
             }
 
-            /// The HTTP status that the answer has.
+            /// The HTTP status of the response.
             pub fn http_status(self) -> StatusCode {
                 match self { $(Self::$variant => StatusCode::$http,)+ }
             }
@@ -30,7 +30,7 @@ macro_rules! reasons {
                 u32::from(self.http_status().as_u16()) * 100 + match self { $(Self::$variant => $number,)+ }
             }
 
-            /// The gRPC code that the status has.
+            /// The gRPC code of the status.
             pub fn grpc_code(self) -> Code {
                 match self { $(Self::$variant => Code::$grpc,)+ }
             }
@@ -44,65 +44,65 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// A field has a value that is not allowed; the details name it.
+    /// A field has an invalid value; the details name it.
     ValidationFailed, "VALIDATION_FAILED", BAD_REQUEST, 1, InvalidArgument;
     /// The body is not JSON, or not UTF-8.
     MalformedBody, "MALFORMED_BODY", BAD_REQUEST, 2, InvalidArgument;
-    /// The call needs an `Idempotency-Key` and has none.
+    /// The request requires an `Idempotency-Key` and has none.
     IdempotencyKeyMissing, "IDEMPOTENCY_KEY_MISSING", BAD_REQUEST, 3, InvalidArgument;
-    /// The page token was not made by us for this list, or is too old.
+    /// The page token was not issued for this list, or has expired.
     InvalidPageToken, "INVALID_PAGE_TOKEN", BAD_REQUEST, 4, InvalidArgument;
-    /// There is no token, or it is not one of ours.
+    /// The access token is missing or not valid.
     Unauthenticated, "UNAUTHENTICATED", UNAUTHORIZED, 1, Unauthenticated;
-    /// The access token was good once; refresh it.
+    /// The access token has expired; refresh it.
     TokenExpired, "TOKEN_EXPIRED", UNAUTHORIZED, 2, Unauthenticated;
-    /// Email and password do not fit each other, or the account does not exist.
+    /// The email or the password is wrong, or the account does not exist.
     BadCredentials, "BAD_CREDENTIALS", UNAUTHORIZED, 3, Unauthenticated;
     /// The account's balance does not cover the payment.
     InsufficientFunds, "INSUFFICIENT_FUNDS", PAYMENT_REQUIRED, 1, FailedPrecondition;
-    /// The payment provider said no.
+    /// The payment provider declined the payment.
     PaymentDeclined, "PAYMENT_DECLINED", PAYMENT_REQUIRED, 2, FailedPrecondition;
-    /// The caller is known and may not do this.
+    /// The caller lacks the permission for this request.
     Forbidden, "FORBIDDEN", FORBIDDEN, 1, PermissionDenied;
-    /// The order was refused for its risk.
+    /// The order was refused because of its risk.
     RiskRejected, "RISK_REJECTED", FORBIDDEN, 2, PermissionDenied;
-    /// There is nothing at this path, or no such thing.
+    /// The path or the resource does not exist.
     NotFound, "NOT_FOUND", NOT_FOUND, 1, NotFound;
     /// No product has this SKU.
     SkuNotFound, "SKU_NOT_FOUND", NOT_FOUND, 2, NotFound;
     /// No order of the caller has this id.
     OrderNotFound, "ORDER_NOT_FOUND", NOT_FOUND, 3, NotFound;
-    /// The path exists, but not with this method.
+    /// The path does not allow this method.
     MethodNotAllowed, "METHOD_NOT_ALLOWED", METHOD_NOT_ALLOWED, 1, Unimplemented;
-    /// The answer has no form that `Accept` allows.
+    /// `Accept` allows none of the forms of the response.
     NotAcceptable, "NOT_ACCEPTABLE", NOT_ACCEPTABLE, 1, InvalidArgument;
-    /// The same key and body are being worked on right now; try again after `Retry-After`.
+    /// A request with the same key is in progress; retry after `Retry-After`.
     IdempotencyInFlight, "IDEMPOTENCY_IN_FLIGHT", CONFLICT, 1, Aborted;
-    /// There is less stock than asked for; the details say how much.
+    /// There is less stock than requested; the details say how much.
     InsufficientStock, "INSUFFICIENT_STOCK", CONFLICT, 2, FailedPrecondition;
-    /// The thing is in a state that does not allow this.
+    /// The state of the resource does not allow this request.
     InvalidState, "INVALID_STATE", CONFLICT, 3, FailedPrecondition;
-    /// Something with this name is there already.
+    /// A resource with this name exists already.
     AlreadyExists, "ALREADY_EXISTS", CONFLICT, 4, AlreadyExists;
-    /// The thing has changed since the version in `If-Match`.
+    /// The resource has changed since the version in `If-Match`.
     VersionMismatch, "VERSION_MISMATCH", PRECONDITION_FAILED, 1, FailedPrecondition;
-    /// The body is larger than the limit.
+    /// The body exceeds the size limit.
     BodyTooLarge, "BODY_TOO_LARGE", PAYLOAD_TOO_LARGE, 1, ResourceExhausted;
-    /// The body is not of a content type that the call takes.
+    /// The request does not accept this content type.
     UnsupportedMediaType, "UNSUPPORTED_MEDIA_TYPE", UNSUPPORTED_MEDIA_TYPE, 1, InvalidArgument;
     /// The key was used before with another body.
     IdempotencyKeyReused, "IDEMPOTENCY_KEY_REUSED", UNPROCESSABLE_ENTITY, 1, InvalidArgument;
-    /// The call needs `If-Match` and has none.
+    /// The request requires `If-Match` and has none.
     VersionRequired, "VERSION_REQUIRED", PRECONDITION_REQUIRED, 1, InvalidArgument;
-    /// Too many requests; try again after `Retry-After`.
+    /// Too many requests; retry after `Retry-After`.
     RateLimited, "RATE_LIMITED", TOO_MANY_REQUESTS, 1, ResourceExhausted;
-    /// A fault of ours.
+    /// An internal error.
     Internal, "INTERNAL", INTERNAL_SERVER_ERROR, 1, Internal;
-    /// Something that is needed is away for the moment.
+    /// A dependency is temporarily unavailable; retry after `Retry-After`.
     Unavailable, "UNAVAILABLE", SERVICE_UNAVAILABLE, 1, Unavailable;
-    /// More is asked for than can be done; try again after `Retry-After`.
+    /// The service is overloaded; retry after `Retry-After`.
     Overloaded, "OVERLOADED", SERVICE_UNAVAILABLE, 2, ResourceExhausted;
-    /// The time for the request ran out.
+    /// The request exceeded its deadline.
     DeadlineExceeded, "DEADLINE_EXCEEDED", GATEWAY_TIMEOUT, 1, DeadlineExceeded;
 }
 
@@ -112,9 +112,9 @@ mod tests {
 
     use super::*;
 
-    /// Whoever is on call looks errors up there.
+    /// Operators look up errors on this page.
     #[test]
-    fn the_page_of_errors_has_every_reason_with_its_code() {
+    fn the_page_of_errors_lists_every_reason_with_its_code() {
         let page = include_str!("../../../docs/errors.md");
         for reason in Reason::ALL {
             let row = format!("| {} | `{}` |", reason.code(), reason.name());

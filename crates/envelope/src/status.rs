@@ -10,11 +10,11 @@ use crate::{Detail, Error, Reason};
 
 /// The `domain` of our `google.rpc.ErrorInfo`.
 const DOMAIN: &str = "fournines";
-/// The metadata entry of `ErrorInfo` that holds the error's own facts, as a JSON list.
+/// The metadata entry of `ErrorInfo` with the details that `google.rpc` has no message for, as a JSON list.
 const FACTS: &str = "facts";
 
 impl Error {
-    /// The status that carries this error to another process. The cause stays here: log it first.
+    /// The status that carries this error to another process. It drops the cause: log that first.
     pub fn into_status(self) -> Status {
         let (violations, facts): (Vec<_>, Vec<_>) =
             self.details.into_iter().partition(|detail| matches!(detail, Detail::Field { .. }));
@@ -34,8 +34,8 @@ impl Error {
         Status::with_error_details(self.reason.grpc_code(), self.message.into_owned(), details)
     }
 
-    /// The error in a status. One that our services did not make themselves keeps nothing of its text: it may be
-    /// internal.
+    /// The error of a status. The text of a status that our services did not create is dropped, since it may expose
+    /// internal details.
     pub fn from_status(status: Status) -> Self {
         match ours(&status) {
             Some(error) => error,
@@ -44,10 +44,10 @@ impl Error {
     }
 }
 
-/// Whether a call failed without an answer of the peer: no connection, or one that broke. What was asked for may have
-/// been done or not. Time that ran out is something else: there is none left to ask another replica.
+/// Whether a call failed without a response from the peer: there was no connection, or it broke. The request may or may
+/// not have taken effect. A timeout does not count: no time is left to ask another replica.
 pub fn is_unanswered(status: &Status) -> bool {
-    // A status that came over the wire has no source.
+    // A status received over the wire has no source.
     let mut cause = status.source();
     let unanswered = cause.is_some();
     while let Some(error) = cause {
@@ -59,9 +59,9 @@ pub fn is_unanswered(status: &Status) -> bool {
     unanswered
 }
 
-/// Whether a call, which failed with this error or because of it, is known not to have reached the peer's code: no
-/// connection was made, the request was not written to one, or the peer said that it left the stream alone (RFC 9113,
-/// sections 6.8 and 8.7). Asking again is safe then, whatever was asked for.
+/// Whether a call that failed with this error, or because of it, is known not to have reached the peer's code: no
+/// connection was made, the request was not written to one, or the peer reported that it did not process the stream
+/// (RFC 9113, sections 6.8 and 8.7). Any request can then be retried safely.
 pub fn was_never_sent(error: &(dyn StdError + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
@@ -76,8 +76,7 @@ pub fn was_never_sent(error: &(dyn StdError + 'static)) -> bool {
     false
 }
 
-/// h2 gives a GOAWAY to those streams only that come after the last one that the peer will look at, and to those not
-/// yet opened.
+/// h2 reports a GOAWAY only for streams after the last one that the peer will process, and for those not yet opened.
 fn is_refusal(error: &h2::Error) -> bool {
     error.reason() == Some(h2::Reason::REFUSED_STREAM) || (error.is_go_away() && error.is_remote())
 }
@@ -102,11 +101,11 @@ fn ours(status: &Status) -> Option<Error> {
 
 fn foreign(status: Status) -> Error {
     if is_unanswered(&status) {
-        // Whatever code the transport gave it: a connection that breaks is no fault in what was asked for.
+        // Regardless of the code that the transport gave it: a broken connection is not an error in the request.
         return Error::unavailable(status);
     }
     match status.code() {
-        // tonic's client gives Cancelled when its own timeout passes.
+        // tonic's client returns Cancelled when its own timeout expires.
         Code::DeadlineExceeded | Code::Cancelled => Error::deadline_exceeded().with_source(status),
         Code::Unavailable => Error::unavailable(status),
         Code::ResourceExhausted => Error::new(Reason::Overloaded, "the service is overloaded")
@@ -145,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_status_keeps_its_text_to_itself() {
+    fn the_text_of_a_foreign_status_is_dropped() {
         for code in [Code::Unknown, Code::Unavailable, Code::Cancelled, Code::Internal, Code::ResourceExhausted] {
             let error = Error::from_status(Status::new(code, "mongodb at 10.1.2.3 said no"));
             assert!(!error.message().contains("10.1.2.3"));
@@ -154,10 +153,10 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_told_from_none() {
-        let said = Status::internal("the service said so");
-        assert!(!is_unanswered(&said));
-        assert_eq!(Error::from_status(said).reason(), Reason::Internal);
+    fn a_response_is_distinguished_from_none() {
+        let answered = Status::internal("an error of the service");
+        assert!(!is_unanswered(&answered));
+        assert_eq!(Error::from_status(answered).reason(), Reason::Internal);
         let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
         let refused = Status::from_error(Box::new(tonic::ConnectError(Box::new(refused))));
         assert!(is_unanswered(&refused));
@@ -169,7 +168,7 @@ mod tests {
         assert_eq!(Error::from_status(late).reason(), Reason::DeadlineExceeded);
     }
 
-    /// Does a call over a connection whose other end is treated so; gives its error.
+    /// Makes a call over a connection whose peer behaves as given, and returns its error.
     async fn broken_by(
         end: impl AsyncFnOnce(h2::server::Connection<tokio::io::DuplexStream, hyper::body::Bytes>),
     ) -> Status {
@@ -186,7 +185,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stream_that_was_left_alone_is_told_from_a_broken_one() {
+    async fn an_unprocessed_stream_is_distinguished_from_a_broken_one() {
         let refused = broken_by(async |mut peer| {
             let (_, mut answer) = peer.accept().await.unwrap().unwrap();
             answer.send_reset(h2::Reason::REFUSED_STREAM);
@@ -197,9 +196,9 @@ mod tests {
             answer.send_reset(h2::Reason::INTERNAL_ERROR);
             while peer.accept().await.is_some() {}
         });
-        // Accepted, and then the process dies.
+        // The peer accepts the stream and then dies.
         let lost = broken_by(async |mut peer| drop(peer.accept().await.unwrap().unwrap()));
-        // A GOAWAY that names no stream as the last, as the request was not yet read.
+        // A GOAWAY that names no last stream, since the request was not read yet.
         let gone = broken_by(async |mut peer| {
             peer.abrupt_shutdown(h2::Reason::NO_ERROR);
             while peer.accept().await.is_some() {}
@@ -210,7 +209,7 @@ mod tests {
             assert!(is_unanswered(&status), "{status:?}");
             assert_eq!(was_never_sent(&Error::from_status(status)), expected);
         }
-        assert!(!was_never_sent(&Error::unavailable("said so")));
+        assert!(!was_never_sent(&Error::unavailable("unavailable")));
         let refused = ConnectError(Box::new(std::io::Error::from(std::io::ErrorKind::ConnectionRefused)));
         assert!(was_never_sent(&Status::from_error(Box::new(refused))));
     }

@@ -1,4 +1,4 @@
-//! The client's name for one intended effect.
+//! The key by which a client makes a request idempotent.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,7 +10,7 @@ use crate::ParseError;
 pub struct IdempotencyKey(String);
 
 impl IdempotencyKey {
-    /// The longest key, in bytes.
+    /// The maximum length of a key, in bytes.
     pub const MAX_LENGTH: usize = 255;
 
     /// The key as text.
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_visible_ascii_of_bounded_length_is_a_key() {
+    fn a_key_is_visible_ascii_of_bounded_length() {
         for good in ["a", "!~", &"k".repeat(255)] {
             assert!(good.parse::<IdempotencyKey>().is_ok(), "{good}");
         }

@@ -1,5 +1,5 @@
-//! The vocabulary of every part of Fournines: typed ids, SKUs, money, quantities and idempotency keys. Values are
-//! checked once, when they are parsed; the inside never validates again. No I/O.
+//! The value types that all parts of Fournines share: typed ids, SKUs, money, quantities, order lines and idempotency
+//! keys; and the clock, in the precision of stored times. Values are validated once, when they are parsed.
 
 mod idempotency_key;
 mod money;
@@ -15,14 +15,14 @@ pub use quantity::Quantity;
 pub use sku::Sku;
 pub use uuids::{ClaimId, EntryId, EventId, MovementId, OrderId, PaymentId, RunId, SessionId, UserId, lowest_at};
 
-/// A text that is not of the form its type asks for. The message is fit for the caller of a public API.
+/// A value that its type does not allow. The message is fit for the caller of a public API.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ParseError(pub &'static str);
 
-/// The present time, cut to milliseconds: the precision that MongoDB keeps, so that a stored time equals the one
-/// that was answered.
-#[allow(clippy::disallowed_methods)] // the one place that reads the clock for a time to be stored
+/// The current time, truncated to milliseconds. MongoDB stores times in this precision, so a stored time equals the one
+/// in the response.
+#[allow(clippy::disallowed_methods)] // the only place that reads the clock for times to be stored
 pub fn now() -> jiff::Timestamp {
     let now = jiff::Timestamp::now();
     jiff::Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)

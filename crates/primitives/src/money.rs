@@ -1,4 +1,4 @@
-//! Money in minor units with its currency; arithmetic that can't wrap or mix currencies.
+//! Amounts of money in minor units with their currency; arithmetic can't overflow or mix currencies.
 
 use std::fmt;
 use std::str::FromStr;
@@ -44,7 +44,7 @@ impl From<Currency> for String {
     }
 }
 
-/// An amount in minor units (cents for USD). Sums and products are checked: they give `None` rather than wrap or
+/// An amount in minor units (cents for USD). Sums and products are checked: they return `None` rather than overflow or
 /// mix currencies.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Money {
@@ -53,12 +53,12 @@ pub struct Money {
 }
 
 impl Money {
-    /// An amount of minor units.
+    /// An amount in minor units.
     pub const fn new(amount: i64, currency: Currency) -> Self {
         Self { amount, currency }
     }
 
-    /// The minor units.
+    /// The amount in minor units.
     pub fn amount(self) -> i64 {
         self.amount
     }
@@ -68,7 +68,7 @@ impl Money {
         self.currency
     }
 
-    /// The sum, unless it overflows or the currencies differ.
+    /// The sum; `None` if it overflows or the currencies differ.
     pub fn checked_add(self, other: Self) -> Option<Self> {
         if self.currency != other.currency {
             return None;
@@ -76,7 +76,7 @@ impl Money {
         self.amount.checked_add(other.amount).map(|amount| Self { amount, ..self })
     }
 
-    /// The price of so many pieces, unless it overflows.
+    /// The price of a quantity at this unit price; `None` if it overflows.
     pub fn checked_mul(self, quantity: Quantity) -> Option<Self> {
         self.amount.checked_mul(i64::from(quantity)).map(|amount| Self { amount, ..self })
     }
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn arithmetic_never_wraps_and_never_mixes_currencies() {
+    fn arithmetic_never_overflows_and_never_mixes_currencies() {
         let cents = |amount| Money::new(amount, Currency::USD);
         assert_eq!(cents(1).checked_add(cents(2)), Some(cents(3)));
         assert_eq!(cents(i64::MAX).checked_add(cents(1)), None);
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn only_real_currencies_parse() {
+    fn only_iso_4217_codes_parse() {
         assert_eq!("USD".parse(), Ok(Currency::USD));
         for bad in ["", "usd", "US", "XXXX", "ABC"] {
             assert!(bad.parse::<Currency>().is_err(), "{bad}");

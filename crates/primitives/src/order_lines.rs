@@ -184,7 +184,9 @@ mod tests {
         }
 
         #[test]
-        fn the_serialized_form_is_that_of_the_map(asked in prop::collection::vec(("[a-zA-Z]{1,3}", 1..500_u32), 1..100)) {
+        fn the_serialized_form_is_that_of_the_map(
+            asked in prop::collection::vec(("[a-zA-Z]{1,3}", 1..500_u32), 1..100),
+        ) {
             let lines =
                 OrderLines::new(asked.iter().map(|(sku, pieces)| (sku.parse().unwrap(), quantity(*pieces)))).unwrap();
             prop_assert_eq!(serde_json::to_vec(&lines).unwrap(), serde_json::to_vec(lines.as_ref()).unwrap());

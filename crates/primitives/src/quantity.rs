@@ -1,16 +1,16 @@
-//! How many of a SKU an order line asks for.
+//! The number of pieces in an order line.
 
 use serde::{Deserialize, Serialize};
 
 use crate::ParseError;
 
-/// 1 to 100,000 pieces.
+/// A number of pieces: 1 to 100,000.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u32", into = "u32")]
 pub struct Quantity(u32);
 
 impl Quantity {
-    /// The most that one line of an order may ask for.
+    /// The maximum number of pieces in an order line.
     pub const MAX: u32 = 100_000;
 
     /// The number of pieces.
@@ -18,7 +18,7 @@ impl Quantity {
         self.0
     }
 
-    /// Both together; `None` above [`Quantity::MAX`].
+    /// The sum; `None` above [`Quantity::MAX`].
     pub fn checked_add(self, other: Self) -> Option<Self> {
         self.0.checked_add(other.0).and_then(|sum| Self::try_from(sum).ok())
     }
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bounds_are_kept_by_parsing_and_by_adding() {
+    fn parsing_and_adding_keep_the_bounds() {
         assert!(Quantity::try_from(0).is_err());
         assert!(Quantity::try_from(100_001).is_err());
         let most = Quantity::try_from(Quantity::MAX).unwrap();

@@ -1,4 +1,4 @@
-//! The shop's own name of a product.
+//! The shop's own identifier of a product.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::ParseError;
 
-/// A stock keeping unit: 1 to 64 of `A-Z a-z 0-9 . _ -`, compared with regard to case. Cheap to clone.
+/// A stock keeping unit: 1 to 64 of `A-Z a-z 0-9 . _ -`, case-sensitive. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Sku(Arc<str>);
 
 impl Sku {
-    /// The longest SKU, in bytes.
+    /// The maximum length of a SKU, in bytes.
     pub const MAX_LENGTH: usize = 64;
 
     /// The SKU as text.

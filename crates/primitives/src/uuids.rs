@@ -1,4 +1,4 @@
-//! Ids that Fournines makes itself: UUIDv7, so that they sort by the time of their making.
+//! Ids that Fournines generates: UUIDv7, so that they sort by creation time.
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,8 +17,8 @@ macro_rules! typed_ids {
         pub struct $name(Uuid);
 
         impl $name {
-            /// A new id: UUIDv7, after RFC 9562.
-            #[allow(clippy::new_without_default)] // each call gives another value
+            /// Generates an id: UUIDv7 (RFC 9562).
+            #[allow(clippy::new_without_default)] // each call returns another value
             pub fn new() -> Self {
                 Self(Uuid::now_v7())
             }
@@ -62,23 +62,23 @@ typed_ids! {
     UserId;
     /// An order.
     OrderId;
-    /// One entry of the stock ledger.
+    /// An entry of the stock ledger.
     MovementId;
-    /// One attempt to pay an order.
+    /// An attempt to pay an order.
     PaymentId;
     /// The claim of an attempt to pay an order.
     ClaimId;
-    /// One entry of an account's ledger.
+    /// An entry of an account's ledger.
     EntryId;
-    /// A login; all refresh tokens that follow from it are its family.
+    /// A login. All refresh tokens issued from it form its family.
     SessionId;
-    /// Something that happened and was written down to be published.
+    /// An event that was recorded for publication.
     EventId;
-    /// A comparison of the platform's books.
+    /// A run of the reconciliation.
     RunId;
 }
 
-/// The lowest id that is made in that millisecond: ids made before are below it, and those made from then on are not.
+/// The lowest id that can be generated in the millisecond of a time: all ids generated earlier are lower.
 pub fn lowest_at(time: Timestamp) -> Uuid {
     let ms = u64::try_from(time.as_millisecond()).unwrap_or_default();
     let mut bytes = [0; 16];
@@ -89,7 +89,7 @@ pub fn lowest_at(time: Timestamp) -> Uuid {
     Uuid::from_bytes(bytes)
 }
 
-/// Only the hyphenated form is taken, so that an id has one spelling but for letter case.
+/// Accepts only the hyphenated form, so that an id has one spelling apart from letter case.
 fn parse(text: &str) -> Result<Uuid, ParseError> {
     const HYPHENATED_LENGTH: usize = 36;
     let parsed = (text.len() == HYPHENATED_LENGTH).then(|| Uuid::try_parse(text).ok()).flatten();
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lowest_id_of_a_time_divides_those_before_from_those_after() {
+    fn the_lowest_id_of_a_time_separates_earlier_ids_from_later_ones() {
         let before = OrderId::new();
         let later = crate::now() + std::time::Duration::from_millis(2);
         assert!(before.as_uuid() < lowest_at(later));
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_sort_by_the_time_of_their_making() {
+    fn ids_sort_by_creation_time() {
         let ids: Vec<_> = (0..100).map(|_| OrderId::new()).collect();
         assert!(ids.is_sorted());
     }

@@ -1,5 +1,5 @@
-//! The contracts of `proto/`, generated: messages, clients, servers and the descriptor set; and the conversions of
-//! the few types that all areas share. No other logic.
+//! The code generated from `proto/`: messages, clients, servers and the descriptor set; and the conversions of the few
+//! types that all areas share. No other logic.
 
 mod convert;
 
@@ -11,7 +11,7 @@ pub use generated::fournines::{common, events, inventory, messaging, order, paym
 /// All contracts as an encoded `FileDescriptorSet`, for server reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
-/// The generated code, nested as its packages are, since it refers to itself by relative paths.
+/// The generated code. It is nested like its packages because it refers to itself by relative paths.
 #[allow(missing_docs, clippy::all, clippy::unwrap_used, unreachable_pub)]
 mod generated {
     pub mod fournines {

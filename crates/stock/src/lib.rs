@@ -1,19 +1,13 @@
 //! The stock ledger. Each SKU has one counter, and every change of it is part of a movement: the counter always equals
 //! the sum of its movements and is never negative. Both are written in one transaction, and only here.
+//!
+//! `rules` decides and is pure; `store` reads and writes the two collections and knows no rule but the condition that
+//! guards each counter.
 
 mod audit;
-mod event;
-mod ledger;
-mod levels;
-mod movement;
-mod posting;
-mod schema;
+mod rules;
 mod store;
 
 pub use audit::{AuditedMovement, SkuPieces};
-pub use ledger::Ledger;
-pub use levels::{Levels, Shortage, StockRefusal};
-pub use movement::{Movement, Reason};
-pub use posting::Posting;
-pub use schema::MIGRATIONS;
-pub use store::MovementDocument;
+pub use rules::{Levels, Movement, Posting, Reason, Shortage, StockRefusal};
+pub use store::{Ledger, MIGRATIONS, MovementDocument};

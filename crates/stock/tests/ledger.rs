@@ -1,5 +1,5 @@
 //! The stock ledger on a real replica set.
-#![allow(clippy::unwrap_used, clippy::expect_used)] // a test stops where it fails
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a failing test stops
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -48,7 +48,7 @@ impl Shop {
         Self { db, ledger }
     }
 
-    /// Looks first, as whoever has to say what is missing.
+    /// Reads the levels first, so that shortages can be reported.
     async fn take(&self, id: OrderId, lines: BTreeMap<Sku, Quantity>) -> Outcome {
         let ledger = self.ledger.clone();
         let taken = self.db.transact(soon(), move |session| {
@@ -66,7 +66,7 @@ impl Shop {
         taken.await
     }
 
-    /// Does not look: the counters' own conditions refuse.
+    /// Posts without reading the levels: only the condition of each counter refuses.
     async fn post(&self, posting: Posting) -> Outcome {
         let ledger = self.ledger.clone();
         let posted = self.db.transact(soon(), move |session| {
@@ -100,7 +100,7 @@ fn refusal(outcome: Outcome) -> StockRefusal {
 #[tokio::test]
 async fn an_order_takes_all_of_its_lines_or_none() {
     let shop = Shop::open("all_or_none", [("a", 8), ("b", 1), ("c", 0)]).await;
-    // Of `a` there is enough for this order, though not for two: it must not be reported.
+    // `a` covers this order, though not two of them: it must not be reported.
     let refused = refusal(shop.take(OrderId::new(), lines([("a", 5), ("b", 2), ("c", 1)])).await);
     let StockRefusal::Insufficient(shortages) = refused else { panic!("{refused:?}") };
     let short: Vec<_> = shortages.iter().map(|s| (s.sku.as_str(), s.requested, s.available)).collect();
@@ -119,7 +119,7 @@ async fn a_sku_without_a_counter_is_named() {
 }
 
 #[tokio::test]
-async fn what_is_given_back_can_be_sold_again() {
+async fn returned_stock_can_be_sold_again() {
     let shop = Shop::open("given_back", [("a", 3)]).await;
     let id = OrderId::new();
     shop.take(id, lines([("a", 3)])).await.unwrap();
@@ -135,7 +135,7 @@ async fn what_is_given_back_can_be_sold_again() {
 }
 
 #[tokio::test]
-async fn a_posting_is_all_or_nothing_and_counts_what_comes_back() {
+async fn a_posting_is_all_or_nothing_and_nets_returned_stock() {
     let shop = Shop::open("posting", [("a", 3), ("b", 3)]).await;
     let mut posting = Posting::new(primitives::now());
     posting.take(OrderId::new(), &lines([("a", 3), ("b", 2)]));

@@ -1,4 +1,4 @@
-//! What can go wrong in the inventory service, and what the caller learns of it.
+//! The failures of the inventory service, and the errors that callers see.
 
 use envelope::{Detail, Error, Reason};
 use idempotency::Conflict;
@@ -14,7 +14,7 @@ pub(crate) enum InventoryError {
     SkuNotFound(Sku),
     #[error("the SKU is taken")]
     SkuTaken,
-    #[error("the product has changed meanwhile")]
+    #[error("the product has changed since that version")]
     VersionMismatch,
     #[error(transparent)]
     Stock(#[from] StockRefusal),
@@ -22,7 +22,7 @@ pub(crate) enum InventoryError {
     Conflict(#[from] Conflict),
     #[error(transparent)]
     Store(#[from] mongo::Error),
-    /// From a part that already speaks the envelope: page tokens, identity, idempotency records.
+    /// An error that is an envelope already, such as one about page tokens, identity or idempotency records.
     #[error(transparent)]
     Envelope(#[from] Error),
 }

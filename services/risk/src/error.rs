@@ -1,4 +1,4 @@
-//! What can go wrong in the risk service, and what the caller learns of it.
+//! The failures of the risk service, and the errors that callers see.
 
 use envelope::{Error, Reason};
 
@@ -11,11 +11,11 @@ pub(crate) enum RiskError {
     NoRules,
     #[error(transparent)]
     InvalidRules(#[from] InvalidRules),
-    #[error("the rules are of another version by now")]
+    #[error("the rules have changed since that version")]
     VersionMismatch,
     #[error(transparent)]
     Store(#[from] mongo::Error),
-    /// From a part that already speaks the envelope: identity.
+    /// An error that is an envelope already, such as one about the caller's identity.
     #[error(transparent)]
     Envelope(#[from] Error),
 }

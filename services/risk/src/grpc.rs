@@ -1,7 +1,7 @@
-//! The risk service over gRPC: protobuf to domain and back, nothing else.
+//! The gRPC server of the risk service: converts between protobuf and the domain, nothing else.
 //!
-//! `Assess` and `GetAssessments` are called by the order service, some of whose work has no user behind it, so they ask
-//! for no caller. The network must keep others from this port. `ReplaceRules` asks for an administrator.
+//! The order service calls `Assess` and `GetAssessments`, partly in background work that has no user, so they don't
+//! require a caller. The network must restrict access to this port. `ReplaceRules` requires an administrator.
 
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -18,7 +18,7 @@ use crate::app::App;
 use crate::domain::{Assessment, Candidate, Decision, Rule, Rules, When};
 use crate::error::RiskError;
 
-/// The most orders of a request.
+/// The maximum number of orders in a request.
 const MAX_ORDERS: usize = 1_000;
 
 /// Serves `RiskService`.
@@ -65,7 +65,7 @@ impl RiskService for RiskGrpc {
     ) -> Result<Response<pb::ReplaceRulesResponse>, Status> {
         let context = RequestContext::from_request(&request);
         let request = request.into_inner();
-        let rules = request.rules.ok_or_else(|| reject(Error::invalid("rules", "must be given")))?;
+        let rules = request.rules.ok_or_else(|| reject(Error::invalid("rules", "is required")))?;
         let rules = to_rules(rules).map_err(reject)?;
         let replaced = self.app.replace_rules(&context, request.expected_version, rules).await;
         Ok(Response::new(pb::ReplaceRulesResponse { version: replaced.map_err(reject)? }))
@@ -116,7 +116,7 @@ fn from_assessment(assessment: Assessment) -> pb::Assessment {
 }
 
 fn to_rules(message: pb::Rules) -> Result<Rules, RiskError> {
-    let to_rule = |(at, rule): (usize, pb::Rule)| {
+    let to_rule = |(position, rule): (usize, pb::Rule)| {
         let when = match rule.when {
             Some(pb::rule::When::AmountAbove(when)) => When::AmountAbove { amount: when.amount },
             Some(pb::rule::When::AccountYoungerThan(when)) => When::AccountYoungerThan { seconds: when.seconds },
@@ -126,7 +126,7 @@ fn to_rules(message: pb::Rules) -> Result<Rules, RiskError> {
             Some(pb::rule::When::OrdersOfAddress(when)) => {
                 When::OrdersOfAddress { most: when.most, within_seconds: when.within_seconds }
             }
-            None => return Err(Error::invalid(format!("rules[{at}].when"), "must be given")),
+            None => return Err(Error::invalid(format!("rules[{position}].when"), "is required")),
         };
         Ok(Rule { points: rule.points, when })
     };

@@ -1,5 +1,5 @@
-//! The risk service: judges orders by rules that it serves versioned, and looks again at those that were accepted
-//! without it.
+//! The risk service: judges orders by versioned rules, serves those rules to the order service, and reviews orders that
+//! were accepted without it.
 
 mod app;
 mod config;
@@ -20,7 +20,7 @@ pub use config::{Config, VelocityConfig};
 pub use domain::{InvalidRules, Rule, Rules, When};
 
 use crate::app::{App, Refusals};
-use crate::consumer::Review;
+use crate::consumer::Reviews;
 use crate::grpc::RiskGrpc;
 use crate::store::Store;
 
@@ -30,7 +30,7 @@ const GROUP: &str = "risk";
 /// Serves until SIGTERM.
 ///
 /// # Errors
-/// When a port can't be bound, or a vital task fails.
+/// If a port can't be bound, or a vital task fails.
 pub async fn run(config: Config) -> anyhow::Result<()> {
     let shell = Shell::start("risk", &config.admin, config.tls.as_ref()).await?;
     let listener = shell.bind("grpc", config.server.listen).await?;
@@ -41,7 +41,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 /// Serves on a bound port until the shell drains.
 ///
 /// # Errors
-/// When the broker's client can't be made of the configuration, or the server fails.
+/// If the configuration of the broker's client is invalid, or the server fails.
 pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> anyhow::Result<()> {
     let db = Db::connect(&config.mongo, &shell.tasks).await?;
     mongo::migration::watch(shell, &db, store::migrations());
@@ -49,8 +49,8 @@ pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> any
     let refusals = Refusals::start(store.clone(), &shell.tasks);
     let app = App::new(store.clone(), config.rules.clone(), &config.velocity, refusals);
     shell.tasks.spawn("exchange", OnFailure::Stop, app.clone().exchange(shell.tasks.clone()));
-    let review = Review { app: app.clone(), store };
-    let consumer = Consumer::new(&db, &config.kafka, &config.consumer, GROUP, review);
+    let reviews = Reviews { app: app.clone(), store };
+    let consumer = Consumer::new(&db, &config.kafka, &config.consumer, GROUP, reviews);
     consumer.of_topics(&[Topic::Orders]).start(&shell.tasks)?;
     let mut routes = RoutesBuilder::default();
     routes.add_service(RiskServiceServer::new(RiskGrpc::new(app)));
@@ -60,7 +60,7 @@ pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> any
 /// Brings the schema up to date.
 ///
 /// # Errors
-/// When the database does not allow it within 300 s.
+/// If the migrations fail or take longer than 300 s.
 pub async fn migrate(config: Config) -> anyhow::Result<()> {
     Ok(mongo::migration::run(&config.mongo, store::migrations()).await?)
 }

@@ -1,10 +1,10 @@
-//! Makes and changes products.
+//! Creates and changes products.
 
 use primitives::Sku;
 use service::Deadline;
 
 use super::App;
-use crate::domain::{NewProduct, Product, ProductChange};
+use crate::domain::{ChangeRefusal, NewProduct, Product, ProductChange};
 use crate::error::InventoryError;
 
 impl App {
@@ -14,6 +14,7 @@ impl App {
         Ok(product)
     }
 
+    /// Changes a product that is still at the version that the caller has seen.
     pub(crate) async fn update_product(
         &self,
         sku: &Sku,
@@ -21,6 +22,13 @@ impl App {
         change: &ProductChange,
         deadline: Deadline,
     ) -> Result<Product, InventoryError> {
-        self.store.update(sku, expected_version, change, primitives::now(), deadline).await
+        if let Some(changed) = self.store.update(sku, expected_version, change, primitives::now(), deadline).await? {
+            return Ok(changed);
+        }
+        let current = self.store.find(sku, deadline).await?;
+        Err(match ChangeRefusal::of(current.as_ref()) {
+            ChangeRefusal::NotFound => InventoryError::SkuNotFound(sku.clone()),
+            ChangeRefusal::VersionMismatch => InventoryError::VersionMismatch,
+        })
     }
 }

@@ -1,16 +1,16 @@
-//! Loads many products with their first stock.
+//! Imports products with their initial stock.
 
 use service::Deadline;
 
 use super::App;
-use crate::domain::NewProduct;
+use crate::domain::ImportedProduct;
 use crate::error::InventoryError;
 
 impl App {
-    /// Gives how many were new; the others are left as they are.
+    /// Returns the number of products created; those that existed stay as they are.
     pub(crate) async fn import_products(
         &self,
-        products: Vec<(NewProduct, u32)>,
+        products: Vec<ImportedProduct>,
         deadline: Deadline,
     ) -> Result<usize, InventoryError> {
         self.store.import(products, primitives::now(), deadline).await

@@ -1,4 +1,4 @@
-//! Lists the movements of a SKU page by page, newest first.
+//! Lists the stock movements of a SKU page by page, newest first.
 
 use primitives::{MovementId, Sku};
 use service::{Deadline, page};

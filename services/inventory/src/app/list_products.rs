@@ -3,9 +3,8 @@
 use service::{Deadline, page};
 
 use super::{App, Page};
-use crate::domain::Product;
+use crate::domain::{Product, ProductFilter};
 use crate::error::InventoryError;
-use crate::store::ProductFilter;
 
 impl App {
     pub(crate) async fn list_products(
@@ -19,6 +18,6 @@ impl App {
         let size = page::size(page_size)?;
         let after: Option<String> = self.tokens.open(&list, page_token)?;
         let products = self.store.list(filter, after.as_deref(), size + 1, deadline).await?;
-        Ok(self.tokens.paginate(&list, products, size, |product| product.list_key(filter))?)
+        Ok(self.tokens.paginate(&list, products, size, |product| filter.key_of(product))?)
     }
 }

@@ -5,22 +5,19 @@ mod change_product;
 mod import_products;
 mod list_movements;
 mod list_products;
+mod show_product;
+mod show_stock;
 mod watch_prices;
 
-use primitives::{Currency, Sku};
+use primitives::Currency;
 use service::page::PageTokens;
-use service::{Deadline, RequestContext};
 
-use crate::domain::Product;
-use crate::error::InventoryError;
 use crate::store::Store;
 
-pub(crate) use adjust_stock::Adjustment;
-
-/// Some items and the token of the page after them; empty on the last.
+/// The items of a page, and the token of the next page; empty on the last page.
 type Page<T> = (Vec<T>, String);
 
-/// What every use case works with. Cheap to clone.
+/// The dependencies of all use cases. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct App {
     store: Store,
@@ -32,19 +29,5 @@ pub(crate) struct App {
 impl App {
     pub(crate) fn new(store: Store, currency: Currency, tokens: PageTokens) -> Self {
         Self { store, currency, tokens }
-    }
-
-    pub(crate) async fn product(&self, sku: &Sku, deadline: Deadline) -> Result<Product, InventoryError> {
-        self.store.find(sku, deadline).await?.ok_or_else(|| InventoryError::SkuNotFound(sku.clone()))
-    }
-
-    pub(crate) async fn products(&self, skus: &[Sku], deadline: Deadline) -> Result<Vec<Product>, InventoryError> {
-        Ok(self.store.find_many(skus, deadline).await?)
-    }
-
-    /// The pieces of a SKU that can be sold.
-    pub(crate) async fn available(&self, sku: &Sku, context: &RequestContext) -> Result<u64, InventoryError> {
-        let available = self.store.ledger.available(sku, context.deadline).await?;
-        available.ok_or_else(|| InventoryError::SkuNotFound(sku.clone()))
     }
 }

@@ -1,4 +1,4 @@
-//! Follows the prices of the whole catalogue.
+//! Watches the prices of the whole catalogue.
 
 use super::App;
 use crate::error::InventoryError;

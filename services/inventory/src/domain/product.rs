@@ -18,13 +18,13 @@ pub(crate) struct Product {
     pub(crate) description: Option<String>,
     pub(crate) category: String,
     pub(crate) price: Money,
-    /// Counts the changes, from 1.
+    /// Starts at 1; each change adds 1.
     pub(crate) version: u64,
     pub(crate) created_at: Timestamp,
     pub(crate) updated_at: Timestamp,
 }
 
-/// What an admin gives to make a product; checked.
+/// A checked request to create a product.
 #[derive(Debug, Clone)]
 pub(crate) struct NewProduct {
     pub(crate) sku: Sku,
@@ -34,7 +34,7 @@ pub(crate) struct NewProduct {
     pub(crate) price: Money,
 }
 
-/// What an admin changes of a product; checked.
+/// A checked change of a product; fields that are `None` stay as they are.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ProductChange {
     pub(crate) name: Option<String>,
@@ -44,8 +44,24 @@ pub(crate) struct ProductChange {
     pub(crate) price: Option<Money>,
 }
 
+/// Why a product was not changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ChangeRefusal {
+    NotFound,
+    /// The product has changed since the version that the caller has seen.
+    VersionMismatch,
+}
+
+impl ChangeRefusal {
+    /// A change applies only to the version that the caller has seen. `current` is the product after the change did not
+    /// apply.
+    pub(crate) fn of(current: Option<&Product>) -> Self {
+        if current.is_some() { Self::VersionMismatch } else { Self::NotFound }
+    }
+}
+
 impl NewProduct {
-    /// Checks everything and reports all that is wrong together.
+    /// Checks all fields and reports all violations together.
     pub(crate) fn check(
         sku: &str,
         name: &str,
@@ -67,7 +83,7 @@ impl NewProduct {
         }
     }
 
-    /// The product as it begins.
+    /// The product in its first version.
     pub(crate) fn into_product(self, at: Timestamp) -> Product {
         Product {
             sku: self.sku,
@@ -83,7 +99,7 @@ impl NewProduct {
 }
 
 impl ProductChange {
-    /// Checks what is given and reports all that is wrong together.
+    /// Checks the given fields and reports all violations together.
     pub(crate) fn check(
         name: Option<&str>,
         description: Option<&str>,
@@ -139,6 +155,14 @@ mod tests {
         assert_eq!(check("a b", " ", "c\n1", 0, "EUR").unwrap_err().len(), 5);
         assert_eq!(check("a", "A", "c", MAX_PRICE + 1, "USD").unwrap_err().len(), 1);
         assert_eq!(check("a", &"x".repeat(201), "c", -1, "USD").unwrap_err().len(), 2);
+    }
+
+    #[test]
+    fn a_change_is_refused_for_another_version_or_for_a_missing_product() {
+        let product = check("a", "A", "c", 1, "USD").unwrap().into_product(primitives::now());
+        assert_eq!(product.version, 1);
+        assert_eq!(ChangeRefusal::of(Some(&product)), ChangeRefusal::VersionMismatch);
+        assert_eq!(ChangeRefusal::of(None), ChangeRefusal::NotFound);
     }
 
     #[test]

@@ -1,28 +1,25 @@
-//! The catalogue's calls.
+//! `CatalogueService`.
 
 use envelope::{Detail, Error};
 use futures::stream::{self, BoxStream, StreamExt as _};
-use primitives::{Currency, Money};
+use primitives::{Currency, Money, OrderLines};
 use proto::inventory::v1::catalogue_service_server::CatalogueService;
 use proto::inventory::v1::{
     BatchGetProductsRequest, BatchGetProductsResponse, CreateProductRequest, CreateProductResponse, GetProductRequest,
-    GetProductResponse, ImportProductsRequest, ImportProductsResponse, ImportedProduct, ListProductsRequest,
-    ListProductsResponse, NewProduct as NewProductMessage, UpdateProductRequest, UpdateProductResponse,
-    WatchPricesRequest, WatchPricesResponse,
+    GetProductResponse, ImportProductsRequest, ImportProductsResponse, ImportedProduct as ImportedProductMessage,
+    ListProductsRequest, ListProductsResponse, NewProduct as NewProductMessage, UpdateProductRequest,
+    UpdateProductResponse, WatchPricesRequest, WatchPricesResponse,
 };
 use service::RequestContext;
 use tonic::{Request, Response, Status};
 
 use super::{InventoryGrpc, invalid, page, parse_sku, reject, to_proto};
-use crate::domain::{NewProduct, ProductChange};
-use crate::store::{ListedPrice, ProductFilter};
+use crate::domain::{ImportedProduct, InitialStock, ListedPrice, NewProduct, ProductChange, ProductFilter};
 
-/// The most SKUs of one lookup: the most lines of an order.
-const MAX_BATCH: usize = 100;
-/// The most products of one import: three documents each, well below what one transaction can hold.
+/// The maximum number of SKUs in a lookup: an order has at most this many.
+const MAX_BATCH: usize = OrderLines::MAX;
+/// The maximum number of products in an import. Each is three documents, well below what a transaction can hold.
 const MAX_IMPORT: usize = 500;
-/// The largest first stock of an imported product.
-const MAX_INITIAL_STOCK: u64 = 1_000_000_000;
 
 #[tonic::async_trait]
 impl CatalogueService for InventoryGrpc {
@@ -139,12 +136,11 @@ fn new_product(message: Option<NewProductMessage>, shop: Currency) -> Result<New
     NewProduct::check(&message.sku, &message.name, message.description.as_deref(), &message.category, price, shop)
 }
 
-fn imported(message: ImportedProduct, shop: Currency) -> Result<(NewProduct, u32), Vec<Detail>> {
+fn imported(message: ImportedProductMessage, shop: Currency) -> Result<ImportedProduct, Vec<Detail>> {
     let product = new_product(message.product, shop)?;
-    match u32::try_from(message.initial_stock) {
-        Ok(pieces) if message.initial_stock <= MAX_INITIAL_STOCK => Ok((product, pieces)),
-        _ => Err(vec![violation("initialStock", "must be at most 10^9")]),
-    }
+    let stock = InitialStock::try_from(message.initial_stock)
+        .map_err(|error| vec![violation("initialStock", &error.to_string())])?;
+    Ok(ImportedProduct { product, stock })
 }
 
 fn money(message: Option<proto::common::v1::Money>) -> Result<Money, Detail> {

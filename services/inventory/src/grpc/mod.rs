@@ -1,4 +1,4 @@
-//! The catalogue and the ledger over gRPC: protobuf to domain and back, nothing else.
+//! The gRPC servers of the catalogue and the ledger: convert between protobuf and the domain, nothing else.
 
 mod audit;
 mod catalogue;
@@ -15,11 +15,11 @@ use crate::error::InventoryError;
 
 pub(crate) use audit::AuditGrpc;
 
-/// Both services of this process.
+/// Serves `CatalogueService` and `StockService`.
 #[derive(Clone)]
 pub(crate) struct InventoryGrpc {
     app: App,
-    /// When it fires, calls that would go on for ever end.
+    /// When it fires, endless streams end.
     drain: CancellationToken,
 }
 
@@ -41,7 +41,7 @@ fn parse_sku(text: &str) -> Result<Sku, Status> {
     text.parse().map_err(|error: primitives::ParseError| reject(Error::invalid("sku", error.to_string())))
 }
 
-/// The optional page of a list: `(size, token)`.
+/// The size and the token of the requested page.
 fn page(page: Option<proto::common::v1::PageRequest>) -> (u32, String) {
     page.map_or_else(Default::default, |page| (page.page_size, page.page_token))
 }

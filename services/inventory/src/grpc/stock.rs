@@ -1,6 +1,4 @@
-//! The stock ledger's calls.
-
-use std::num::NonZeroI64;
+//! `StockService`.
 
 use envelope::Error;
 use proto::inventory::v1::stock_service_server::StockService;
@@ -13,21 +11,16 @@ use stock::{Movement, Reason};
 use tonic::{Request, Response, Status};
 
 use super::{InventoryGrpc, page, parse_sku, reject};
-use crate::app::Adjustment;
-
-/// The largest change that one adjustment may make, in pieces.
-const MAX_DELTA: u64 = 1_000_000_000;
+use crate::domain::{Adjustment, Delta};
 
 #[tonic::async_trait]
 impl StockService for InventoryGrpc {
     async fn get_stock(&self, request: Request<GetStockRequest>) -> Result<Response<GetStockResponse>, Status> {
         let context = RequestContext::from_request(&request);
         let sku = parse_sku(&request.get_ref().sku)?;
-        // Taken before the read: the answer is at least as new as it says.
-        let as_of = primitives::now();
-        let available = self.app.available(&sku, &context).await.map_err(reject)?;
-        let as_of = Some(proto::from_timestamp(as_of));
-        Ok(Response::new(GetStockResponse { sku: sku.to_string(), available, as_of }))
+        let level = self.app.stock(&sku, context.deadline).await.map_err(reject)?;
+        let as_of = Some(proto::from_timestamp(level.as_of));
+        Ok(Response::new(GetStockResponse { sku: sku.to_string(), available: level.available, as_of }))
     }
 
     async fn adjust_stock(
@@ -62,9 +55,7 @@ fn adjustment(request: &AdjustStockRequest) -> Result<Adjustment, Error> {
         let field = field.to_owned();
         move |error: primitives::ParseError| Error::invalid(field, error.to_string())
     };
-    let delta = NonZeroI64::new(request.delta)
-        .filter(|delta| delta.unsigned_abs().get() <= MAX_DELTA)
-        .ok_or_else(|| Error::invalid("delta", "must be -10^9 to 10^9 and not 0"))?;
+    let delta = Delta::try_from(request.delta).map_err(wrong("delta"))?;
     Ok(Adjustment {
         sku: request.sku.parse().map_err(wrong("sku"))?,
         delta,
@@ -78,12 +69,38 @@ fn to_proto(movement: Movement) -> StockMovement {
         id: movement.id.to_string(),
         sku: movement.sku.to_string(),
         delta: movement.delta.get(),
-        // A person's reason is shown as it was given; that it is one shows in the missing order.
+        // An administrator's reason is shown as it was given; the movement has no order then.
         reason: match movement.reason {
             Reason::Adjustment(text) => text,
             ours => ours.to_string(),
         },
         order_id: movement.order_id.map(|id| id.to_string()),
         created_at: Some(proto::from_timestamp(movement.created_at)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request() -> AdjustStockRequest {
+        AdjustStockRequest { sku: "a".into(), delta: 3, reason: "lost".into(), idempotency_key: "k".into() }
+    }
+
+    #[test]
+    fn an_invalid_field_of_an_adjustment_is_named() {
+        let adjusted = adjustment(&request()).unwrap().into_movement(primitives::now());
+        assert_eq!((to_proto(adjusted.clone()).reason.as_str(), adjusted.delta.get()), ("lost", 3));
+        let invalid = [
+            ("delta", AdjustStockRequest { delta: 0, ..request() }),
+            ("sku", AdjustStockRequest { sku: String::new(), ..request() }),
+            ("reason", AdjustStockRequest { reason: " ".into(), ..request() }),
+            ("Idempotency-Key", AdjustStockRequest { idempotency_key: "a b".into(), ..request() }),
+        ];
+        for (name, request) in invalid {
+            let error = adjustment(&request).unwrap_err();
+            let [envelope::Detail::Field { field, .. }] = error.details() else { panic!("{error:?}") };
+            assert_eq!(field, name);
+        }
     }
 }

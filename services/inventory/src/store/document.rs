@@ -6,7 +6,7 @@ use mongodb::bson::{DateTime, Document, doc};
 use primitives::{Money, Sku};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Product, ProductChange};
+use crate::domain::{Product, ProductChange, name_key};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -25,12 +25,6 @@ pub(super) struct ProductDocument {
     updated_at: DateTime,
 }
 
-/// What a search by name goes through: lower-cased, and made unique by the SKU, so that a page can begin after any
-/// product even where many share a name.
-pub(super) fn search_key(name: &str, sku: &Sku) -> String {
-    format!("{}\u{1}{sku}", name.to_lowercase())
-}
-
 impl From<&Product> for ProductDocument {
     fn from(product: &Product) -> Self {
         Self {
@@ -40,7 +34,7 @@ impl From<&Product> for ProductDocument {
             category: product.category.clone(),
             price: product.price.amount(),
             currency: product.price.currency().code().to_owned(),
-            search_key: search_key(&product.name, &product.sku),
+            search_key: name_key(&product.name, &product.sku),
             version: i64::try_from(product.version).unwrap_or(i64::MAX),
             created_at: to_bson_time(product.created_at),
             updated_at: to_bson_time(product.updated_at),
@@ -66,13 +60,13 @@ impl TryFrom<ProductDocument> for Product {
     }
 }
 
-/// The update that makes a change and counts it.
+/// The update that applies a change and increments the version.
 pub(super) fn update(sku: &Sku, change: &ProductChange, at: Timestamp) -> Document {
     let mut set = doc! { "updatedAt": to_bson_time(at) };
     let mut unset = Document::new();
     if let Some(name) = &change.name {
         set.insert("name", name);
-        set.insert("searchKey", search_key(name, sku));
+        set.insert("searchKey", name_key(name, sku));
     }
     if let Some(category) = &change.category {
         set.insert("category", category);
@@ -91,4 +85,32 @@ pub(super) fn update(sku: &Sku, change: &ProductChange, at: Timestamp) -> Docume
         update.insert("$unset", unset);
     }
     update
+}
+
+#[cfg(test)]
+mod tests {
+    use primitives::Currency;
+
+    use super::*;
+    use crate::domain::NewProduct;
+
+    #[test]
+    fn a_product_survives_its_document() {
+        let price = Money::new(5, Currency::USD);
+        let new = NewProduct::check("a", "Tea", Some("green"), "drinks", price, Currency::USD).unwrap();
+        let product = new.into_product(primitives::now());
+        assert_eq!(Product::try_from(ProductDocument::from(&product)).unwrap(), product);
+    }
+
+    #[test]
+    fn a_change_sets_only_the_given_fields_and_increments_the_version() {
+        let (at, sku) = (primitives::now(), "a".parse().unwrap());
+        let time = to_bson_time(at);
+        let unchanged = update(&sku, &ProductChange::default(), at);
+        assert_eq!(unchanged, doc! { "$set": { "updatedAt": time }, "$inc": { "version": 1_i64 } });
+        let change = ProductChange { name: Some("Tea".to_owned()), description: Some(None), ..Default::default() };
+        let set = doc! { "updatedAt": time, "name": "Tea", "searchKey": name_key("Tea", &sku) };
+        let expected = doc! { "$set": set, "$inc": { "version": 1_i64 }, "$unset": { "description": "" } };
+        assert_eq!(update(&sku, &change, at), expected);
+    }
 }

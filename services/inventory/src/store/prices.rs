@@ -1,5 +1,5 @@
-//! All prices, and then their changes: a change stream that is opened before everything is read, so that nothing falls
-//! between the two.
+//! Reads all prices and then their changes. The change stream is opened before the prices are read, so that no change
+//! is missed in between.
 
 use std::time::Duration;
 
@@ -8,38 +8,31 @@ use mongodb::Cursor;
 use mongodb::bson::{Document, doc};
 use mongodb::change_stream::ChangeStream;
 use mongodb::options::FullDocumentType;
-use primitives::{Money, Sku};
+use primitives::Money;
 use serde::Deserialize;
 use service::Deadline;
 
 use super::Store;
+use crate::domain::ListedPrice;
 
-/// The most prices of a page.
+/// The maximum number of prices in a page.
 const PAGE: usize = 1_000;
-/// How long a change is waited for before it is said that there is none.
+/// How long to wait for a change before returning an empty page.
 const CHANGE_WAIT: Duration = Duration::from_millis(500);
-/// How long a page may take, or to open the stream.
+/// The time limit for a page, and for opening the stream.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The price of a product.
-#[derive(Debug)]
-pub(crate) struct ListedPrice {
-    pub(crate) sku: Sku,
-    pub(crate) price: Money,
-    pub(crate) version: u64,
-}
-
-/// Gives all prices, and then their changes.
+/// Returns all prices and then their changes.
 pub(crate) struct PriceWatch {
     changes: ChangeStream<Change>,
-    /// Until all prices have been given.
+    /// `None` once all prices have been returned.
     all: Option<Cursor<PriceDocument>>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Change {
-    /// Nothing when the product was removed right after its change.
+    /// `None` if the product was removed right after its change.
     full_document: Option<PriceDocument>,
 }
 
@@ -53,7 +46,7 @@ struct PriceDocument {
 }
 
 impl Store {
-    /// Begins to watch.
+    /// Opens a watch.
     pub(crate) async fn watch_prices(&self) -> Result<PriceWatch, mongo::Error> {
         let deadline = Deadline::after(PAGE_TIMEOUT);
         let fields = doc! { "price": 1, "currency": 1, "version": 1 };
@@ -77,8 +70,8 @@ impl Store {
 }
 
 impl PriceWatch {
-    /// The next prices. After the last page of all prices an empty one; later, whenever there was no change for half a
-    /// second.
+    /// The next page of prices. An empty page follows the last of all prices, and later each half second without a
+    /// change.
     pub(crate) async fn next_page(&mut self) -> Result<Vec<ListedPrice>, mongo::Error> {
         let page = mongo::bounded(Deadline::after(PAGE_TIMEOUT), |_| self.read_page()).await?;
         Ok(page.into_iter().map(ListedPrice::try_from).collect::<Result<_, _>>()?)

@@ -47,7 +47,7 @@ const CATALOGUE: &[Migration] = &[Migration {
     },
 }];
 
-/// All that this service's schema needs; it owns the stock ledger's collections too.
+/// All migrations of this service. It owns the collections of the stock ledger, too.
 pub(crate) fn migrations() -> &'static [Migration] {
     static ALL: LazyLock<Vec<Migration>> = LazyLock::new(|| {
         [CATALOGUE, stock::MIGRATIONS, mongo::idempotency::MIGRATIONS, messaging::MIGRATIONS].concat()

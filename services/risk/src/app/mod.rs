@@ -1,9 +1,11 @@
 //! The use cases, one a file.
 
 mod assess;
+mod assessments;
 mod board;
 mod exchange;
 mod refusals;
+mod review;
 mod rules;
 
 use std::collections::hash_map::RandomState;
@@ -12,25 +14,20 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use primitives::OrderId;
-use service::Deadline;
-
 use crate::config::VelocityConfig;
 use crate::domain::{Assessment, Counter, Rules};
-use crate::error::RiskError;
 use crate::store::Store;
 
-pub(crate) use assess::counted;
 use board::Board;
 pub(crate) use refusals::Refusals;
 
-/// What every use case works with. Cheap to clone.
+/// The dependencies of all use cases. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct App {
     store: Store,
     board: Arc<Board>,
-    /// Version 1.
-    first_rules: Arc<Rules>,
+    /// Version 1 of the rules.
+    configured_rules: Arc<Rules>,
     refusals: Refusals,
     exchange_period: Duration,
     max_told: NonZeroUsize,
@@ -41,25 +38,22 @@ impl App {
         Self {
             store,
             board: Arc::new(Board::new(new_counter(), velocity)),
-            first_rules: Arc::new(rules),
+            configured_rules: Arc::new(rules),
             refusals,
             exchange_period: velocity.exchange_period(),
             max_told: velocity.max_told,
         }
     }
-
-    /// What was found about these orders; those of which nothing is known yet are left out.
-    pub(crate) async fn assessments(
-        &self,
-        orders: &[OrderId],
-        deadline: Deadline,
-    ) -> Result<Vec<Assessment>, RiskError> {
-        Ok(self.store.assessments(orders, deadline).await?)
-    }
 }
 
-/// A random number above 0, which is for reviews: two processes of the last hours never have the same.
+/// A random number above 0, so that no two processes whose counts are still stored have the same counter.
 fn new_counter() -> Counter {
     let random = RandomState::new().build_hasher().finish() >> 1;
     Counter(i64::try_from(random).unwrap_or(i64::MAX).max(1))
+}
+
+/// Records an assessment in the metrics; `when` is `placing` or `review`.
+fn observe(assessment: &Assessment, when: &'static str) {
+    let decision = assessment.decision.name();
+    metrics::counter!("risk_assessments_total", "decision" => decision, "when" => when).increment(1);
 }

@@ -1,20 +1,20 @@
-//! The rules as they are served and replaced.
+//! Serves and replaces the rules.
 
 use std::sync::Arc;
 
-use service::RequestContext;
+use service::{Deadline, RequestContext};
 
 use super::App;
 use crate::domain::{Rules, VersionedRules};
 use crate::error::RiskError;
 
 impl App {
-    /// The rules that hold.
+    /// The current rules.
     pub(crate) fn rules(&self) -> Result<Arc<VersionedRules>, RiskError> {
         self.board.rules()
     }
 
-    /// Puts rules in the place of those of a version. They hold here at once, and at other replicas at their next look.
+    /// Replaces the rules of a version. The new ones apply here at once, at other replicas after their next exchange.
     pub(crate) async fn replace_rules(
         &self,
         context: &RequestContext,
@@ -22,10 +22,9 @@ impl App {
         rules: Rules,
     ) -> Result<u64, RiskError> {
         let admin = context.require_admin()?;
-        if self.newest_rules(context.deadline).await?.version != expected_version {
-            return Err(RiskError::VersionMismatch);
-        }
-        let rules = VersionedRules { version: expected_version.saturating_add(1), rules };
+        let newest = self.newest_rules(context.deadline).await?;
+        let rules = newest.replaced(expected_version, rules).ok_or(RiskError::VersionMismatch)?;
+        // Another administrator may have added the version meanwhile.
         if !self.store.add_rules(&rules, admin.user_id, primitives::now(), context.deadline).await? {
             return Err(RiskError::VersionMismatch);
         }
@@ -35,9 +34,9 @@ impl App {
         Ok(version)
     }
 
-    /// The rules of the highest version: those that were written down or, while there are none, the configured ones.
-    pub(super) async fn newest_rules(&self, deadline: service::Deadline) -> Result<VersionedRules, RiskError> {
+    /// The rules of the highest version: the stored ones or, as long as there are none, the configured ones.
+    pub(super) async fn newest_rules(&self, deadline: Deadline) -> Result<VersionedRules, RiskError> {
         let stored = self.store.newest_rules(deadline).await?;
-        Ok(stored.unwrap_or_else(|| VersionedRules { version: 1, rules: self.first_rules.as_ref().clone() }))
+        Ok(stored.unwrap_or_else(|| VersionedRules::configured(self.configured_rules.as_ref().clone())))
     }
 }

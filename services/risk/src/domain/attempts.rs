@@ -1,13 +1,13 @@
-//! Which attempts have been counted, so that one that is sent again is not counted again.
+//! The attempts that have been counted, so that a repeated request is not counted again.
 
 use std::collections::{HashSet, VecDeque};
 
 use super::Bucket;
 
-/// The name of an attempt.
+/// Identifies an attempt to place an order.
 pub(crate) type Attempt = [u8; 16];
 
-/// The attempts of late, bounded in number. A process that starts remembers none: what it is sent again counts again.
+/// The recent attempts, bounded in number. A new process remembers none, so it counts a repeated attempt again.
 #[derive(Debug)]
 pub(crate) struct Attempts {
     most: usize,
@@ -16,7 +16,7 @@ pub(crate) struct Attempts {
 }
 
 impl Attempts {
-    /// Remembers `most` at most: the oldest go first.
+    /// Remembers at most `most` attempts and forgets the oldest first.
     pub(crate) fn new(most: usize) -> Self {
         Self { most, seen: HashSet::new(), by_time: VecDeque::new() }
     }
@@ -25,20 +25,20 @@ impl Attempts {
         self.seen.contains(attempt)
     }
 
-    /// Remembers an attempt; whether it is new.
+    /// Remembers an attempt; `true` if it is new.
     pub(crate) fn add(&mut self, attempt: Attempt, now: Bucket) -> bool {
         if !self.seen.insert(attempt) {
             return false;
         }
         match self.by_time.back_mut() {
-            // A clock that was set back is no reason to start a bucket behind the last.
+            // If the clock was set back, the last bucket is used: buckets stay sorted.
             Some((bucket, attempts)) if *bucket >= now => attempts.push(attempt),
             _ => self.by_time.push_back((now, vec![attempt])),
         }
         while self.seen.len() > self.most && self.by_time.len() > 1 {
             self.forget_oldest();
         }
-        // All in one bucket: the newest is not remembered, and counts again when it comes again.
+        // All are in one bucket: the newest is not remembered and counts again when it is repeated.
         if self.seen.len() > self.most {
             self.seen.remove(&attempt);
             if let Some((_, attempts)) = self.by_time.back_mut() {
@@ -48,7 +48,7 @@ impl Attempts {
         true
     }
 
-    /// Forgets those from before a time.
+    /// Forgets the attempts before a step.
     pub(crate) fn forget_before(&mut self, first: Bucket) {
         while self.by_time.front().is_some_and(|(bucket, _)| *bucket < first) {
             self.forget_oldest();

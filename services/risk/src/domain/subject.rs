@@ -1,4 +1,4 @@
-//! Whose orders are counted together.
+//! The subjects whose orders are counted together.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use primitives::{ParseError, UserId};
 
-/// A user, or an address that orders come from.
+/// A user, or a client address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Subject {
     User(UserId),
@@ -15,8 +15,8 @@ pub(crate) enum Subject {
 }
 
 impl Subject {
-    /// What an address is counted as. A customer's network has the last 64 bits of an IPv6 address to itself and
-    /// changes them at will.
+    /// The subject of an address. The last 64 bits of an IPv6 address are ignored, since the customer's network chooses
+    /// them freely.
     pub(crate) fn address(address: IpAddr) -> Self {
         Self::Address(match address.to_canonical() {
             v4 @ IpAddr::V4(_) => v4,

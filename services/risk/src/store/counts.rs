@@ -14,22 +14,22 @@ use super::documents::{CountDocument, CountId};
 use super::{COUNTS, Store};
 use crate::domain::{Bucket, Counter, Entry, Subject, bucket_end};
 
-/// The most counts that are read at once.
+/// The maximum number of counts in a page.
 const PAGE: usize = 5_000;
-/// How long a count is kept after its step has ended and it was last changed: twice the longest window.
+/// How long a count is kept after the end of its step and its last change: twice the longest window.
 const KEPT: std::time::Duration = std::time::Duration::from_secs(7_200);
 
-/// What was read.
+/// A page of counts.
 #[derive(Debug)]
 pub(crate) struct CountPage {
     pub(crate) entries: Vec<Entry>,
-    /// The database's time of the last.
+    /// The database's time of the last count.
     pub(crate) last: Option<Timestamp>,
     pub(crate) is_full: bool,
 }
 
 impl Store {
-    /// What others than `ours` have written since a time of the database, by time.
+    /// The counts that counters other than `ours` have written since a time of the database, sorted by that time.
     pub(crate) async fn counts_since(
         &self,
         since: Timestamp,
@@ -47,7 +47,7 @@ impl Store {
         Ok(CountPage { entries, last, is_full })
     }
 
-    /// Writes what this process has counted. Writing it again, or an older count later, changes nothing.
+    /// Writes the counts of this process. Idempotent; an older count that is written later changes nothing.
     pub(crate) async fn write_counts(&self, entries: &[Entry], deadline: Deadline) -> Result<(), mongo::Error> {
         let updates: Vec<_> = entries.iter().map(|entry| update(entry, "$max")).collect();
         let command = doc! { "update": COUNTS, "updates": updates, "ordered": false };
@@ -55,12 +55,15 @@ impl Store {
         check(&reply).map_err(mongo::Error::from)
     }
 
-    /// What all have counted of subjects in spans of time, both ends included.
-    pub(crate) async fn counts_of(
+    /// The counts of all counters for each subject in a span of steps, both ends included.
+    pub(super) async fn counts_of(
         &self,
         session: &mut ClientSession,
         spans: &HashMap<Subject, (Bucket, Bucket)>,
     ) -> Result<Vec<Entry>, DriverError> {
+        if spans.is_empty() {
+            return Ok(Vec::new());
+        }
         let ranges: Vec<_> = spans
             .iter()
             .map(|(subject, (first, last))| {
@@ -74,8 +77,8 @@ impl Store {
         found.into_iter().map(Entry::try_from).collect::<Result<_, _>>().map_err(DriverError::custom)
     }
 
-    /// Adds to counts.
-    pub(crate) async fn add_counts(&self, session: &mut ClientSession, entries: &[Entry]) -> Result<(), DriverError> {
+    /// Adds to stored counts.
+    pub(super) async fn add_counts(&self, session: &mut ClientSession, entries: &[Entry]) -> Result<(), DriverError> {
         if entries.is_empty() {
             return Ok(());
         }
@@ -100,10 +103,10 @@ fn update(entry: &Entry, operator: &str) -> Document {
     }
 }
 
-/// A command says in its answer what was not written.
+/// The reply of a command that succeeded may still report single writes that failed.
 pub(super) fn check(reply: &Document) -> Result<(), DriverError> {
     match reply.get_array("writeErrors").ok().and_then(|errors| errors.first()) {
-        Some(first) => Err(DriverError::custom(format!("not all was written: {first}"))),
+        Some(first) => Err(DriverError::custom(format!("a write of the command failed: {first}"))),
         None => Ok(()),
     }
 }

@@ -20,7 +20,7 @@ pub(super) struct RulesDocument {
     version: i64,
     reject_at: i64,
     rules: Vec<RuleDocument>,
-    /// The administrator.
+    /// The administrator who added them.
     added_by: Uuid,
     added_at: DateTime,
 }
@@ -30,7 +30,7 @@ pub(super) struct RulesDocument {
 struct RuleDocument {
     kind: String,
     points: i64,
-    /// The amount, the seconds of age, or the most orders.
+    /// The amount, the age in seconds, or the maximum number of orders.
     limit: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     within_seconds: Option<i64>,
@@ -67,7 +67,7 @@ impl TryFrom<RulesDocument> for VersionedRules {
 
     fn try_from(document: RulesDocument) -> Result<Self, ConvertError> {
         let list = document.rules.into_iter().map(Rule::try_from).collect::<Result<_, _>>()?;
-        let rules = Rules::new(small(document.reject_at)?, list).map_err(|_| INVALID_RULES)?;
+        let rules = Rules::new(to_u32(document.reject_at)?, list).map_err(|_| INVALID_RULES)?;
         Ok(Self { version: to_u64("version", document.version)?, rules })
     }
 }
@@ -78,21 +78,21 @@ impl TryFrom<RuleDocument> for Rule {
     type Error = ConvertError;
 
     fn try_from(document: RuleDocument) -> Result<Self, ConvertError> {
-        let within_seconds = || small(document.within_seconds.unwrap_or_default());
+        let within_seconds = || to_u32(document.within_seconds.unwrap_or_default());
         let when = match document.kind.as_str() {
             "amount_above" => When::AmountAbove { amount: document.limit },
-            "account_younger_than" => When::AccountYoungerThan { seconds: small(document.limit)? },
-            "orders_of_user" => When::OrdersOfUser { most: small(document.limit)?, within_seconds: within_seconds()? },
+            "account_younger_than" => When::AccountYoungerThan { seconds: to_u32(document.limit)? },
+            "orders_of_user" => When::OrdersOfUser { most: to_u32(document.limit)?, within_seconds: within_seconds()? },
             "orders_of_address" => {
-                When::OrdersOfAddress { most: small(document.limit)?, within_seconds: within_seconds()? }
+                When::OrdersOfAddress { most: to_u32(document.limit)?, within_seconds: within_seconds()? }
             }
             _ => return Err(INVALID_RULES),
         };
-        Ok(Self { points: small(document.points)?, when })
+        Ok(Self { points: to_u32(document.points)?, when })
     }
 }
 
-fn small(number: i64) -> Result<u32, ConvertError> {
+fn to_u32(number: i64) -> Result<u32, ConvertError> {
     u32::try_from(number).map_err(|_| INVALID_RULES)
 }
 
@@ -102,12 +102,12 @@ pub(super) struct CountDocument {
     #[serde(rename = "_id")]
     id: CountId,
     count: i64,
-    /// When it was last changed, by the clock of the database.
+    /// When it was last changed, by the database's clock.
     pub(super) at: DateTime,
     forget_at: DateTime,
 }
 
-/// The order of the fields is that of the index.
+/// The fields are in the order of the index.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct CountId {
     pub(super) subject: String,
@@ -137,7 +137,7 @@ impl TryFrom<CountDocument> for Entry {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct AssessmentDocument {
-    /// The order's.
+    /// The order's id.
     #[serde(rename = "_id")]
     id: Uuid,
     user_id: Uuid,
@@ -173,7 +173,7 @@ impl TryFrom<AssessmentDocument> for Assessment {
             order_id: from_bson_uuid(document.id).into(),
             user_id: from_bson_uuid(document.user_id).into(),
             decision: Decision::from_name(&document.decision).ok_or(invalid)?,
-            score: small(document.score)?,
+            score: to_u32(document.score)?,
             rules_version: to_u64("rules version", document.rules_version)?,
             reasons: document.reasons,
             at: from_bson_time(document.at)?,

@@ -3,6 +3,7 @@
 mod assessments;
 mod counts;
 mod documents;
+mod reviews;
 mod rules;
 mod schema;
 
@@ -23,7 +24,7 @@ pub(crate) struct Store {
     rules: Collection<RulesDocument>,
     counts: Collection<CountDocument>,
     assessments: Collection<AssessmentDocument>,
-    /// The same, for what may be lost.
+    /// The same collection, for writes that may be lost.
     refusals: Collection<AssessmentDocument>,
 }
 

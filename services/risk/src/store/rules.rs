@@ -1,4 +1,4 @@
-//! The rules, every version of them.
+//! The rules, in all versions.
 
 use std::future::IntoFuture as _;
 
@@ -13,14 +13,14 @@ use super::documents::RulesDocument;
 use crate::domain::VersionedRules;
 
 impl Store {
-    /// Those of the highest version.
+    /// The rules of the highest version.
     pub(crate) async fn newest_rules(&self, deadline: Deadline) -> Result<Option<VersionedRules>, mongo::Error> {
         let find = |left| self.rules.find_one(doc! {}).sort(doc! { "_id": -1 }).max_time(left);
         let found = bounded(deadline, find).await?;
         Ok(found.map(VersionedRules::try_from).transpose()?)
     }
 
-    /// Adds a version; `false` when it is there already.
+    /// Adds a version; `false` if it exists already.
     pub(crate) async fn add_rules(
         &self,
         rules: &VersionedRules,

@@ -10,7 +10,7 @@ use mongodb::bson::doc;
 
 use super::{ASSESSMENTS, COUNTS, RULES};
 
-/// All that this service's schema needs.
+/// All migrations of this service.
 pub(crate) fn migrations() -> &'static [Migration] {
     static ALL: LazyLock<Vec<Migration>> = LazyLock::new(|| [RISK, messaging::INBOX_MIGRATIONS].concat());
     &ALL
@@ -30,7 +30,7 @@ const RISK: &[Migration] = &[Migration {
     },
 }];
 
-/// Found by `_id` alone.
+/// Looked up by `_id` alone.
 async fn rules(database: &Database) -> mongodb::error::Result<()> {
     let rule = doc! {
         "bsonType": "object",
@@ -48,7 +48,7 @@ async fn rules(database: &Database) -> mongodb::error::Result<()> {
         "required": ["_id", "rejectAt", "rules", "addedBy", "addedAt"],
         "additionalProperties": false,
         "properties": {
-            // The first version is configured.
+            // Version 1 is the configured one.
             "_id": { "bsonType": "long", "minimum": 2 },
             "rejectAt": { "bsonType": "long", "minimum": 1, "maximum": 1_000 },
             "rules": { "bsonType": "array", "items": rule, "maxItems": 32 },
@@ -103,7 +103,7 @@ async fn assessments(database: &Database) -> mongodb::error::Result<()> {
     };
     schema::collection(database, ASSESSMENTS, assessments).await?;
     let indexes = [
-        // Why a customer is refused, newest first.
+        // For people who ask why a customer is refused, newest first.
         schema::index("by_user", doc! { "userId": 1, "at": -1 }),
         schema::ttl("by_end", "forgetAt"),
     ];

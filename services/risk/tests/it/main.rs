@@ -1,6 +1,6 @@
-//! The risk service over gRPC, on a real MongoDB and a real broker.
+//! Tests of the risk service over gRPC, with a real MongoDB and a real broker.
 
-// Helpers count as tests too; clippy knows only functions marked as such.
+// clippy exempts only functions marked as tests, but helpers are part of tests, too.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod reviews;

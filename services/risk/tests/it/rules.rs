@@ -1,4 +1,4 @@
-//! Rules are served with their version and replaced by administrators.
+//! Rules are served with their version, and replaced by administrators.
 
 use envelope::{Error, Reason};
 use mongodb::bson::doc;
@@ -20,33 +20,33 @@ async fn replace(replica: &Replica, role: Option<Role>, expected_version: u64, r
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rules_are_replaced_once_a_version_and_hold_everywhere() {
+async fn a_version_is_replaced_once_and_the_new_rules_apply_at_all_replicas() {
     let world = World::start("replace", risk::Rules::default()).await;
     let (one, two) = (world.replica().await, world.replica().await);
     let first = one.rules(0).await.unwrap();
     assert_eq!((first.version, first.rules.unwrap().reject_at), (1, 100));
     assert_eq!(one.rules(1).await.unwrap().rules, None);
     let admin = Some(Role::Admin);
-    // Both know version 1; one of them is first.
+    // Both replace version 1; only the first one succeeds.
     let (left, right) =
         tokio::join!(replace(&one, admin, 1, amount_above(10)), replace(&two, admin, 1, amount_above(20)));
     let (won, lost) = if left.is_ok() { (left, right) } else { (right, left) };
     assert_eq!((won.unwrap(), lost.unwrap_err().reason()), (2, Reason::VersionMismatch));
     for replica in [&one, &two] {
-        eventually("the new rules hold", async || replica.rules(0).await.unwrap().version == 2).await;
+        eventually("the new rules apply", async || replica.rules(0).await.unwrap().version == 2).await;
     }
     assert_eq!(one.rules(1).await.unwrap(), two.rules(1).await.unwrap());
     assert_eq!(replace(&two, admin, 2, amount_above(5)).await.unwrap(), 3);
     let judged = two.assess(&order(UserId::new(), 6)).await.unwrap();
     assert_eq!((judged.decision(), judged.rules_version), (Decision::Reject, 3));
-    // What held before stays on record.
+    // Earlier versions stay stored.
     assert_eq!(world.count("risk_rules", doc! {}).await, 2);
-    // A replica that starts has the newest.
+    // A new replica reads the newest version.
     assert_eq!(world.replica().await.rules(0).await.unwrap().rules, Some(amount_above(5)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_an_administrator_replaces_rules_and_only_by_valid_ones() {
+async fn only_administrators_replace_rules_and_only_with_valid_ones() {
     let world = World::start("refused", risk::Rules::default()).await;
     let replica = world.replica().await;
     let refused = async |role, version, rules| replace(&replica, role, version, rules).await.unwrap_err().reason();

@@ -1,4 +1,4 @@
-//! Orders are counted once, over all replicas and across restarts.
+//! Orders are counted once, across replicas and restarts.
 
 use mongodb::bson::doc;
 use primitives::UserId;
@@ -19,14 +19,14 @@ async fn decide(replica: &Replica, order: &AssessRequest) -> Decision {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_user_and_an_address_are_counted_and_an_attempt_once() {
+async fn orders_are_counted_by_user_and_address_and_each_attempt_once() {
     let of_address = When::OrdersOfAddress { most: 5, within_seconds: HOUR };
     let world = World::start("velocity", rules(&[of_user(3), of_address])).await;
     let replica = world.replica().await;
     let (ann, bob) = (UserId::new(), UserId::new());
     for _ in 0..3 {
         let order = order(ann, 5);
-        // Sent again as when an answer was lost, for an order with another id.
+        // A retry after a lost response: the same attempt with another order id.
         let again = AssessRequest { order_id: primitives::OrderId::new().to_string(), ..order.clone() };
         for attempt in [&order, &again, &order] {
             assert_eq!(decide(&replica, attempt).await, Accept);
@@ -34,7 +34,7 @@ async fn a_user_and_an_address_are_counted_and_an_attempt_once() {
     }
     let refused = replica.assess(&order(ann, 5)).await.unwrap();
     assert_eq!(refused.reasons, ["orders_of_user"]);
-    // The fifth of the address, and the sixth.
+    // The fifth order from the address, and the sixth.
     assert_eq!(decide(&replica, &order(bob, 5)).await, Accept);
     assert_eq!(replica.assess(&order(bob, 5)).await.unwrap().reasons, ["orders_of_address"]);
     let elsewhere = AssessRequest { client_address: "192.0.2.2".into(), ..order(bob, 5) };
@@ -42,16 +42,16 @@ async fn a_user_and_an_address_are_counted_and_an_attempt_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn replicas_tell_each_other_what_they_have_counted() {
+async fn replicas_exchange_their_counts() {
     let world = World::start("told", rules(&[of_user(4)])).await;
     let (one, two) = (world.replica().await, world.replica().await);
     let ann = UserId::new();
     for replica in [&one, &two, &one, &two] {
         assert_eq!(decide(replica, &order(ann, 5)).await, Accept);
     }
-    // A look at the counts must not change them: an attempt that was counted is judged again, and not counted again.
+    // The check must not change the counts: a repeated attempt is judged again but not counted again.
     let last = order(ann, 5);
-    eventually("both have heard of all", async || {
+    eventually("both replicas know all orders", async || {
         decide(&one, &last).await == Reject && decide(&two, &last).await == Reject
     })
     .await;

@@ -1,4 +1,4 @@
-//! What is answered about an order, and what is kept of it.
+//! Assessments, and which of them are stored.
 
 use envelope::Reason;
 use mongodb::bson::doc;
@@ -9,7 +9,7 @@ use risk::{Rules, When};
 use crate::world::{Replica, World, eventually, order, rules};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_is_judged_and_only_its_refusal_is_kept() {
+async fn only_refusals_are_stored() {
     let world = World::start("verdict", rules(&[When::AmountAbove { amount: 1_000 }])).await;
     let replica = world.replica().await;
     let accepted = replica.assess(&order(UserId::new(), 1_000)).await.unwrap();
@@ -19,14 +19,14 @@ async fn an_order_is_judged_and_only_its_refusal_is_kept() {
     assert_eq!((refused.decision(), refused.score), (Decision::Reject, 100));
     assert_eq!((&refused.order_id, &refused.reasons[..]), (&expensive.order_id, &["amount_above".into()][..]));
     let id = expensive.order_id.parse().unwrap();
-    eventually("the refusal is kept", async || replica.reviews(&[id]).await == [refused.clone()]).await;
+    eventually("the refusal is stored", async || replica.reviews(&[id]).await == [refused.clone()]).await;
     assert_eq!(world.count("risk_assessments", doc! {}).await, 1);
-    // Nothing is counted that no rule asks for.
+    // Nothing is counted unless a rule counts orders.
     assert_eq!(world.count("risk_counts", doc! {}).await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_order_is_refused_with_its_field() {
+async fn an_invalid_request_is_rejected_with_the_field() {
     let world = World::start("no_order", Rules::default()).await;
     let replica = world.replica().await;
     let good = order(UserId::new(), 5);
@@ -46,9 +46,9 @@ async fn what_is_no_order_is_refused_with_its_field() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_judged_before_the_rules_are_known() {
+async fn assessments_are_unavailable_until_rules_are_read() {
     let mut world = World::start("no_rules", Rules::default()).await;
-    // Nobody listens there.
+    // No server listens on this port.
     world.config.mongo.uri = "mongodb://127.0.0.1:1/?directConnection=true".into();
     let replica = Replica::start(&world.config).await;
     let error = replica.assess(&order(UserId::new(), 5)).await.unwrap_err();

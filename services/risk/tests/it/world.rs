@@ -1,4 +1,4 @@
-//! One test's own world: a database, replicas of the service on it, and what the tests ask of them.
+//! The environment of one test: a database of its own, replicas of the service, and helpers to call them.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -20,11 +20,11 @@ use service::{Caller, Deadline, OnFailure, RequestContext, Role, Shell};
 use tonic::Request;
 use tonic::transport::{Channel, Endpoint};
 
-/// How long a test waits for something to become true.
+/// How long a test waits for a condition.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-/// The pause between two looks at what is waited for.
+/// The pause between two checks of a condition.
 const LOOK: Duration = Duration::from_millis(20);
-/// Where orders come from.
+/// The client's address of orders.
 pub(crate) const ADDRESS: &str = "192.0.2.1";
 
 pub(crate) struct World {
@@ -75,7 +75,7 @@ impl World {
         replica
     }
 
-    /// Publishes an order that was placed, as the order service does.
+    /// Publishes the event of a placed order, as the order service does.
     pub(crate) async fn publish(&self, order: &AssessRequest, review: bool) -> OrderId {
         let at = primitives::now();
         let risk_review =
@@ -98,7 +98,7 @@ impl World {
         order.order_id.parse().unwrap()
     }
 
-    /// Has everything that was published published again.
+    /// Publishes all events again.
     pub(crate) async fn publish_again(&self) {
         let entries = self.db.collection::<Document>(Policy::Ledger, "outbox");
         entries.update_many(doc! {}, doc! { "$set": { "unsent": true } }).await.unwrap();
@@ -146,7 +146,7 @@ impl Replica {
         Ok(answered.map_err(Error::from_status)?.into_inner())
     }
 
-    /// Ends it in good order.
+    /// Stops it gracefully.
     pub(crate) async fn stop(self) {
         let shell = self.shell.clone();
         shell.finish().await.unwrap();
@@ -181,14 +181,14 @@ pub(crate) fn order(user: UserId, total: i64) -> AssessRequest {
     }
 }
 
-/// Each is enough for a refusal.
+/// Rules of which each alone refuses an order.
 pub(crate) fn rules(list: &[When]) -> Rules {
     Rules::new(100, list.iter().map(|when| Rule { points: 100, when: *when }).collect()).unwrap()
 }
 
-pub(crate) async fn eventually(what: &str, mut is_true: impl AsyncFnMut() -> bool) {
+pub(crate) async fn eventually(condition: &str, mut is_true: impl AsyncFnMut() -> bool) {
     let deadline = soon();
     while !is_true().await {
-        assert!(deadline.bound(tokio::time::sleep(LOOK)).await.is_ok(), "waited in vain until {what}");
+        assert!(deadline.bound(tokio::time::sleep(LOOK)).await.is_ok(), "timed out waiting until {condition}");
     }
 }

@@ -1,8 +1,8 @@
-//! How many orders each subject has had of late, in steps of 5 s: what this process has counted, and what others have.
+//! The recent orders of each subject, counted in steps of 5 s by this process and by the others.
 //!
-//! It is a grow-only counter after Shapiro, Preguiça, Baquero and Zawirski, "Conflict-free Replicated Data Types",
-//! 2011: each process counts for itself and tells the others its own number, and a count is the sum. So a number may be
-//! told again, or late, without being counted twice.
+//! A grow-only counter after Shapiro, Preguiça, Baquero and Zawirski, "Conflict-free Replicated Data Types", 2011: each
+//! process counts for itself and tells the others its own number, and a count is the sum. A number that arrives twice,
+//! or late, is therefore not counted twice.
 
 use std::cmp::Reverse;
 use std::collections::hash_map::Entry::{Occupied, Vacant};
@@ -12,16 +12,25 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Subject;
-use super::rules::WINDOW_STEP;
 
-/// A step of time, counted from 1970.
+/// The length of a step of time, in seconds.
+pub(super) const STEP_SECONDS: u32 = 5;
+
+/// A step of time: its number since 1970.
 pub(crate) type Bucket = i64;
 
-/// Who counts: a process, from its start to its end.
+/// Identifies who has counted: a process from its start to its end, with a number above 0, or one of the constants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Counter(pub(crate) i64);
 
-/// What a counter has counted of a subject in a step of time.
+impl Counter {
+    /// Orders that were counted by reviews, in whichever process.
+    pub(crate) const REVIEWS: Self = Self(0);
+    /// Orders that a review has counted and not yet written. No stored count has this counter.
+    pub(crate) const UNWRITTEN: Self = Self(-1);
+}
+
+/// The orders of a subject that a counter has counted in a step of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) subject: Subject,
@@ -37,7 +46,7 @@ pub(crate) struct Counts {
     most: usize,
     steps: BTreeMap<Bucket, HashMap<Subject, Cell>>,
     len: usize,
-    /// What others have to be told.
+    /// Own counts that have changed since the others were told.
     untold: HashSet<(Subject, Bucket)>,
 }
 
@@ -47,35 +56,35 @@ struct Cell {
     others: Vec<(Counter, u32)>,
 }
 
-/// The step that a time is in.
+/// The step that contains a time.
 pub(crate) fn bucket_at(time: Timestamp) -> Bucket {
-    time.as_second().div_euclid(i64::from(WINDOW_STEP))
+    time.as_second().div_euclid(i64::from(STEP_SECONDS))
 }
 
 /// When a step ends.
 pub(crate) fn bucket_end(bucket: Bucket) -> Timestamp {
-    let second = bucket.saturating_add(1).saturating_mul(i64::from(WINDOW_STEP));
+    let second = bucket.saturating_add(1).saturating_mul(i64::from(STEP_SECONDS));
     Timestamp::from_second(second).unwrap_or(Timestamp::MAX)
 }
 
-/// The first step of the time before, up to and with the step `now`.
-fn first_of(window: Duration, now: Bucket) -> Bucket {
-    let steps = window.as_secs().div_ceil(u64::from(WINDOW_STEP));
+/// The first step of the window that ends with the step `now`.
+pub(super) fn first_of(window: Duration, now: Bucket) -> Bucket {
+    let steps = window.as_secs().div_ceil(u64::from(STEP_SECONDS));
     now.saturating_sub(i64::try_from(steps).unwrap_or(i64::MAX)).saturating_add(1)
 }
 
 impl Counts {
-    /// Of `most` steps of subjects at most.
+    /// Counts of at most `most` pairs of subject and step.
     pub(crate) fn new(ours: Counter, most: usize) -> Self {
         Self { ours, most, steps: BTreeMap::new(), len: 0, untold: HashSet::new() }
     }
 
-    /// How many steps of subjects are known.
+    /// The number of pairs of subject and step.
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    /// Counts one order; `false` when there is no room for it.
+    /// Counts one order; `false` if the bound is reached.
     pub(crate) fn add(&mut self, subject: Subject, bucket: Bucket) -> bool {
         let Some(cell) = self.cell(subject, bucket) else { return false };
         cell.own = cell.own.saturating_add(1);
@@ -83,7 +92,7 @@ impl Counts {
         true
     }
 
-    /// What another counter has; the highest that was heard is true.
+    /// Merges the number of another counter; the highest number received is the current one.
     pub(crate) fn learn(&mut self, entry: Entry) {
         if entry.counter == self.ours {
             return;
@@ -95,13 +104,13 @@ impl Counts {
         }
     }
 
-    /// The orders of a subject in the time before, in whole steps: the window up to the end of the step `now`.
+    /// The orders of a subject in the window, in whole steps, up to the end of the step `now`.
     pub(crate) fn count(&self, subject: Subject, window: Duration, now: Bucket) -> u64 {
         let steps = self.steps.range(first_of(window, now)..=now);
         steps.filter_map(|(_, cells)| cells.get(&subject)).map(Cell::sum).sum()
     }
 
-    /// Up to `most` of what others have not been told, the highest counts first.
+    /// Up to `most` own counts that the others have not been told, the highest first.
     pub(crate) fn untold(&self, most: usize) -> Vec<Entry> {
         let entry = |&(subject, bucket): &(Subject, Bucket)| {
             let count = self.steps.get(&bucket)?.get(&subject)?.own;
@@ -115,7 +124,7 @@ impl Counts {
         untold
     }
 
-    /// Others can read this now. What was counted since is still to be told.
+    /// Marks counts as told. A count that has changed since remains untold.
     pub(crate) fn told(&mut self, entries: &[Entry]) {
         for Entry { subject, bucket, count, .. } in entries {
             let own = self.steps.get(bucket).and_then(|cells| cells.get(subject)).map(|cell| cell.own);
@@ -125,7 +134,7 @@ impl Counts {
         }
     }
 
-    /// Forgets what is older than the time before.
+    /// Forgets the steps before the window that ends with the step `now`.
     pub(crate) fn forget_before(&mut self, window: Duration, now: Bucket) {
         let first = first_of(window, now);
         while let Some(oldest) = self.steps.first_entry().filter(|oldest| *oldest.key() < first) {
@@ -143,9 +152,9 @@ impl Counts {
         match cells.entry(subject) {
             Occupied(cell) => Some(cell.into_mut()),
             Vacant(_) if full => None,
-            Vacant(place) => {
+            Vacant(vacant) => {
                 self.len += 1;
-                Some(place.insert(Cell::default()))
+                Some(vacant.insert(Cell::default()))
             }
         }
     }

@@ -32,7 +32,7 @@ fn a_window_has_its_steps_and_no_more() {
 }
 
 #[test]
-fn others_are_added_once_and_ourselves_never() {
+fn counts_of_others_are_added_once_and_our_own_never() {
     let (mut counts, one) = (Counts::new(US, 10), user());
     counts.add(one, 5);
     for count in [3, 2, 3] {
@@ -44,7 +44,7 @@ fn others_are_added_once_and_ourselves_never() {
 }
 
 #[test]
-fn what_has_changed_is_told_the_highest_first() {
+fn changed_counts_are_told_the_highest_first() {
     let (mut counts, one, two) = (Counts::new(US, 10), user(), user());
     for subject in [one, one, two] {
         counts.add(subject, 7);
@@ -64,7 +64,7 @@ fn what_has_changed_is_told_the_highest_first() {
 }
 
 #[test]
-fn counts_are_bounded_and_old_ones_make_room() {
+fn counts_are_bounded_and_forgetting_old_ones_frees_room() {
     let mut counts = Counts::new(US, 2);
     let (one, two, three) = (user(), user(), user());
     assert!(counts.add(one, 0) && counts.add(two, 11));
@@ -84,9 +84,9 @@ fn a_step_ends_where_the_next_begins() {
 }
 
 proptest! {
-    /// Whatever is told, in whatever order and how often, the sum is that of the highest of each.
+    /// The sum is that of the highest number of each counter, however often and in whatever order they arrive.
     #[test]
-    fn telling_again_changes_nothing(told in prop::collection::vec((0_i64..20, 1_i64..4, 0_u32..9), 0..60)) {
+    fn repeated_counts_change_nothing(told in prop::collection::vec((0_i64..20, 1_i64..4, 0_u32..9), 0..60)) {
         let (mut counts, one) = (Counts::new(US, 1_000), user());
         let mut highest = HashMap::new();
         for (bucket, counter, count) in told {

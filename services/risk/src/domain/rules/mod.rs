@@ -1,33 +1,28 @@
-//! The rules: what gives an order points, and from how many points on it is refused.
+//! The rules: which orders get points, and the score at which an order is refused.
+
+mod versioned;
 
 use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Candidate, Subject};
+use super::counts::STEP_SECONDS;
+use super::{Candidate, Decision, Subject};
 
-/// The most rules.
+pub(crate) use versioned::VersionedRules;
+
+/// The maximum number of rules.
 const MAX_RULES: usize = 32;
-/// The most points of a rule, and the highest score that can be asked for.
+/// The maximum of the points of a rule, and of the score at which orders are refused.
 const MAX_POINTS: u32 = 1_000;
-/// The most seconds that an account's age is compared with: a year.
+/// The maximum of an account's age in a rule, in seconds: a year.
 const MAX_AGE: u32 = 31_536_000;
-/// The most orders that a velocity may allow.
+/// The maximum number of orders that a rule may allow in its window.
 const MAX_ORDERS: u32 = 1_000_000;
-/// The times that a velocity may be of, in seconds; multiples of [`WINDOW_STEP`].
+/// The windows of rules, in seconds; multiples of [`STEP_SECONDS`].
 const WINDOWS: std::ops::RangeInclusive<u32> = 10..=3_600;
-/// The length of what is counted together, in seconds.
-pub(super) const WINDOW_STEP: u32 = 5;
 
-/// The rules of a version.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct VersionedRules {
-    /// Counts from 1, which is what the process is configured with.
-    pub(crate) version: u64,
-    pub(crate) rules: Rules,
-}
-
-/// Rules that have been checked. An order is refused when the points of those that it meets add up to `reject_at`.
+/// Rules that have been checked. An order is refused if the points of the rules that it meets add up to `reject_at`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "RawRules")]
 pub struct Rules {
@@ -39,13 +34,13 @@ pub struct Rules {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
-    /// What it adds to the score, 1 to 1,000.
+    /// Added to the score of an order that meets it, 1 to 1,000.
     pub points: u32,
-    /// What meets it.
+    /// The condition.
     pub when: When,
 }
 
-/// What an order has to be to meet a rule.
+/// The condition of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum When {
@@ -54,19 +49,19 @@ pub enum When {
         /// Minor units, 1 or more.
         amount: i64,
     },
-    /// The user registered less than this before.
+    /// The user registered less than this long before placing the order.
     AccountYoungerThan {
         /// 1 to 31,536,000 (a year).
         seconds: u32,
     },
-    /// The user has placed more orders, this one included, in the time before.
+    /// The user has placed more orders than `most` within the window, this one included.
     OrdersOfUser {
         /// 1 to 1,000,000.
         most: u32,
         /// 10 to 3,600, a multiple of 5.
         within_seconds: u32,
     },
-    /// More orders, this one included, have come from the client's address in the time before.
+    /// More orders than `most` came from the client's address within the window, this one included.
     OrdersOfAddress {
         /// 1 to 1,000,000.
         most: u32,
@@ -75,24 +70,17 @@ pub enum When {
     },
 }
 
-/// What is wrong with rules.
+/// A field of rules that is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field} {rule}")]
 pub struct InvalidRules {
-    /// Where, such as `rules[2].points`.
+    /// Its path, such as `rules[2].points`.
     pub field: String,
-    /// What it must be.
+    /// The constraint that it violates.
     pub rule: String,
 }
 
-/// What becomes of an order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Decision {
-    Accept,
-    Reject,
-}
-
-/// Rules as they are written down.
+/// Rules as they are configured.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawRules {
@@ -114,8 +102,8 @@ impl TryFrom<RawRules> for Rules {
     }
 }
 
-/// No shop is like another in how fast its customers order, so nothing is counted by default; only what no order of a
-/// shop of this kind costs is refused: 10,000,000.00 and more. The other two show in scores.
+/// Shops differ in how fast their customers order, so nothing is counted by default. Only orders above 10,000,000.00
+/// are refused; the other two rules affect only scores.
 impl Default for Rules {
     fn default() -> Self {
         let rule = |points, when| Rule { points, when };
@@ -134,7 +122,7 @@ impl Rules {
     /// Checks rules.
     ///
     /// # Errors
-    /// The first field that is out of its bounds.
+    /// Names the first field that is out of bounds.
     pub fn new(reject_at: u32, list: Vec<Rule>) -> Result<Self, InvalidRules> {
         let points = 1..=MAX_POINTS;
         if !points.contains(&reject_at) {
@@ -143,8 +131,8 @@ impl Rules {
         if list.len() > MAX_RULES {
             return Err(InvalidRules::new("rules", format!("must be at most {MAX_RULES}")));
         }
-        for (at, rule) in list.iter().enumerate() {
-            let field = |name: &str| format!("rules[{at}].{name}");
+        for (position, rule) in list.iter().enumerate() {
+            let field = |name: &str| format!("rules[{position}].{name}");
             if !points.contains(&rule.points) {
                 return Err(InvalidRules::new(field("points"), format!("must be 1 to {MAX_POINTS}")));
             }
@@ -153,23 +141,23 @@ impl Rules {
         Ok(Self { reject_at, list })
     }
 
-    /// The score from which an order is refused.
+    /// The score at which an order is refused.
     pub fn reject_at(&self) -> u32 {
         self.reject_at
     }
 
-    /// The rules, in their order.
+    /// The rules, in the given order.
     pub fn list(&self) -> &[Rule] {
         &self.list
     }
 
-    /// The longest time in which any rule counts orders; `None` when none does.
+    /// The longest window in which a rule counts orders; `None` if no rule does.
     pub(crate) fn longest_window(&self) -> Option<Duration> {
         self.list.iter().filter_map(|rule| rule.when.window()).max()
     }
 
-    /// The verdict: the score, what becomes of the order, and the names of the rules that it meets. `count` tells how
-    /// many orders a subject has had in the time before, this one included.
+    /// The score, the verdict, and the names of the rules that the order meets. `count` returns the orders of a subject
+    /// within a window, this one included.
     pub(crate) fn judge(
         &self,
         order: &Candidate,
@@ -183,7 +171,7 @@ impl Rules {
 }
 
 impl When {
-    /// Its name in reasons.
+    /// The name in stored rules and in the reasons of assessments.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::AmountAbove { .. } => "amount_above",
@@ -225,7 +213,7 @@ impl When {
                 if !(1..=MAX_ORDERS).contains(&most) {
                     return Err(("most", format!("must be 1 to {MAX_ORDERS}")));
                 }
-                if !WINDOWS.contains(&within_seconds) || within_seconds % WINDOW_STEP != 0 {
+                if !WINDOWS.contains(&within_seconds) || within_seconds % STEP_SECONDS != 0 {
                     return Err(("within_seconds", "must be 10 to 3600 and a multiple of 5".to_owned()));
                 }
                 Ok(())
@@ -241,23 +229,9 @@ impl InvalidRules {
     }
 }
 
-impl Decision {
-    /// The stored name.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Accept => "accept",
-            Self::Reject => "reject",
-        }
-    }
-
-    pub(crate) fn from_name(name: &str) -> Option<Self> {
-        [Self::Accept, Self::Reject].into_iter().find(|decision| decision.name() == name)
-    }
-}
-
 fn seconds(seconds: u32) -> Duration {
     Duration::from_secs(u64::from(seconds))
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::domain) mod tests;

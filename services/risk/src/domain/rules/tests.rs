@@ -6,7 +6,7 @@ use primitives::{OrderId, UserId};
 
 use super::*;
 
-fn order(total: i64) -> Candidate {
+pub(in crate::domain) fn order(total: i64) -> Candidate {
     Candidate {
         order_id: OrderId::new(),
         user_id: UserId::from(primitives::lowest_at(primitives::now() - Duration::from_secs(7_200))),
@@ -17,7 +17,7 @@ fn order(total: i64) -> Candidate {
     }
 }
 
-fn rules(list: &[(u32, When)]) -> Rules {
+pub(in crate::domain) fn rules(list: &[(u32, When)]) -> Rules {
     Rules::new(100, list.iter().map(|(points, when)| Rule { points: *points, when: *when }).collect()).unwrap()
 }
 
@@ -26,7 +26,7 @@ fn verdict(rules: &Rules, order: &Candidate, orders: u64) -> (u32, Decision, Vec
 }
 
 #[test]
-fn points_add_up_and_the_order_is_refused_from_the_limit_on() {
+fn points_add_up_and_the_order_is_refused_at_the_threshold() {
     let amounts = rules(&[(60, When::AmountAbove { amount: 10 }), (40, When::AmountAbove { amount: 20 })]);
     assert_eq!(verdict(&amounts, &order(10), 1), (0, Decision::Accept, vec![]));
     assert_eq!(verdict(&amounts, &order(20), 1), (60, Decision::Accept, vec!["amount_above"]));
@@ -34,7 +34,7 @@ fn points_add_up_and_the_order_is_refused_from_the_limit_on() {
 }
 
 #[test]
-fn the_age_of_an_account_is_that_of_its_id() {
+fn the_age_of_an_account_follows_from_its_id() {
     let young = rules(&[(100, When::AccountYoungerThan { seconds: 3_600 })]);
     let aged = |seconds| {
         let order = order(1);
@@ -47,7 +47,7 @@ fn the_age_of_an_account_is_that_of_its_id() {
 }
 
 #[test]
-fn velocity_counts_this_order_and_needs_to_know_of_whom() {
+fn orders_are_counted_by_user_and_by_address_where_it_is_known() {
     let fast = rules(&[
         (50, When::OrdersOfUser { most: 3, within_seconds: 60 }),
         (50, When::OrdersOfAddress { most: 3, within_seconds: 60 }),
@@ -59,7 +59,7 @@ fn velocity_counts_this_order_and_needs_to_know_of_whom() {
 }
 
 #[test]
-fn nothing_is_counted_by_default_and_no_usual_order_is_refused() {
+fn by_default_nothing_is_counted_and_ordinary_orders_are_accepted() {
     let default = Rules::default();
     assert_eq!(default.longest_window(), None);
     assert_eq!(Rules::new(default.reject_at, default.list.clone()), Ok(default.clone()));
@@ -69,7 +69,7 @@ fn nothing_is_counted_by_default_and_no_usual_order_is_refused() {
 }
 
 #[test]
-fn what_is_out_of_bounds_is_refused_with_its_place() {
+fn a_field_out_of_bounds_is_named() {
     let wrong = |points, when| {
         let good = Rule { points: 1, when: When::AmountAbove { amount: 1 } };
         Rules::new(100, vec![good, Rule { points, when }]).unwrap_err().field

@@ -1,12 +1,11 @@
-//! A movement as it is told to others.
+//! The event of a movement.
 
 use messaging::{Event, Payload};
 use proto::events::v1::StockEvent;
 
-use crate::Movement;
+use crate::rules::Movement;
 
-/// The event of a movement.
-pub(crate) fn moved(movement: &Movement) -> Event {
+pub(super) fn moved(movement: &Movement) -> Event {
     let event = StockEvent {
         movement_id: movement.id.to_string(),
         sku: movement.sku.to_string(),

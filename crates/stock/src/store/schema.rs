@@ -1,13 +1,13 @@
-//! The two collections of the ledger.
+//! Validators and indexes of the two collections.
 
 use futures::FutureExt as _;
 use mongo::migration::Migration;
 use mongo::schema;
 use mongodb::bson::doc;
 
-use crate::store::{LEVELS, MOVEMENTS};
+use super::{LEVELS, MOVEMENTS};
 
-/// The schema of the ledger; inventory, which owns it, lists it among its migrations.
+/// The migrations of the ledger. The inventory service owns it and runs them.
 pub const MIGRATIONS: &[Migration] = &[Migration {
     component: "stock",
     version: 1,

@@ -1,6 +1,4 @@
-//! The rules of the ledger: every change is a movement, taken only while the counter covers it.
-
-use std::num::NonZeroI64;
+//! Reads and writes the ledger: every change is a movement, and a counter changes only if it covers the change.
 
 use futures::TryStreamExt as _;
 use jiff::Timestamp;
@@ -12,20 +10,20 @@ use mongodb::{ClientSession, Collection};
 use primitives::{MovementId, Sku};
 use service::Deadline;
 
-use crate::event::moved;
-use crate::levels::{Levels, MAX_AVAILABLE, Shortage, StockRefusal};
-use crate::store::{LEVELS, LevelDocument, MOVEMENTS, MovementDocument, pieces};
-use crate::{Movement, Posting, Reason};
+use super::documents::{LevelDocument, MovementDocument, pieces};
+use super::event::moved;
+use super::{LEVELS, MOVEMENTS};
+use crate::rules::{Levels, MAX_AVAILABLE, Movement, Posting, StockRefusal};
 
 /// The ledger in a database. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Ledger {
     pub(crate) db: Db,
     levels: Collection<LevelDocument>,
-    /// The same for looking at.
+    /// For display: may be read from a secondary while there is no primary.
     shown: Collection<LevelDocument>,
     movements: Collection<MovementDocument>,
-    /// The same for looking at.
+    /// For display, as above.
     shown_movements: Collection<MovementDocument>,
 }
 
@@ -41,14 +39,14 @@ impl Ledger {
         }
     }
 
-    /// The pieces there; `None` for a SKU without a counter.
+    /// The available pieces of a SKU, for display; `None` if it has no counter.
     pub async fn available(&self, sku: &Sku, deadline: Deadline) -> Result<Option<u64>, Error> {
         let filter = doc! { "_id": sku.as_str() };
         let level = bounded(deadline, |left| self.shown.find_one(filter).max_time(left)).await?;
         Ok(level.map(|level| pieces(level.available)))
     }
 
-    /// Up to `limit` movements of a SKU, newest first, older than `before`, to be looked at.
+    /// Up to `limit` movements of a SKU that are older than `before`, newest first, for display.
     pub async fn movements(
         &self,
         sku: &Sku,
@@ -68,8 +66,8 @@ impl Ledger {
         Ok(documents.into_iter().map(Movement::try_from).collect::<Result<_, _>>()?)
     }
 
-    /// Gives new SKUs a counter, in the caller's transaction, with their first stock as a movement. The events of it
-    /// are to be written in the same transaction.
+    /// Opens the counters of new SKUs in the caller's transaction and records their initial stock as movements. The
+    /// caller writes the returned events in the same transaction.
     pub async fn open<R>(
         &self,
         session: &mut ClientSession,
@@ -80,23 +78,12 @@ impl Ledger {
             .iter()
             .map(|(sku, pieces)| LevelDocument { sku: sku.as_str().to_owned(), available: i64::from(*pieces) });
         self.levels.insert_many(levels).session(&mut *session).await?;
-        let movements: Vec<_> = initial
-            .iter()
-            .filter_map(|(sku, pieces)| Some((sku, NonZeroI64::new(i64::from(*pieces))?)))
-            .map(|(sku, delta)| Movement {
-                id: MovementId::new(),
-                sku: sku.clone(),
-                delta,
-                reason: Reason::Initial,
-                order_id: None,
-                created_at: at,
-            })
-            .collect();
+        let movements = Movement::initial(initial, at);
         self.record(session, movements.iter()).await?;
         Ok(movements.iter().map(moved).collect())
     }
 
-    /// The counters of these SKUs, in the caller's transaction.
+    /// Reads the counters of these SKUs in the caller's transaction.
     pub async fn levels(
         &self,
         session: &mut ClientSession,
@@ -110,7 +97,7 @@ impl Ledger {
         Ok(levels.into_iter().collect())
     }
 
-    /// The counters of these SKUs, as a majority has them.
+    /// Reads the counters of these SKUs as committed by a majority.
     pub async fn current_levels(
         &self,
         skus: impl IntoIterator<Item = &Sku>,
@@ -121,11 +108,11 @@ impl Ledger {
         Ok(documents.into_iter().map(LevelDocument::into_level).collect::<Result<_, _>>()?)
     }
 
-    /// Changes the counters and records the movements, in the caller's transaction: two round trips. The events of it
-    /// are to be written in the same transaction. `None` when a counter does not cover its change, or would go over its
-    /// limit: then the transaction must be aborted.
+    /// Changes the counters and records the movements in the caller's transaction, in two round trips. The caller then
+    /// writes the returned events in the same transaction. Returns `None` if a counter does not cover its change or
+    /// would exceed its maximum; the caller must then abort the transaction.
     ///
-    /// This condition, not any check before it, is what keeps stock from being sold twice.
+    /// Only this condition prevents overselling; correctness does not depend on any earlier check.
     pub async fn post(
         &self,
         session: &mut ClientSession,
@@ -148,8 +135,8 @@ impl Ledger {
         Ok(Some(posting.movements().map(moved).collect()))
     }
 
-    /// Applies one movement that a person asked for, in the caller's transaction. The events of it are to be written in
-    /// the same transaction.
+    /// Applies an administrator's adjustment in the caller's transaction. The caller writes the returned events in the
+    /// same transaction.
     pub async fn adjust<R: From<StockRefusal>>(
         &self,
         session: &mut ClientSession,
@@ -158,17 +145,8 @@ impl Ledger {
         if let Some(events) = self.post(session, &Posting::from(movement.clone())).await? {
             return Ok(events);
         }
-        let sku = &movement.sku;
-        let refusal = match self.levels(session, [sku]).await?.available(sku) {
-            None => StockRefusal::UnknownSkus(vec![sku.clone()]),
-            Some(available) if movement.delta.get() < 0 => StockRefusal::Insufficient(vec![Shortage {
-                sku: sku.clone(),
-                requested: movement.delta.get().unsigned_abs(),
-                available,
-            }]),
-            Some(_) => StockRefusal::TooLarge,
-        };
-        Err(Abort::Refused(refusal.into()))
+        let available = self.levels(session, [&movement.sku]).await?.available(&movement.sku);
+        Err(Abort::Refused(movement.refusal(available).into()))
     }
 
     async fn record(
@@ -189,7 +167,7 @@ fn of<'a>(skus: impl IntoIterator<Item = &'a Sku>) -> Document {
     doc! { "_id": { "$in": skus } }
 }
 
-/// The counter changes only while it covers the change. `None` for a change of 0.
+/// The update of a counter, on the condition that it covers the change. `None` for a change of 0.
 fn conditional_update((sku, change): (&Sku, i64)) -> Option<Document> {
     let bound = match change {
         0 => return None,
@@ -202,7 +180,7 @@ fn conditional_update((sku, change): (&Sku, i64)) -> Option<Document> {
     })
 }
 
-/// In a transaction a write error fails the whole command, so one inside a reply is not a conflict to try again.
+/// In a transaction a write error fails the whole command, so one inside a reply is not a conflict to retry.
 fn unexpected(errors: &[Bson]) -> DriverError {
     DriverError::custom(format!("the counters could not be written: {errors:?}"))
 }

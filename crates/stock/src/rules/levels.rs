@@ -1,35 +1,35 @@
-//! Counters as they were read in a transaction, and what orders leave of them: first come, first served.
+//! Counters as read in a transaction, and how orders draw on them: first come, first served.
 
 use std::collections::{BTreeMap, HashMap};
 
 use envelope::{Detail, Reason as ErrorReason};
 use primitives::{Quantity, Sku};
 
-/// The highest counter, so that no sum comes near an overflow.
+/// The maximum of a counter, so that no sum comes near an overflow.
 pub(crate) const MAX_AVAILABLE: u64 = 1_000_000_000_000;
 
 /// Why stock was not moved.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StockRefusal {
-    /// Some counters don't cover what was asked for.
-    #[error("there is not enough stock")]
+    /// Some SKUs have less stock than requested.
+    #[error("insufficient stock")]
     Insufficient(Vec<Shortage>),
     /// Some SKUs have no counter.
-    #[error("a SKU is not known")]
+    #[error("unknown SKU")]
     UnknownSkus(Vec<Sku>),
-    /// The counter would go over its limit of 10¹².
-    #[error("the stock would be too large")]
+    /// The counter would exceed its maximum of 10¹².
+    #[error("the stock would exceed its maximum")]
     TooLarge,
 }
 
-/// A SKU with less than was asked for.
+/// A SKU with less stock than requested.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shortage {
     /// The SKU.
     pub sku: Sku,
-    /// Pieces asked for.
+    /// Pieces requested.
     pub requested: u64,
-    /// Pieces there when it was this order's turn.
+    /// Pieces left by the orders before this one.
     pub available: u64,
 }
 
@@ -48,7 +48,7 @@ impl From<StockRefusal> for envelope::Error {
                 let details = skus.into_iter().map(|sku| Detail::UnknownSku { sku: sku.to_string() });
                 Self::new(ErrorReason::SkuNotFound, "no product has this SKU").with_details(details)
             }
-            StockRefusal::TooLarge => Self::invalid("delta", "the stock must stay at 10^12 or below"),
+            StockRefusal::TooLarge => Self::invalid("delta", "the stock must not exceed 10^12"),
         }
     }
 }
@@ -71,7 +71,7 @@ impl Levels {
     /// Takes the stock of an order, all lines or none.
     ///
     /// # Errors
-    /// `UnknownSkus` and `Insufficient`, with all the lines that they are about.
+    /// `UnknownSkus` or `Insufficient`, with all lines that are refused for that reason.
     pub fn take(&mut self, lines: &BTreeMap<Sku, Quantity>) -> Result<(), StockRefusal> {
         let unknown: Vec<_> = lines.keys().filter(|sku| !self.0.contains_key(*sku)).cloned().collect();
         if !unknown.is_empty() {
@@ -89,7 +89,7 @@ impl Levels {
         Ok(())
     }
 
-    /// The lines that ask for more than is there. A SKU that was not read is not short.
+    /// The lines that request more than is available. A SKU that was not read is not short.
     pub fn shortages(&self, lines: &BTreeMap<Sku, Quantity>) -> Vec<Shortage> {
         let short = |(sku, quantity): (&Sku, &Quantity)| {
             let (requested, available) = (u64::from(quantity.get()), self.available(sku)?);
@@ -98,10 +98,10 @@ impl Levels {
         lines.iter().filter_map(short).collect()
     }
 
-    /// Gives the stock of an order back.
+    /// Returns the stock of an order, all lines or none.
     ///
     /// # Errors
-    /// `UnknownSkus`; `TooLarge`, and then nothing is given back.
+    /// `UnknownSkus` or `TooLarge`.
     pub fn give_back(&mut self, lines: &BTreeMap<Sku, Quantity>) -> Result<(), StockRefusal> {
         for (sku, quantity) in lines {
             let available = self.available(sku).ok_or_else(|| StockRefusal::UnknownSkus(vec![sku.clone()]))?;
@@ -124,12 +124,18 @@ impl FromIterator<(Sku, u64)> for Levels {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
-    use crate::posting::tests::lines;
+    use crate::rules::posting::tests::lines;
+
+    fn levels(levels: &[(&str, u64)]) -> Levels {
+        levels.iter().map(|(sku, pieces)| (sku.parse().unwrap(), *pieces)).collect()
+    }
 
     #[test]
     fn an_order_gets_all_of_its_lines_or_none() {
-        let mut levels: Levels = [("a", 3), ("b", 1)].map(|(sku, n)| (sku.parse().unwrap(), n)).into_iter().collect();
+        let mut levels = levels(&[("a", 3), ("b", 1)]);
         let untouched = levels.clone();
         let unknown = levels.take(&lines(&[("a", 9), ("c", 1)]));
         assert_eq!(unknown, Err(StockRefusal::UnknownSkus(vec!["c".parse().unwrap()])));
@@ -143,11 +149,50 @@ mod tests {
     }
 
     #[test]
-    fn a_counter_never_goes_over_its_limit() {
-        let mut levels: Levels =
-            [("a".parse().unwrap(), MAX_AVAILABLE), ("b".parse().unwrap(), 0)].into_iter().collect();
+    fn all_unknown_skus_and_all_shortages_are_reported() {
+        let mut levels = levels(&[("a", 8), ("b", 1), ("c", 0)]);
+        let unknown = ["x", "y"].map(|sku| sku.parse().unwrap()).to_vec();
+        assert_eq!(levels.take(&lines(&[("a", 1), ("x", 1), ("y", 9)])), Err(StockRefusal::UnknownSkus(unknown)));
+        let refused = levels.take(&lines(&[("a", 5), ("b", 2), ("c", 1)]));
+        let Err(StockRefusal::Insufficient(shortages)) = refused else { panic!("{refused:?}") };
+        let short: Vec<_> = shortages.iter().map(|s| (s.sku.as_str(), s.requested, s.available)).collect();
+        assert_eq!(short, [("b", 2, 1), ("c", 1, 0)]);
+    }
+
+    #[test]
+    fn a_sku_that_was_not_read_is_not_short() {
+        assert_eq!(levels(&[]).shortages(&lines(&[("a", 1)])), []);
+    }
+
+    #[test]
+    fn a_counter_never_exceeds_its_maximum() {
+        let mut levels = levels(&[("a", MAX_AVAILABLE), ("b", 0)]);
         let untouched = levels.clone();
         assert_eq!(levels.give_back(&lines(&[("a", 1), ("b", 1)])), Err(StockRefusal::TooLarge));
         assert_eq!(levels, untouched);
+    }
+
+    proptest! {
+        #[test]
+        fn orders_never_take_more_than_there_is(
+            stock in 0_u64..50,
+            orders in prop::collection::vec((any::<bool>(), 1_u32..9), 0..40),
+        ) {
+            let sku = "a".parse().unwrap();
+            let mut levels = levels(&[("a", stock)]);
+            let mut expected = stock;
+            for (takes, pieces) in orders {
+                let lines = lines(&[("a", pieces)]);
+                let pieces = u64::from(pieces);
+                if takes {
+                    prop_assert_eq!(levels.take(&lines).is_ok(), expected >= pieces);
+                    expected = expected.checked_sub(pieces).unwrap_or(expected);
+                } else {
+                    levels.give_back(&lines).unwrap();
+                    expected += pieces;
+                }
+                prop_assert_eq!(levels.available(&sku), Some(expected));
+            }
+        }
     }
 }

@@ -8,33 +8,30 @@ use mongodb::error::Error as DriverError;
 use primitives::Sku;
 use serde::{Deserialize, Serialize};
 
-use crate::Movement;
-
-pub(crate) const LEVELS: &str = "stock_levels";
-pub(crate) const MOVEMENTS: &str = "stock_movements";
+use crate::rules::Movement;
 
 /// The counter of a SKU.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct LevelDocument {
+pub(super) struct LevelDocument {
     #[serde(rename = "_id")]
-    pub(crate) sku: String,
-    pub(crate) available: i64,
+    pub(super) sku: String,
+    pub(super) available: i64,
 }
 
 impl LevelDocument {
-    pub(crate) fn into_level(self) -> Result<(Sku, u64), DriverError> {
-        let sku = self.sku.parse().map_err(|_| DriverError::custom("a counter of what is no SKU"))?;
+    pub(super) fn into_level(self) -> Result<(Sku, u64), DriverError> {
+        let sku = self.sku.parse().map_err(|_| DriverError::custom("a counter has an invalid SKU"))?;
         Ok((sku, pieces(self.available)))
     }
 }
 
-/// Counters are never negative: the validator and the conditional update see to it.
-pub(crate) fn pieces(available: i64) -> u64 {
+/// Counters are never negative: the conditional update and the validator ensure it.
+pub(super) fn pieces(available: i64) -> u64 {
     u64::try_from(available).unwrap_or_default()
 }
 
-/// A movement as it is stored; public since idempotency records keep it as the answer of an adjustment.
+/// A movement as it is stored. Public because idempotency records store it as the answer to an adjustment.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MovementDocument {
@@ -74,5 +71,29 @@ impl TryFrom<MovementDocument> for Movement {
             order_id: document.order_id.map(|id| from_bson_uuid(id).into()),
             created_at: from_bson_time(document.created_at)?,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use primitives::{MovementId, OrderId};
+
+    use super::*;
+    use crate::rules::Reason;
+
+    #[test]
+    fn a_movement_survives_its_document() {
+        let movement = Movement {
+            id: MovementId::new(),
+            sku: "a".parse().unwrap(),
+            delta: NonZeroI64::MIN,
+            reason: Reason::OrderPlaced,
+            order_id: Some(OrderId::new()),
+            created_at: primitives::now(),
+        };
+        let adjustment = Movement { reason: Reason::adjustment("lost").unwrap(), order_id: None, ..movement.clone() };
+        for movement in [movement, adjustment] {
+            assert_eq!(Movement::try_from(MovementDocument::from(&movement)).unwrap(), movement);
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! What one transaction does to the ledger: the movements of all its orders, one for each SKU and reason.
+//! The movements of one transaction: those of all its orders, one for each SKU and reason.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -7,10 +7,10 @@ use std::num::NonZeroI64;
 use jiff::Timestamp;
 use primitives::{MovementId, OrderId, Quantity, Sku};
 
-use crate::{Movement, Reason};
+use super::{Movement, Reason};
 
-/// Movements that are written together. Orders of one posting share a movement where SKU and reason are the same, and
-/// each of their lines names the movement that it is part of.
+/// Movements that are written together. Orders of one posting share the movement of a SKU and reason, and each of their
+/// lines refers to the movement that it is part of.
 #[derive(Debug, Clone)]
 pub struct Posting {
     at: Timestamp,
@@ -18,29 +18,29 @@ pub struct Posting {
 }
 
 impl Posting {
-    /// Nothing yet, as of a time.
+    /// An empty posting; `at` is the creation time of its movements.
     pub fn new(at: Timestamp) -> Self {
         Self { at, movements: BTreeMap::new() }
     }
 
-    /// Takes the stock of an order; gives the movement of each line, in order of SKU.
+    /// Takes the stock of an order and returns the movement of each line, sorted by SKU.
     pub fn take(&mut self, order: OrderId, lines: &BTreeMap<Sku, Quantity>) -> Vec<MovementId> {
         let deltas = lines.iter().map(|(sku, quantity)| (sku, -i64::from(*quantity)));
         deltas.map(|(sku, delta)| self.add(order, sku, delta, Reason::OrderPlaced)).collect()
     }
 
-    /// Gives the stock of an order back; gives the movement of each line, in order of SKU.
+    /// Gives back the stock of an order and returns the movement of each line, sorted by SKU.
     pub fn give_back(&mut self, order: OrderId, lines: &BTreeMap<Sku, Quantity>, reason: &Reason) -> Vec<MovementId> {
         let deltas = lines.iter().map(|(sku, quantity)| (sku, i64::from(*quantity)));
         deltas.map(|(sku, delta)| self.add(order, sku, delta, reason.clone())).collect()
     }
 
-    /// The movements, in order of SKU.
+    /// The movements, sorted by SKU.
     pub(crate) fn movements(&self) -> impl Iterator<Item = &Movement> {
         self.movements.values()
     }
 
-    /// By how much each counter changes; 0 where as much comes back as goes.
+    /// The change of each counter; 0 if as much is given back as taken.
     pub fn changes(&self) -> BTreeMap<&Sku, i64> {
         let mut changes = BTreeMap::new();
         for movement in self.movements.values() {
@@ -49,7 +49,7 @@ impl Posting {
         changes
     }
 
-    /// `delta` has the sign of its reason and is not 0, so that no sum is.
+    /// `delta` is not 0 and has the sign of its reason, so no sum is 0.
     fn add(&mut self, order: OrderId, sku: &Sku, delta: i64, reason: Reason) -> MovementId {
         let added = |sum: i64| NonZeroI64::new(sum.saturating_add(delta));
         match self.movements.entry((sku.clone(), reason)) {
@@ -81,6 +81,8 @@ impl From<Movement> for Posting {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     pub(crate) fn lines(lines: &[(&str, u32)]) -> BTreeMap<Sku, Quantity> {
@@ -104,5 +106,50 @@ pub(crate) mod tests {
         assert_eq!(seen, expected);
         let changes: Vec<_> = posting.changes().into_iter().map(|(sku, delta)| (sku.as_str(), delta)).collect();
         assert_eq!(changes, [("a", -1), ("b", -1)]);
+    }
+
+    proptest! {
+        /// The counters change by the sum of the lines and by the sum of the movements, and each line names a movement
+        /// of its SKU.
+        #[test]
+        fn movements_add_up_to_the_lines(
+            orders in prop::collection::vec(
+                (any::<bool>(), prop::collection::btree_map("[a-c]", 1_u32..9, 1..4)),
+                0..20,
+            ),
+        ) {
+            let mut posting = Posting::new(primitives::now());
+            let mut expected = BTreeMap::<Sku, i64>::new();
+            for (takes, order) in orders {
+                let lines: Vec<_> = order.iter().map(|(sku, pieces)| (sku.as_str(), *pieces)).collect();
+                let lines = lines_of(&lines, takes, &mut expected);
+                let id = OrderId::new();
+                let named = if takes {
+                    posting.take(id, &lines)
+                } else {
+                    posting.give_back(id, &lines, &Reason::OrderCancelled)
+                };
+                prop_assert_eq!(named.len(), lines.len());
+                for (sku, named) in lines.keys().zip(named) {
+                    prop_assert!(posting.movements().any(|movement| movement.id == named && movement.sku == *sku));
+                }
+            }
+            let mut moved = BTreeMap::<Sku, i64>::new();
+            for movement in posting.movements() {
+                *moved.entry(movement.sku.clone()).or_default() += movement.delta.get();
+            }
+            let changes: BTreeMap<_, _> = posting.changes().into_iter().map(|(sku, by)| (sku.clone(), by)).collect();
+            prop_assert_eq!(&changes, &expected);
+            prop_assert_eq!(changes, moved);
+        }
+    }
+
+    fn lines_of(order: &[(&str, u32)], takes: bool, sums: &mut BTreeMap<Sku, i64>) -> BTreeMap<Sku, Quantity> {
+        let lines = lines(order);
+        for (sku, quantity) in &lines {
+            let pieces = i64::from(*quantity);
+            *sums.entry(sku.clone()).or_default() += if takes { -pieces } else { pieces };
+        }
+        lines
     }
 }
