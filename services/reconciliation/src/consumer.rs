@@ -38,7 +38,7 @@ impl Effect for Apply {
         Ok(Applied { line, place })
     }
 
-    fn place<'a>(&self, applied: &'a Applied) -> &'a str {
+    fn routing_key<'a>(&self, applied: &'a Applied) -> &'a str {
         &applied.place
     }
 

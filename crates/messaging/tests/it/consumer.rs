@@ -72,7 +72,7 @@ impl Effect for Numbers {
         }
     }
 
-    fn place<'a>(&self, (sku, _): &'a Self::Item) -> &'a str {
+    fn routing_key<'a>(&self, (sku, _): &'a Self::Item) -> &'a str {
         sku
     }
 

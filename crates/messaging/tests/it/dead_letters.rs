@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use messaging::{
-    Consumer, ConsumerConfig, DeadLetterError, DeadLetterLog, Effect, KafkaConfig, Letter, LetterPlace, Origin,
+    Consumer, ConsumerConfig, DeadLetterError, DeadLetterLog, Effect, KafkaConfig, Letter, LetterPosition, Origin,
     Received, Refused, Topic, Unreadable,
 };
 use mongo::{Abort, Policy};
@@ -65,7 +65,7 @@ impl Effect for Picky {
         reads.then(|| number(&event.payload)).ok_or_else(|| "not to be read".to_owned())
     }
 
-    fn place<'a>(&self, _: &'a i64) -> &'a str {
+    fn routing_key<'a>(&self, _: &'a i64) -> &'a str {
         ""
     }
 
@@ -96,8 +96,8 @@ fn quick() -> ConsumerConfig {
     }
 }
 
-fn place(offset: i64) -> LetterPlace {
-    LetterPlace { topic: Topic::Stock, partition: 0, offset }
+fn position(offset: i64) -> LetterPosition {
+    LetterPosition { topic: Topic::Stock, partition: 0, offset }
 }
 
 async fn read(log: &DeadLetterLog) -> Vec<Letter> {
@@ -146,10 +146,10 @@ async fn a_dead_letter_is_listed_with_its_reason_and_applied_once_it_is_brought_
     let letters = until_there_are(&log, 1).await;
     let letter = &letters[0];
     let topic = Topic::Stock.name(&world.kafka.prefix);
-    assert_eq!(letter.place(), place(0));
+    assert_eq!(letter.position(), position(0));
     assert_eq!((letter.reason(), letter.group()), (Some("not to be read"), Some("picky")));
     assert_eq!(letter.origin().topic, topic);
-    assert_eq!(letter.origin().place.unwrap().1, 0);
+    assert_eq!(letter.origin().position.unwrap().1, 0);
     assert_eq!(letter.key(), Some(&b"tea"[..]));
     assert_eq!(letter.event_id(), Some(event.id().to_string().as_str()));
     assert_eq!(letter.event_type(), Some("fournines.events.v1.StockEvent"));
@@ -161,7 +161,7 @@ async fn a_dead_letter_is_listed_with_its_reason_and_applied_once_it_is_brought_
     assert_eq!((sent.topic.as_str(), sent.offset), (topic.as_str(), 1));
     effect.until_applied(&[7]).await;
     // Once more changes nothing: what comes behind it is applied, and it is not.
-    let kept = log.get(place(0)).await.unwrap();
+    let kept = log.get(position(0)).await.unwrap();
     assert_eq!(own(&kept), own(letter));
     log.replay(&kept).await.unwrap();
     world.write(vec![moved("tea", 8)], true).await;
@@ -184,12 +184,12 @@ async fn dead_letters_of_events_that_were_parked_are_brought_back_too() {
     let letters = until_there_are(&log, 3).await;
     let topic = Topic::Stock.name(&world.kafka.prefix);
     assert!(letters.iter().all(|letter| letter.reason() == Some("not to be applied")));
-    assert!(letters.iter().all(|letter| letter.origin() == Origin { topic: &topic, place: None }));
+    assert!(letters.iter().all(|letter| letter.origin() == Origin { topic: &topic, position: None }));
 
     let mut last = log.last(Topic::Stock, NonZeroU32::new(2).unwrap()).await.unwrap();
     assert_eq!(last.earlier(), 1);
-    assert_eq!(last.next().await.unwrap().unwrap().place(), place(1));
-    assert_eq!(last.next().await.unwrap().unwrap().place(), place(2));
+    assert_eq!(last.next().await.unwrap().unwrap().position(), position(1));
+    assert_eq!(last.next().await.unwrap().unwrap().position(), position(2));
     assert!(last.next().await.unwrap().is_none());
 
     // A letter may be there before its event is out of the park, where it would be tried again.
@@ -244,7 +244,7 @@ async fn garbage_comes_back_byte_for_byte() {
         assert_eq!(own(letter), sent);
         assert_eq!((letter.key(), letter.payload()), (Some(&key[..]), Some(&payload[..])));
     }
-    assert_eq!(letters[0].origin().place.unwrap().1 + 1, letters[1].origin().place.unwrap().1);
+    assert_eq!(letters[0].origin().position.unwrap().1 + 1, letters[1].origin().position.unwrap().1);
     consumer.finish().await.unwrap();
     world.shell.finish().await.unwrap();
 }
@@ -253,7 +253,7 @@ async fn garbage_comes_back_byte_for_byte() {
 async fn what_is_not_there_or_can_go_nowhere_is_said_in_time() {
     let world = World::start("dead_errors").await;
     let log = DeadLetterLog::new(&world.kafka);
-    let no_topic = log.get(place(0)).await.unwrap_err();
+    let no_topic = log.get(position(0)).await.unwrap_err();
     let dead = Topic::Stock.dead_letters(&world.kafka.prefix);
     assert!(matches!(&no_topic, DeadLetterError::NoTopic(name) if *name == dead), "{no_topic:?}");
 
@@ -271,7 +271,7 @@ async fn what_is_not_there_or_can_go_nowhere_is_said_in_time() {
         let refused = log.replay(letter).await.unwrap_err();
         assert!(matches!(&refused, DeadLetterError::UnknownOrigin(name) if name == origin), "{refused:?}");
     }
-    for nowhere in [place(2), place(-1), place(i64::MAX), LetterPlace { partition: 1, ..place(0) }] {
+    for nowhere in [position(2), position(-1), position(i64::MAX), LetterPosition { partition: 1, ..position(0) }] {
         let nothing = log.get(nowhere).await.unwrap_err();
         assert!(matches!(nothing, DeadLetterError::NoLetter { .. }), "{nothing:?}");
     }
@@ -279,7 +279,7 @@ async fn what_is_not_there_or_can_go_nowhere_is_said_in_time() {
     // Nobody listens on the discard port.
     let started = Instant::now();
     let away = DeadLetterLog::new(&KafkaConfig::new("127.0.0.1:9"));
-    let error = away.get(place(0)).await.unwrap_err();
+    let error = away.get(position(0)).await.unwrap_err();
     assert!(matches!(error, DeadLetterError::Broker(_)), "{error:?}");
     assert!(started.elapsed() < BOUND, "{:?}", started.elapsed());
     consumer.finish().await.unwrap();
