@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use mongodb::bson::doc;
 use primitives::UserId;
-use reconciliation::domain::Kind;
-use reconciliation::domain::checks::Difference;
+use reconciliation::domain::Difference;
+use reconciliation::domain::LineKind;
 
 use crate::world::{World, day, deadline, line};
 
@@ -17,7 +17,7 @@ async fn differences(world: &World) -> Vec<Difference> {
 async fn with_one_statement(test: &str) -> World {
     let world = World::start(test).await;
     let (user, today) = (UserId::new(), day("2026-11-24"));
-    let lines = [(Kind::OrderPlaced, 500), (Kind::PaymentCaptured, 500)];
+    let lines = [(LineKind::OrderPlaced, 500), (LineKind::PaymentCaptured, 500)];
     world.apply(lines.map(|(kind, amount)| line(user, kind, amount, today)).to_vec()).await.unwrap();
     assert_eq!(differences(&world).await, []);
     world
@@ -66,7 +66,7 @@ async fn more_customers_than_a_page_are_all_compared_and_the_last_one_s_fault_is
     let world = World::start("pages").await;
     let today = day("2026-11-24");
     let users: Vec<UserId> = (0..1_100).map(|_| UserId::new()).collect();
-    world.apply(users.iter().map(|user| line(*user, Kind::OrderPlaced, 5, today)).collect()).await.unwrap();
+    world.apply(users.iter().map(|user| line(*user, LineKind::OrderPlaced, 5, today)).collect()).await.unwrap();
     let last = mongo::to_bson_uuid(users.last().unwrap().as_uuid());
     let changed = world
         .collection("statements")
@@ -96,7 +96,7 @@ async fn a_moving_system_is_reported_clean() {
     let done = AtomicBool::new(false);
     let write = async {
         for _ in 0..100 {
-            world.apply(vec![line(user, Kind::OrderPlaced, 5, today)]).await.unwrap();
+            world.apply(vec![line(user, LineKind::OrderPlaced, 5, today)]).await.unwrap();
         }
         done.store(true, Ordering::Release);
     };

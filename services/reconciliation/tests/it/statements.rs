@@ -3,7 +3,7 @@
 use futures::future::join_all;
 use mongodb::bson::doc;
 use primitives::UserId;
-use reconciliation::domain::Kind;
+use reconciliation::domain::LineKind;
 
 use crate::world::{World, day, deadline, line};
 
@@ -11,7 +11,8 @@ use crate::world::{World, day, deadline, line};
 async fn batches_that_meet_on_a_customer_are_all_counted() {
     let world = World::start("meet").await;
     let (user, today) = (UserId::new(), day("2026-11-24"));
-    let batches = (0..8).map(|_| world.apply((0..25).map(|_| line(user, Kind::PaymentCaptured, 3, today)).collect()));
+    let batches =
+        (0..8).map(|_| world.apply((0..25).map(|_| line(user, LineKind::PaymentCaptured, 3, today)).collect()));
     for applied in join_all(batches).await {
         applied.unwrap();
     }
@@ -28,9 +29,9 @@ async fn batches_that_meet_on_a_customer_are_all_counted() {
 async fn a_line_that_was_applied_is_not_applied_again_and_takes_its_batch_with_it() {
     let world = World::start("twice").await;
     let (user, today) = (UserId::new(), day("2026-11-24"));
-    let first = line(user, Kind::OrderPlaced, 500, today);
+    let first = line(user, LineKind::OrderPlaced, 500, today);
     world.apply(vec![first.clone()]).await.unwrap();
-    assert!(world.apply(vec![line(user, Kind::OrderPaid, 500, today), first]).await.is_err());
+    assert!(world.apply(vec![line(user, LineKind::OrderPaid, 500, today), first]).await.is_err());
     assert_eq!(world.collection("statement_lines").count_documents(doc! {}).await.unwrap(), 1);
     let stored = world.collection("statements").find_one(doc! {}).await.unwrap().unwrap();
     assert_eq!(stored.get_i64("lines").unwrap(), 1);

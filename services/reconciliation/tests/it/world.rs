@@ -12,7 +12,7 @@ use mongodb::Collection;
 use mongodb::bson::Document;
 use primitives::{EventId, SessionId, UserId};
 use proto::reconciliation::v1::statement_service_client::StatementServiceClient;
-use reconciliation::domain::{Kind, Line};
+use reconciliation::domain::{LineKind, StatementLine};
 use reconciliation::{Config, ReconciliationConfig, Statements, StatementsConfig, UpstreamsConfig};
 use serde::Deserialize as _;
 use serde::de::value::StringDeserializer;
@@ -72,7 +72,7 @@ impl World {
     }
 
     /// Applies lines in a transaction of their own, as a consumer does.
-    pub(crate) async fn apply(&self, lines: Vec<Line>) -> Result<(), mongo::TransactError<()>> {
+    pub(crate) async fn apply(&self, lines: Vec<StatementLine>) -> Result<(), mongo::TransactError<()>> {
         let statements = self.statements.clone();
         self.db
             .transact(deadline(), move |session| {
@@ -112,9 +112,18 @@ pub(crate) fn calling<T>(user: UserId, role: Role, message: T) -> Request<T> {
     context.request(message).unwrap()
 }
 
-pub(crate) fn line(user: UserId, kind: Kind, amount: i64, day: Date) -> Line {
+pub(crate) fn line(user: UserId, kind: LineKind, amount: i64, day: Date) -> StatementLine {
     let at = format!("{day}T12:00:00Z").parse().unwrap();
-    Line { id: EventId::new(), kind, user: Some(user), subject: "subject".into(), order: None, amount, pieces: 0, at }
+    StatementLine {
+        id: EventId::new(),
+        kind,
+        user: Some(user),
+        subject: "subject".into(),
+        order: None,
+        amount,
+        pieces: 0,
+        at,
+    }
 }
 
 pub(crate) fn day(text: &str) -> Date {
