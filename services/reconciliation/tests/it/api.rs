@@ -1,4 +1,4 @@
-//! What customers and administrators are shown.
+//! The API of customers and administrators.
 
 use primitives::{EventId, UserId};
 use proto::common::v1::PageRequest;
@@ -14,7 +14,7 @@ fn november() -> Option<Days> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_customer_sees_their_own_days_page_by_page_newest_first() {
+async fn a_customer_lists_their_own_statements_page_by_page_newest_first() {
     let world = World::start("own").await;
     let (ann, bob) = (UserId::new(), UserId::new());
     let mut lines: Vec<StatementLine> =
@@ -38,7 +38,7 @@ async fn a_customer_sees_their_own_days_page_by_page_newest_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_statement_says_what_happened() {
+async fn a_statement_has_the_tallies_of_its_lines() {
     let world = World::start("says").await;
     let (user, today) = (UserId::new(), day("2026-11-24"));
     let lines = [(LineKind::OrderPlaced, 500), (LineKind::PaymentCaptured, 500), (LineKind::PaymentRefunded, 200)];
@@ -54,7 +54,7 @@ async fn a_statement_says_what_happened() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_merchant_s_day_is_the_sum_of_its_slots_and_for_administrators_alone() {
+async fn the_merchant_s_day_is_the_sum_of_its_slots_and_for_administrators_only() {
     let world = World::start("merchant").await;
     let today = day("2026-11-24");
     for _ in 0..5 {
@@ -77,7 +77,7 @@ async fn the_merchant_s_day_is_the_sum_of_its_slots_and_for_administrators_alone
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn days_that_are_none_are_refused() {
+async fn invalid_days_are_refused() {
     let world = World::start("days").await;
     for (from, to) in [("2026-11-02", "2026-11-01"), ("2024-01-01", "2026-11-01"), ("today", ""), ("", "2026-11-1")] {
         let request = ListStatementsRequest { days: Some(Days { from: from.into(), to: to.into() }), page: None };

@@ -1,4 +1,4 @@
-//! Lines are applied once, whole, and side by side.
+//! Lines are applied once, atomically, and concurrently.
 
 use futures::future::join_all;
 use mongodb::bson::doc;
@@ -8,7 +8,7 @@ use reconciliation::domain::LineKind;
 use crate::world::{World, day, deadline, line};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn batches_that_meet_on_a_customer_are_all_counted() {
+async fn concurrent_batches_of_a_customer_are_all_counted() {
     let world = World::start("meet").await;
     let (user, today) = (UserId::new(), day("2026-11-24"));
     let batches =
@@ -19,14 +19,14 @@ async fn batches_that_meet_on_a_customer_are_all_counted() {
     let stored = world.collection("statements").find_one(doc! {}).await.unwrap().unwrap();
     assert_eq!(stored.get_i64("lines").unwrap(), 200);
     assert_eq!(stored.get_i64("net").unwrap(), 600);
-    // One change for each batch, not for each line.
+    // One update for each batch, not for each line.
     assert_eq!(stored.get_i64("version").unwrap(), 8);
     let audit = world.statements.audit(today, None, deadline()).await.unwrap();
     assert_eq!((audit.checked, audit.findings), (1, vec![]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_line_that_was_applied_is_not_applied_again_and_takes_its_batch_with_it() {
+async fn a_line_that_was_applied_before_fails_its_whole_batch() {
     let world = World::start("twice").await;
     let (user, today) = (UserId::new(), day("2026-11-24"));
     let first = line(user, LineKind::OrderPlaced, 500, today);

@@ -1,4 +1,4 @@
-//! One test's own world: a database and the service, with what the tests ask of them.
+//! The world of one test: its own database and service.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -23,7 +23,7 @@ use tempfile::NamedTempFile;
 use tonic::Request;
 use tonic::transport::{Channel, Endpoint};
 
-/// How long anything in a test may take.
+/// The bound of every wait.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct World {
@@ -55,7 +55,7 @@ impl World {
             statements: StatementsConfig::default(),
             kafka: KafkaConfig { prefix: database, ..KafkaConfig::new(backing.broker()) },
             consumer: ConsumerConfig::default(),
-            // Nobody listens there: these tests compare statements with their lines only.
+            // No process listens there: these tests compare statements with their lines only.
             upstreams: UpstreamsConfig { order: nowhere(), inventory: nowhere(), payment: nowhere() },
             reconciliation: ReconciliationConfig::default(),
         };
@@ -71,7 +71,7 @@ impl World {
         Self { db, statements, channel: endpoint.connect_lazy(), shell, _page_key: page_key }
     }
 
-    /// Applies lines in a transaction of their own, as a consumer does.
+    /// Applies lines in a transaction of their own, as the consumer does.
     pub(crate) async fn apply(&self, lines: Vec<StatementLine>) -> Result<(), mongo::TransactError<()>> {
         let statements = self.statements.clone();
         self.db
