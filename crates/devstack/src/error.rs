@@ -1,4 +1,4 @@
-//! What can go wrong with a local stack, worded for the person at the terminal.
+//! The errors of a local stack, worded for the person at the terminal.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,9 +10,9 @@ pub enum Error {
     /// A file or process call of the operating system failed.
     #[error("{what}: {source}")]
     Io {
-        /// What was being done.
+        /// The operation.
         what: String,
-        /// The system's answer.
+        /// The system's error.
         #[source]
         source: std::io::Error,
     },
@@ -35,9 +35,9 @@ pub enum Error {
     TimedOut {
         /// What did not happen, as a sentence without its end: "no primary was elected".
         what: String,
-        /// How long it was waited for.
+        /// The bound.
         after: Duration,
-        /// The last observation, to start looking from.
+        /// The last observation, where to start the diagnosis.
         last: String,
     },
 
@@ -48,22 +48,22 @@ pub enum Error {
         requirement: String,
         /// The command of the package manager.
         with: &'static str,
-        /// What it said, or why it could not run.
+        /// Its output, or why it could not run.
         reason: String,
     },
 
-    /// A program that a part needs is not there, or is too old.
+    /// A program that a part needs is missing or too old.
     #[error("{part} needs {needs}: {reason}")]
     Missing {
         /// The part.
         part: &'static str,
-        /// What it needs, and how that is installed.
+        /// The required program, and how to install it.
         needs: &'static str,
-        /// What was found instead.
+        /// The program that was found instead.
         reason: String,
     },
 
-    /// A downloaded file is not the one that was pinned. Nothing of it is used.
+    /// A downloaded file is not the pinned one. It is not used.
     #[error("{what} has sha256 {found}, but {wanted} is pinned; it is not used")]
     HashMismatch {
         /// The file's name.
@@ -104,22 +104,22 @@ pub enum Error {
     /// Too few free ports were found.
     #[error("only {found} of {wanted} free ports found between {low} and {high} on 127.0.0.1")]
     NoPorts {
-        /// How many were asked for.
+        /// The requested number.
         wanted: usize,
-        /// How many were free.
+        /// The number of free ports.
         found: usize,
         /// The lowest port tried.
         low: u16,
-        /// The first port no longer tried.
+        /// The end of the tried ports, exclusive.
         high: u16,
     },
 
     /// MongoDB refused an administrative command.
     #[error("{what}: {source}")]
     Mongo {
-        /// What was being done.
+        /// The operation.
         what: String,
-        /// The driver's answer.
+        /// The driver's error.
         #[source]
         source: Box<mongodb::error::Error>,
     },
@@ -127,7 +127,7 @@ pub enum Error {
     /// A service has not been built.
     #[error("{program} is not built; run `cargo build --workspace` first")]
     NotBuilt {
-        /// Where the binary was looked for.
+        /// The expected path of the binary.
         program: PathBuf,
     },
 
@@ -147,7 +147,7 @@ pub enum Error {
         marker: &'static str,
     },
 
-    /// A file that this crate wrote can't be read back, or settings can't be written.
+    /// A file of this crate can't be parsed, or settings can't be written.
     #[error("{path}: {reason}")]
     Format {
         /// The file.
@@ -156,16 +156,16 @@ pub enum Error {
         reason: String,
     },
 
-    /// A name that no process of the stack has.
+    /// No process of the stack has this name.
     #[error("the stack has no process named {0}")]
     Unknown(String),
 
-    /// A number of processes that a service can't have.
+    /// A service can't have this number of processes.
     #[error("{service} can't have {count} processes: user, inventory, payment and gateway have one or more")]
     Replicas {
-        /// The service's name, which may be of none.
+        /// The name, which may be that of no service.
         service: String,
-        /// How many were asked for.
+        /// The requested number.
         count: usize,
     },
 
@@ -180,7 +180,7 @@ pub enum Error {
 
 /// Gives an I/O result its context.
 pub(crate) trait Context<T> {
-    /// Wraps the error with what was being done.
+    /// Wraps the error with the operation.
     fn context(self, what: impl FnOnce() -> String) -> Result<T, Error>;
 }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::error::Context;
 use crate::{Error, Result};
 
-/// How much of a log's end is read at most, in bytes.
+/// The most bytes that are read of the end of a log.
 const TAIL_BYTES: u64 = 256 * 1024;
 
 /// Creates a folder and its parents.
@@ -19,8 +19,8 @@ pub fn create_dir(path: &Path) -> Result<()> {
     fs::create_dir_all(path).context(|| format!("can't create {}", path.display()))
 }
 
-/// Replaces `path` by `content`: a reader sees the old file or the new one, never half of it. `mode` is the
-/// file's permission bits, such as `0o600`.
+/// Replaces `path` by `content` atomically: a reader sees the old file or the new one. `mode` is the file's permission
+/// bits, such as `0o600`.
 ///
 /// # Errors
 /// [`Error::Io`] when the folder can't be written to.
@@ -55,7 +55,7 @@ pub fn tail(path: &Path, lines: usize) -> Result<String> {
     Ok(all[all.len().saturating_sub(lines)..].join("\n"))
 }
 
-/// Removes a file or a folder with everything in it; that it is not there is fine.
+/// Removes a file or a folder with everything in it, if it exists.
 ///
 /// # Errors
 /// [`Error::Io`] when something can't be removed.

@@ -1,11 +1,11 @@
-//! A real local stack: a three-node MongoDB replica set, a Kafka broker and the services, started and stopped
-//! as processes of this machine. `nines up`, the integration tests and the benchmarks all stand on it.
+//! A real local stack: a three-node MongoDB replica set, a Kafka broker and the services, started and stopped as
+//! processes of this machine. `nines up`, the integration tests and the benchmarks all use it.
 //!
-//! Everything here is for one developer's machine. It binds to loopback only, uses no TLS between the parts and
-//! must never be pointed at real data.
+//! It is for one developer's machine. It binds to loopback only, uses no TLS between the parts and must never be
+//! pointed at real data.
 //!
-//! Invariant: only processes that this crate started are ever signalled, and only while they still are the
-//! processes it started ([`process::Identity`]).
+//! Invariant: only processes that this crate has started are signalled, and only while their pids still belong to them
+//! ([`process::Identity`]).
 //!
 //! Linux only: process identities come from `/proc`.
 
@@ -29,5 +29,5 @@ pub use platform::{Platform, PlatformOptions};
 pub use process::{Identity, Process, ProcessSpec};
 pub use progress::{Event, Progress};
 
-/// What every fallible call of this crate returns.
+/// The result of every fallible call of this crate.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -1,5 +1,5 @@
-//! Free loopback ports, outside the range from which the system takes the local ends of outgoing connections:
-//! a port of that range could be taken between the check and the bind.
+//! Free loopback ports, outside the ephemeral range: a port of that range could be taken by an outgoing connection
+//! between the check and the bind.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, TcpListener};
@@ -10,15 +10,15 @@ use crate::{Error, Result, files};
 
 /// The first port that is tried.
 const LOW: u16 = 20_000;
-/// The first port that is not tried any more; Linux's ephemeral range begins at 32768.
+/// The end of the tried ports, exclusive; Linux's ephemeral range begins at 32768.
 const HIGH: u16 = 32_000;
 
-/// Ports this process has handed out. They stay taken until it ends, so two stacks that start at the same time
-/// in one process never get the same port before either has bound it.
+/// The ports that this process has handed out. They stay reserved until it ends, so that two stacks that start at the
+/// same time in one process never get the same port.
 static HANDED_OUT: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
 
-/// Picks `count` different free ports on 127.0.0.1. No call gives a port that an earlier call of this process
-/// gave.
+/// Picks `count` different free ports on 127.0.0.1. No call returns a port that an earlier call of this process has
+/// returned.
 ///
 /// # Errors
 /// [`Error::NoPorts`] when the range has too few.
@@ -43,8 +43,8 @@ pub fn is_free(port: u16) -> bool {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
 }
 
-/// The ports of a stack by name, kept in a file, so that a restarted stack comes back under the same addresses
-/// where they are still free.
+/// The ports of a stack by name, kept in a file, so that a restarted stack has the same addresses as long as they are
+/// still free.
 #[derive(Debug)]
 pub struct PortBook {
     path: PathBuf,
@@ -52,7 +52,7 @@ pub struct PortBook {
 }
 
 impl PortBook {
-    /// Reads the book, or begins one.
+    /// Reads the book; without a file it is empty.
     ///
     /// # Errors
     /// [`Error::Io`] or [`Error::Format`] when the file can't be read.
@@ -65,7 +65,7 @@ impl PortBook {
         Ok(Self { path: path.to_owned(), ports })
     }
 
-    /// Gives each name its port: the one it had when that is free, a new one otherwise. Writes the book.
+    /// Assigns each name its earlier port if that is free, a new one otherwise. Writes the book.
     ///
     /// # Errors
     /// [`Error::NoPorts`]; [`Error::Io`] when the book can't be written.

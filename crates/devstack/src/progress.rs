@@ -1,18 +1,18 @@
-//! How the start of a stack tells what it is doing; who listens decides how that looks.
+//! Progress of the start of a stack, as events. The listener decides how they are shown.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// One thing that happened.
+/// An event of the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event<'a> {
-    /// A step began. Steps may overlap.
+    /// A step has begun. Steps may overlap.
     Begin(&'a str),
-    /// A step ended well.
+    /// A step has succeeded.
     End(&'a str),
-    /// A step failed; its error comes back through the call that ran it.
+    /// A step has failed. Its error is returned by the call that ran it.
     Fail(&'a str),
-    /// Something worth knowing that is no step.
+    /// A note that is no step.
     Note(&'a str),
 }
 
@@ -38,7 +38,7 @@ impl Progress {
         Self::new(|_| ())
     }
 
-    /// Tells something that is no step.
+    /// Emits a note.
     pub fn note(&self, text: &str) {
         (self.0)(Event::Note(text));
     }

@@ -1,6 +1,6 @@
 //! Temporary stack folders that are cleaned up even after their owner was killed.
 //!
-//! A folder's name holds the process that owns it, so a later run can tell an orphan from a folder in use.
+//! A folder's name contains the process that owns it, so that a later run can tell an orphan from a folder in use.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -21,8 +21,8 @@ impl Scratch {
     /// Creates a folder below the system's temporary folder and removes those whose owners are gone.
     ///
     /// # Errors
-    /// [`crate::Error::Io`] when it can't be created. That an orphan can't be removed is only logged: it is in
-    /// nobody's way.
+    /// [`crate::Error::Io`] when it can't be created. An orphan that can't be removed is only logged, since it does no
+    /// harm.
     pub fn create() -> Result<Self> {
         let temp = std::env::temp_dir();
         sweep(&temp);
@@ -48,7 +48,7 @@ impl Drop for Scratch {
     }
 }
 
-/// Process ids mean something only within one PID namespace: containers may share a temporary folder.
+/// Process ids are unique only within one PID namespace, and containers may share a temporary folder.
 fn own_prefix() -> Result<String> {
     let namespace = std::fs::metadata("/proc/self/ns/pid").context(|| "can't read /proc/self/ns/pid".into())?;
     Ok(format!("{PREFIX}-{}", namespace.ino()))

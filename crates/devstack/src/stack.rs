@@ -1,4 +1,4 @@
-//! The folder of a stack: its lock, its data, and the file that tells other processes what runs in it.
+//! The folder of a stack: its lock, its data, and the file from which other processes read what runs in it.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -14,18 +14,18 @@ use crate::{Error, Result, files};
 
 /// The file that makes a folder a stack folder; only such a folder is ever wiped.
 const MARKER: &str = ".fournines-stack";
-/// Everything that a stack puts into its folder, the marker last.
+/// All entries that a stack creates in its folder, the marker last.
 const OWN_ENTRIES: [&str; 7] = ["stack.json", "ports.json", "config", "data", "logs", "secrets", MARKER];
 
-/// What runs in a stack folder; `stack.json`, and what `nines up --json` prints.
+/// The running stack of a folder: `stack.json`, and the output of `nines up --json`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StackState {
     /// The process that runs the stack.
     pub supervisor: Identity,
-    /// Whether everything was up and ready; false while it starts.
+    /// Whether everything is ready; false while it starts.
     pub ready: bool,
-    /// The REST API; the first gateway's where there are several.
+    /// The REST API; that of the first gateway if there are several.
     pub gateway_url: String,
     /// The REST API at each gateway.
     #[serde(default)] // a file from before there were several
@@ -40,9 +40,9 @@ pub struct StackState {
     pub admin_urls: BTreeMap<String, String>,
     /// Every process, in the order they were started.
     pub services: Vec<ServiceState>,
-    /// Where the secrets lie.
+    /// The folder of the secrets.
     pub secrets: BTreeMap<String, PathBuf>,
-    /// Who can log in on this stack; only when the demo data was loaded.
+    /// The accounts that can log in on this stack; only if the demo data was loaded.
     pub demo: Option<DemoState>,
 }
 
@@ -87,7 +87,7 @@ pub struct StackDir {
     path: PathBuf,
 }
 
-/// Held by whoever runs a stack in a folder; let go of when dropped, also by a crash.
+/// The lock of the process that runs a stack in a folder; released when dropped, and by a crash.
 #[derive(Debug)]
 pub struct StackLock {
     _file: Flock<File>,
@@ -97,7 +97,7 @@ impl StackDir {
     /// A folder to run a stack in; created, and marked as a stack folder, when new.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::NotAStack`] when it exists, holds something, and was never a stack folder.
+    /// [`Error::Io`]; [`Error::NotAStack`] when it exists, is not empty, and was never a stack folder.
     pub fn create(path: &Path) -> Result<Self> {
         files::create_dir(path)?;
         let dir = Self::at(path)?;
@@ -114,7 +114,7 @@ impl StackDir {
         Ok(dir)
     }
 
-    /// An existing folder; `None` when there is none.
+    /// An existing folder; `None` if there is none.
     ///
     /// # Errors
     /// [`Error::NotAStack`] when the folder is something else.
@@ -143,10 +143,10 @@ impl StackDir {
         self.path.join("logs")
     }
 
-    /// Makes this process the one that runs a stack here.
+    /// Locks the folder for this process.
     ///
     /// # Errors
-    /// [`Error::Locked`] when another process does.
+    /// [`Error::Locked`] when another process holds the lock.
     pub fn lock(&self) -> Result<StackLock> {
         let path = self.path.join("lock");
         let what = || format!("can't lock {}", path.display());
@@ -158,7 +158,7 @@ impl StackDir {
         }
     }
 
-    /// What runs, or ran last and crashed; `None` after a clean stop.
+    /// The stack that runs, or has crashed; `None` after a clean stop.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::Format`].
@@ -171,7 +171,7 @@ impl StackDir {
         }
     }
 
-    /// Writes down what runs.
+    /// Records the running stack.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -181,7 +181,7 @@ impl StackDir {
         files::write_atomically(&path, &text, 0o600)
     }
 
-    /// Writes down that nothing runs.
+    /// Records that no stack runs.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -189,8 +189,8 @@ impl StackDir {
         files::remove(&self.state_path())
     }
 
-    /// Removes everything that a stack put here, and the folder itself when nothing else is in it. Gives the
-    /// names of what was found and left alone.
+    /// Removes all entries of a stack, and the folder itself if nothing else is in it. Returns the names of other
+    /// entries, which are kept.
     ///
     /// # Errors
     /// [`Error::Io`] when something can't be removed.

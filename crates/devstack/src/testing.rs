@@ -1,7 +1,7 @@
 //! The stack that integration tests share.
 //!
-//! `nines with-stack` starts one for a whole run and names it in `FOURNINES_TEST_STACK`; without that variable
-//! each test process starts its own, which ends with the process in whatever way that ends.
+//! `nines with-stack` starts one for a whole run and names it in `FOURNINES_TEST_STACK`. Without that variable each
+//! test process starts its own, which ends with the process even if that is killed.
 
 use std::path::Path;
 
@@ -16,8 +16,8 @@ pub const STACK_VARIABLE: &str = "FOURNINES_TEST_STACK";
 /// MongoDB's limit for a database name, in bytes.
 const DATABASE_NAME_LIMIT: usize = 63;
 
-/// The replica set and broker that the tests of this process share. Tests that kill something start a
-/// [`Backing`] of their own.
+/// The replica set and broker that the tests of this process share. Tests that kill a process start a [`Backing`] of
+/// their own.
 #[derive(Debug)]
 pub struct SharedBacking {
     connection: Connection,
@@ -26,7 +26,7 @@ pub struct SharedBacking {
 }
 
 impl SharedBacking {
-    /// Where it can be reached.
+    /// Its addresses.
     #[must_use]
     pub fn connection(&self) -> &Connection {
         &self.connection
@@ -45,11 +45,11 @@ impl SharedBacking {
     }
 }
 
-/// The shared backing, started by whoever asks first.
+/// The shared backing, started by the first call.
 ///
 /// # Panics
-/// When it can't be started: no test can go on without it.
-#[allow(clippy::panic, reason = "called from tests only, which have nobody to hand an error to")]
+/// When it can't be started: no test can run without it.
+#[allow(clippy::panic, reason = "called from tests only, which can't handle an error")]
 pub async fn backing() -> &'static SharedBacking {
     static SHARED: OnceCell<SharedBacking> = OnceCell::const_new();
     match SHARED.get_or_try_init(start).await {
@@ -58,8 +58,8 @@ pub async fn backing() -> &'static SharedBacking {
     }
 }
 
-/// The kind of broker that this test run has: that of its stack, or the default without one.
-#[allow(clippy::panic, reason = "called for tests only, which have nobody to hand an error to")]
+/// The kind of broker of this test run: that of its stack, or the default without one.
+#[allow(clippy::panic, reason = "called for tests only, which can't handle an error")]
 pub(crate) fn broker_kind() -> BrokerKind {
     match running() {
         Ok(connection) => connection.map(|connection| connection.broker_kind).unwrap_or_default(),
@@ -86,8 +86,7 @@ fn read(path: &Path) -> Result<Connection> {
     serde_json::from_slice(&bytes).map_err(|error| Error::format(path, error))
 }
 
-/// A database name for one test: its name, cut and cleaned, with a random end. At most 63 bytes; no two calls
-/// give the same.
+/// A unique database name for one test: the test's name, truncated and cleaned, with a random end. At most 63 bytes.
 #[must_use]
 pub fn database_name(test: &str) -> String {
     let end = format!("_{:016x}", rand::random::<u64>());

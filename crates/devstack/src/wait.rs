@@ -6,18 +6,18 @@ use tokio::time::Instant;
 
 use crate::{Error, Result};
 
-/// How often a condition is looked at.
+/// How often a condition is checked.
 pub(crate) const POLL: Duration = Duration::from_millis(50);
 
-/// What one look at a condition found.
+/// The result of one check of a condition.
 pub(crate) enum Look<T> {
     /// It holds.
     Ready(T),
-    /// Not yet; what was seen instead.
+    /// It does not hold yet; what was observed instead.
     NotYet(String),
 }
 
-/// Looks at a condition every [`POLL`] until it holds.
+/// Checks a condition every [`POLL`] until it holds.
 ///
 /// # Errors
 /// [`Error::TimedOut`] with the last observation after `bound`; an error of `look` ends the wait at once.

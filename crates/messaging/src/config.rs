@@ -1,4 +1,4 @@
-//! What a process that publishes or consumes events can be told.
+//! The configuration of processes that publish or consume events.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -8,21 +8,20 @@ use service::config::within;
 
 const HOUR_SECONDS: u64 = 60 * 60;
 
-/// `[kafka]`: the broker, and the topics that this platform has there.
+/// `[kafka]`: the broker, and this platform's topics.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KafkaConfig {
-    /// Where the brokers are: `host:port`, with commas between them. The network must be private: the connection is not
-    /// encrypted.
+    /// The brokers as `host:port`, separated by commas. The network must be private: connections are not encrypted.
     pub brokers: String,
-    /// What the names of topics and groups begin with; `fournines`. Platforms that share a broker differ in it.
+    /// The prefix of the names of topics and groups; `fournines`. Platforms that share a broker need different ones.
     #[serde(default = "default_prefix")]
     pub prefix: String,
-    /// How many partitions a topic is made with: how many processes can consume it at once; 6.
+    /// The number of partitions of a new topic, which bounds the processes that can consume it in parallel; 6.
     #[serde(default = "default_partitions")]
     pub partitions: NonZeroU32,
-    /// On how many brokers a topic is kept; 1 by default, for a stack with one broker. Three or more brokers should
-    /// have 3.
+    /// The replication factor of a new topic; 1 by default, for a stack with one broker. Use 3 with three or more
+    /// brokers.
     #[serde(default = "default_replication")]
     pub replication: NonZeroU32,
     /// How long the broker keeps events, in hours; 168 (7 days).
@@ -31,7 +30,7 @@ pub struct KafkaConfig {
 }
 
 impl KafkaConfig {
-    /// For a broker, with every default.
+    /// For a broker, with all defaults.
     pub fn new(brokers: impl Into<String>) -> Self {
         Self {
             brokers: brokers.into(),
@@ -59,18 +58,19 @@ fn default_retention_hours() -> u32 {
     168
 }
 
-/// `[outbox]`: the events that are written together with changes, and the relay that publishes them.
+/// `[outbox]`: the events that are written with changes, and the relay that publishes them.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OutboxConfig {
-    /// Into how many shards the events are divided, each published by one replica at a time; 2. All replicas of a
-    /// service must have the same number, and it is changed only while nothing waits to be published.
+    /// The number of shards of the events, each published by one replica at a time; 2. All replicas of a service must
+    /// have the same number. Change it only while no event waits to be published.
     pub shards: NonZeroU32,
-    /// The most entries of one round of the relay; 500. An entry holds what one transaction wrote of a shard.
+    /// The most entries of one round of the relay; 500. An entry holds the events that one transaction wrote to a
+    /// shard.
     pub round_entries: NonZeroU32,
     /// How long events are kept after they were published, in hours, so that they can be published again; 168.
     pub retention_hours: u64,
-    /// How often the relay looks when nothing wakes it, in ms; 500.
+    /// How often the relay polls when nothing wakes it, in ms; 500.
     pub poll_period_ms: u64,
 }
 
@@ -99,30 +99,29 @@ impl OutboxConfig {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ConsumerConfig {
-    /// How many batches are applied at once; the events of a key always have the same one's turn; 4.
+    /// The number of workers, each of which applies a batch at a time; 4. The events of a key have the same worker.
     pub workers: NonZeroU32,
-    /// The most events that wait for a worker; 1,000. Beyond, the broker keeps them.
+    /// The most events that wait for all workers; 1,000. Further events stay at the broker.
     pub max_waiting: NonZeroU32,
     /// The most events that are applied in one transaction; 200.
     pub max_batch: NonZeroU32,
-    /// How long a worker gathers events before it applies them together, in ms; 250, 5,000 at most. What is applied
-    /// later is applied in fewer transactions, which leaves more of the database to orders; a batch that is full is not
-    /// held up.
+    /// How long a worker gathers events before it applies them together, in ms; 250, 5,000 at most. A longer time makes
+    /// fewer transactions, which leaves more of the database to orders. A full batch is applied at once.
     #[serde(deserialize_with = "within::<0, 5_000, _, _>")]
     pub linger_ms: u64,
-    /// The most events a second that all workers together apply, so that a burst becomes lag rather than load on the
-    /// database; 5,000.
+    /// The most events per second that all workers together apply; 5,000. A burst becomes lag rather than load on the
+    /// database.
     pub max_events_per_second: NonZeroU32,
-    /// How often the events of a key are tried before the key is parked; 5.
+    /// The attempts to apply the events of a key before the key is parked; 5.
     pub attempts: NonZeroU32,
     /// The first pause between two attempts, in ms; 100. It doubles up to 5 s.
     pub first_pause_ms: u64,
-    /// How often keys that are parked are tried again, in ms; 5,000.
+    /// How often parked keys are retried, in ms; 5,000.
     pub parked_period_ms: u64,
     /// How long an event stays parked before it becomes a dead letter, in hours; 24.
     pub parked_hours: u64,
-    /// How long it is remembered that an event was applied, in days; 35. It must be longer than the broker keeps events
-    /// and outboxes keep entries.
+    /// How long the inbox keeps the record of an event, in days; 35. It must be longer than the broker keeps events and
+    /// outboxes keep entries.
     pub remember_days: u64,
 }
 
@@ -144,12 +143,12 @@ impl Default for ConsumerConfig {
 }
 
 impl ConsumerConfig {
-    /// What a worker may have waiting.
+    /// The most events that wait for one worker.
     pub(crate) fn share(&self) -> usize {
         usize::try_from(self.max_waiting.get().div_ceil(self.workers.get())).unwrap_or(usize::MAX)
     }
 
-    /// The most that a worker applies at once: a batch, or all that it may have.
+    /// The most events that a worker applies at once: a batch, or its share if that is smaller.
     pub(crate) fn batch(&self) -> usize {
         usize::try_from(self.max_batch.get()).unwrap_or(usize::MAX).min(self.share())
     }
@@ -182,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn events_are_gathered_for_5_s_at_most() {
+    fn the_linger_is_5_s_at_most() {
         let load =
             |ms: u64| ConsumerConfig::deserialize(MapDeserializer::<_, Error>::new([("linger_ms", ms)].into_iter()));
         assert_eq!(load(5_000).unwrap().linger(), Duration::from_secs(5));

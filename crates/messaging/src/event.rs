@@ -1,11 +1,11 @@
-//! An event, as its writer makes it.
+//! An event as its publisher makes it.
 
 use jiff::Timestamp;
 use primitives::EventId;
 
 use crate::Payload;
 
-/// Something that happened, to be published.
+/// An event to be published.
 #[derive(Debug, Clone)]
 pub struct Event {
     pub(crate) id: EventId,
@@ -17,8 +17,7 @@ pub struct Event {
 }
 
 impl Event {
-    /// A new event that happened at `at`, which is what its payload says too. It continues the trace of the current
-    /// span.
+    /// A new event that happened at `at`, the time of its payload. It continues the trace of the current span.
     pub fn new(payload: &Payload, at: Timestamp) -> Self {
         Self {
             id: EventId::new(),
@@ -30,13 +29,13 @@ impl Event {
         }
     }
 
-    /// The same in the trace of another span than the current one.
+    /// The same event in another trace.
     #[must_use]
     pub fn continuing(self, traceparent: Option<String>) -> Self {
         Self { traceparent, ..self }
     }
 
-    /// What names it wherever it goes.
+    /// Its id, which stays the same wherever it is copied.
     pub fn id(&self) -> EventId {
         self.id
     }

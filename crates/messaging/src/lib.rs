@@ -1,7 +1,6 @@
-//! Events between services: written in the transaction of the change that they tell of, and published to Kafka in
-//! order.
+//! Events between services: written in the transaction of their change, and published to Kafka in order.
 //!
-//! A service that changes something writes the event beside it and lets the relay do the rest:
+//! A service writes an event with its change, and the relay publishes it:
 //!
 //! ```text
 //! let outbox = Outbox::new(&db, "order", &config.outbox);
@@ -21,7 +20,7 @@ mod topic;
 pub use config::{ConsumerConfig, KafkaConfig, OutboxConfig};
 pub use consumer::{Consumer, Effect, INBOX_MIGRATIONS, Lag, Refused, recorded};
 pub use event::Event;
-pub use kafka::{DeadLetterError, DeadLetterLog, Letter, LetterPlace, Letters, Origin, Received, Republished};
+pub use kafka::{DeadLetterError, DeadLetterLog, Letter, LetterPosition, Letters, Origin, Received, Republished};
 pub use outbox::{MIGRATIONS, Outbox, OutboxGrpc};
 pub use payload::{Payload, Unreadable};
 pub use topic::Topic;

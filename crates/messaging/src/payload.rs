@@ -1,4 +1,4 @@
-//! What an event tells: one of the messages of `fournines.events.v1`.
+//! The payload of an event: one of the messages of `fournines.events.v1`.
 
 use jiff::Timestamp;
 use prost::Message as _;
@@ -10,9 +10,9 @@ use crate::Topic;
 /// A message of `fournines.events.v1`. Topic, key and time of an event follow from it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Payload {
-    /// A step of an order.
+    /// A change of an order.
     Order(OrderEvent),
-    /// A step of a payment.
+    /// A change of a payment.
     Payment(PaymentEvent),
     /// An entry of an account.
     Account(AccountEvent),
@@ -25,25 +25,25 @@ const PAYMENT: &str = "fournines.events.v1.PaymentEvent";
 const ACCOUNT: &str = "fournines.events.v1.AccountEvent";
 const STOCK: &str = "fournines.events.v1.StockEvent";
 
-/// Why bytes are no event.
+/// Why a message is no event.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Unreadable {
-    /// It has no name, or none that is valid.
+    /// The id is missing or invalid.
     #[error("the event has no valid id")]
     Id,
-    /// Nobody here knows that type.
+    /// The type is unknown to this version.
     #[error("the type {0:?} is not known")]
     Type(String),
     /// The bytes are not of the type.
     #[error("the payload can't be decoded")]
     Payload(#[from] prost::DecodeError),
-    /// The payload has no time, or none that there is.
+    /// The time is missing or invalid.
     #[error("the payload has no valid time")]
     Time,
 }
 
 impl Payload {
-    /// The topic that a kind is published to; `None` for a kind that nobody here knows.
+    /// The topic of a kind; `None` for an unknown kind.
     pub(crate) fn topic_of(kind: &str) -> Option<Topic> {
         match kind {
             ORDER => Some(Topic::Orders),
@@ -53,7 +53,7 @@ impl Payload {
         }
     }
 
-    /// The aggregate that it is about. Events of one key are published in order.
+    /// The aggregate. Events of one key are published in order.
     pub fn key(&self) -> &str {
         match self {
             Self::Order(event) => &event.order_id,
@@ -63,7 +63,7 @@ impl Payload {
         }
     }
 
-    /// The message's full name: the CloudEvents type.
+    /// The full name of the message: the CloudEvents type.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Order(_) => ORDER,
@@ -93,7 +93,7 @@ impl Payload {
         }
     }
 
-    /// The message of a type (its full name) in these bytes.
+    /// Decodes a message of a kind, its full name.
     pub fn decode(kind: &str, bytes: &[u8]) -> Result<Self, Unreadable> {
         let bytes = Bytes::copy_from_slice(bytes);
         Ok(match kind {
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_survives_its_bytes() {
+    fn every_kind_is_decoded_as_it_was_encoded() {
         let payloads = [
             Payload::Order(OrderEvent { order_id: "o".into(), version: 2, ..OrderEvent::default() }),
             Payload::Payment(PaymentEvent { payment_id: "p".into(), ..PaymentEvent::default() }),
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_event_is_told_why() {
+    fn invalid_events_have_a_reason() {
         assert_eq!(Payload::decode("x", &[]), Err(Unreadable::Type("x".into())));
         assert!(matches!(Payload::decode(ORDER, &[0xff]), Err(Unreadable::Payload(_))));
         assert_eq!(Payload::Stock(StockEvent::default()).occurred_at(), Err(Unreadable::Time));

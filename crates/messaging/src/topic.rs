@@ -3,11 +3,11 @@
 /// A topic of events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Topic {
-    /// What happened to orders; keyed by the order's id.
+    /// Changes of orders; keyed by the order's id.
     Orders,
-    /// What happened to payments and accounts; keyed by the payment's id, or the user's.
+    /// Changes of payments and accounts; keyed by the payment's id, or the user's.
     Payments,
-    /// What happened to stock; keyed by the SKU.
+    /// Movements of stock; keyed by the SKU.
     Stock,
 }
 
@@ -25,7 +25,7 @@ impl Topic {
         format!("{prefix}.{aggregate}.events.v1")
     }
 
-    /// Where events of it go that can't be applied, such as `fournines.order.events.v1.dlt`.
+    /// The topic of its dead letters, such as `fournines.order.events.v1.dlt`.
     pub fn dead_letters(self, prefix: &str) -> String {
         format!("{}.dlt", self.name(prefix))
     }

@@ -1,4 +1,4 @@
-//! What this service makes of events: lines of statements.
+//! Applies events to statements.
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -6,49 +6,49 @@ use messaging::{Effect, Payload, Received, Refused};
 use mongo::Abort;
 use mongodb::ClientSession;
 
-use crate::domain::Line;
-use crate::events::Reader;
+use crate::domain::StatementLine;
+use crate::events::LineReader;
 use crate::store::Statements;
 
-/// An event as a line, and whose statement it goes to; stock, which goes to nobody's, is by SKU.
+/// An event as a line. It is routed by customer, whose statement it changes; stock, which has none, by SKU.
 #[derive(Debug, Clone)]
-pub(crate) struct Applied {
-    line: Line,
-    place: String,
+pub(crate) struct RoutedLine {
+    line: StatementLine,
+    routing_key: String,
 }
 
-/// Applies events to statements.
-pub(crate) struct Apply {
+/// The effect of events: lines of statements.
+pub(crate) struct StatementEffect {
     pub(crate) statements: Statements,
-    pub(crate) reader: Reader,
+    pub(crate) reader: LineReader,
 }
 
-impl Effect for Apply {
-    type Item = Applied;
+impl Effect for StatementEffect {
+    type Item = RoutedLine;
 
-    fn read(&self, event: &Received) -> Result<Applied, String> {
+    fn read(&self, event: &Received) -> Result<RoutedLine, String> {
         let line = match &event.payload {
             Payload::Order(order) => self.reader.order(event.id, order),
             Payload::Payment(payment) => self.reader.payment(event.id, payment),
             Payload::Account(account) => self.reader.account(event.id, account),
             Payload::Stock(stock) => self.reader.stock(event.id, stock),
         };
-        let line = line.map_err(|unusable| unusable.to_string())?;
-        let place = line.user.map_or_else(|| line.subject.clone(), |user| user.to_string());
-        Ok(Applied { line, place })
+        let line = line.map_err(|invalid| invalid.to_string())?;
+        let routing_key = line.user.map_or_else(|| line.subject.clone(), |user| user.to_string());
+        Ok(RoutedLine { line, routing_key })
     }
 
-    fn place<'a>(&self, applied: &'a Applied) -> &'a str {
-        &applied.place
+    fn routing_key<'a>(&self, routed: &'a RoutedLine) -> &'a str {
+        &routed.routing_key
     }
 
     fn apply<'a>(
         &'a self,
         session: &'a mut ClientSession,
-        applied: &'a [Applied],
+        routed: &'a [RoutedLine],
     ) -> BoxFuture<'a, Result<(), Abort<Refused>>> {
         async move {
-            let lines: Vec<_> = applied.iter().map(|applied| applied.line.clone()).collect();
+            let lines: Vec<_> = routed.iter().map(|routed| routed.line.clone()).collect();
             Ok(self.statements.apply(session, &lines).await?)
         }
         .boxed()

@@ -1,4 +1,4 @@
-//! Events to lines of statements.
+//! Converts events to lines of statements.
 
 use jiff::Timestamp;
 use primitives::{Currency, EventId, Money, ParseError, Sku};
@@ -7,44 +7,44 @@ use proto::events::v1::order_event::Change as OrderChange;
 use proto::events::v1::payment_event::Change as PaymentChange;
 use proto::events::v1::{AccountEvent, OrderEvent, PaymentEvent, StockEvent};
 
-use crate::domain::{Kind, Line};
+use crate::domain::{LineKind, StatementLine};
 
-/// Why an event is no line. Trying again does not help.
+/// Why an event can't become a line. Retrying does not help.
 #[derive(Debug, thiserror::Error)]
-pub enum Unusable {
+pub(crate) enum InvalidEvent {
     /// A field is missing or has no valid value.
     #[error("{0} is missing or not valid")]
     Field(&'static str),
     /// An amount is in another currency than the shop's.
     #[error("the amount is in {}", .0.code())]
     Currency(Currency),
-    /// A newer writer tells of something that this version does not know.
-    #[error("it tells of nothing that is known")]
+    /// A newer publisher has written a change that this version does not know.
+    #[error("the change is of an unknown kind")]
     Unknown,
 }
 
-/// Makes lines of the shop's currency.
+/// Reads events as lines in the shop's currency.
 #[derive(Debug, Clone, Copy)]
-pub struct Reader {
+pub(crate) struct LineReader {
     currency: Currency,
 }
 
-impl Reader {
-    /// For a shop with that currency.
-    pub fn new(currency: Currency) -> Self {
+impl LineReader {
+    /// For a shop with this currency.
+    pub(crate) fn new(currency: Currency) -> Self {
         Self { currency }
     }
 
-    /// The line of an order's step.
-    pub fn order(self, id: EventId, event: &OrderEvent) -> Result<Line, Unusable> {
-        let kind = match event.change.as_ref().ok_or(Unusable::Unknown)? {
-            OrderChange::Placed(_) => Kind::OrderPlaced,
-            OrderChange::Paid(_) => Kind::OrderPaid,
-            OrderChange::Cancelled(_) => Kind::OrderCancelled,
-            OrderChange::Expired(_) => Kind::OrderExpired,
+    /// The line of a change of an order.
+    pub(crate) fn order(self, id: EventId, event: &OrderEvent) -> Result<StatementLine, InvalidEvent> {
+        let kind = match event.change.as_ref().ok_or(InvalidEvent::Unknown)? {
+            OrderChange::Placed(_) => LineKind::OrderPlaced,
+            OrderChange::Paid(_) => LineKind::OrderPaid,
+            OrderChange::Cancelled(_) => LineKind::OrderCancelled,
+            OrderChange::Expired(_) => LineKind::OrderExpired,
         };
         let order: primitives::OrderId = parse("order_id", &event.order_id)?;
-        Ok(Line {
+        Ok(StatementLine {
             id,
             kind,
             user: Some(parse("user_id", &event.user_id)?),
@@ -56,15 +56,15 @@ impl Reader {
         })
     }
 
-    /// The line of a payment's step.
-    pub fn payment(self, id: EventId, event: &PaymentEvent) -> Result<Line, Unusable> {
-        let kind = match event.change.as_ref().ok_or(Unusable::Unknown)? {
-            PaymentChange::Captured(_) => Kind::PaymentCaptured,
-            PaymentChange::Declined(_) => Kind::PaymentDeclined,
-            PaymentChange::Refunded(_) => Kind::PaymentRefunded,
+    /// The line of a change of a payment.
+    pub(crate) fn payment(self, id: EventId, event: &PaymentEvent) -> Result<StatementLine, InvalidEvent> {
+        let kind = match event.change.as_ref().ok_or(InvalidEvent::Unknown)? {
+            PaymentChange::Captured(_) => LineKind::PaymentCaptured,
+            PaymentChange::Declined(_) => LineKind::PaymentDeclined,
+            PaymentChange::Refunded(_) => LineKind::PaymentRefunded,
         };
         let payment: primitives::PaymentId = parse("payment_id", &event.payment_id)?;
-        Ok(Line {
+        Ok(StatementLine {
             id,
             kind,
             user: Some(parse("user_id", &event.user_id)?),
@@ -76,33 +76,33 @@ impl Reader {
         })
     }
 
-    /// The line of an account's entry. Its amount has no sign; the kind says which way it went.
-    pub fn account(self, id: EventId, event: &AccountEvent) -> Result<Line, Unusable> {
+    /// The line of an account's entry. Its amount has no sign; the direction follows from the kind.
+    pub(crate) fn account(self, id: EventId, event: &AccountEvent) -> Result<StatementLine, InvalidEvent> {
         let delta = self.money("delta", event.delta.clone())?;
-        let (kind, amount, order) = match event.cause.as_ref().ok_or(Unusable::Unknown)? {
-            Cause::Deposit(_) => (Kind::AccountDeposit, Some(delta), None),
-            Cause::Payment(of) => (Kind::AccountPayment, delta.checked_neg(), Some(&of.order_id)),
-            Cause::Refund(of) => (Kind::AccountRefund, Some(delta), Some(&of.order_id)),
+        let (kind, amount, order) = match event.cause.as_ref().ok_or(InvalidEvent::Unknown)? {
+            Cause::Deposit(_) => (LineKind::AccountDeposit, Some(delta), None),
+            Cause::Payment(payment) => (LineKind::AccountPayment, delta.checked_neg(), Some(&payment.order_id)),
+            Cause::Refund(refund) => (LineKind::AccountRefund, Some(delta), Some(&refund.order_id)),
         };
         let entry: primitives::EntryId = parse("entry_id", &event.entry_id)?;
-        Ok(Line {
+        Ok(StatementLine {
             id,
             kind,
             user: Some(parse("user_id", &event.user_id)?),
             subject: entry.to_string(),
             order: order.map(|order| parse("order_id", order)).transpose()?,
-            amount: amount.filter(|amount| *amount >= 0).ok_or(Unusable::Field("delta"))?,
+            amount: amount.filter(|amount| *amount >= 0).ok_or(InvalidEvent::Field("delta"))?,
             pieces: 0,
             at: time(proto::to_timestamp("occurred_at", event.occurred_at))?,
         })
     }
 
     /// The line of a movement of stock.
-    pub fn stock(self, id: EventId, event: &StockEvent) -> Result<Line, Unusable> {
+    pub(crate) fn stock(self, id: EventId, event: &StockEvent) -> Result<StatementLine, InvalidEvent> {
         let sku: Sku = parse("sku", &event.sku)?;
-        Ok(Line {
+        Ok(StatementLine {
             id,
-            kind: Kind::StockMoved,
+            kind: LineKind::StockMoved,
             user: None,
             subject: sku.as_str().to_owned(),
             order: None,
@@ -112,23 +112,27 @@ impl Reader {
         })
     }
 
-    fn amount(self, field: &'static str, money: Option<proto::common::v1::Money>) -> Result<i64, Unusable> {
+    fn amount(self, field: &'static str, money: Option<proto::common::v1::Money>) -> Result<i64, InvalidEvent> {
         let amount = self.money(field, money)?;
-        if amount < 0 { Err(Unusable::Field(field)) } else { Ok(amount) }
+        if amount < 0 { Err(InvalidEvent::Field(field)) } else { Ok(amount) }
     }
 
-    fn money(self, field: &'static str, money: Option<proto::common::v1::Money>) -> Result<i64, Unusable> {
-        let money: Money = proto::to_money(field, money).map_err(|_| Unusable::Field(field))?;
-        if money.currency() == self.currency { Ok(money.amount()) } else { Err(Unusable::Currency(money.currency())) }
+    fn money(self, field: &'static str, money: Option<proto::common::v1::Money>) -> Result<i64, InvalidEvent> {
+        let money: Money = proto::to_money(field, money).map_err(|_| InvalidEvent::Field(field))?;
+        if money.currency() == self.currency {
+            Ok(money.amount())
+        } else {
+            Err(InvalidEvent::Currency(money.currency()))
+        }
     }
 }
 
-fn parse<T: std::str::FromStr<Err = ParseError>>(field: &'static str, text: &str) -> Result<T, Unusable> {
-    text.parse().map_err(|_| Unusable::Field(field))
+fn parse<T: std::str::FromStr<Err = ParseError>>(field: &'static str, text: &str) -> Result<T, InvalidEvent> {
+    text.parse().map_err(|_| InvalidEvent::Field(field))
 }
 
-fn time(at: Result<Timestamp, proto::ConvertError>) -> Result<Timestamp, Unusable> {
-    at.map_err(|_| Unusable::Field("occurred_at"))
+fn time(at: Result<Timestamp, proto::ConvertError>) -> Result<Timestamp, InvalidEvent> {
+    at.map_err(|_| InvalidEvent::Field("occurred_at"))
 }
 
 #[cfg(test)]
@@ -154,27 +158,30 @@ mod tests {
     }
 
     #[test]
-    fn a_step_of_an_order_is_a_line() {
+    fn a_change_of_an_order_becomes_a_line() {
         let (id, event) = (EventId::new(), paid_order());
-        let line = Reader::new(Currency::USD).order(id, &event).unwrap();
-        assert_eq!((line.id, line.kind, line.amount), (id, Kind::OrderPaid, 500));
+        let line = LineReader::new(Currency::USD).order(id, &event).unwrap();
+        assert_eq!((line.id, line.kind, line.amount), (id, LineKind::OrderPaid, 500));
         assert_eq!(line.subject, event.order_id);
         assert_eq!(line.day().to_string(), "2026-11-24");
     }
 
     #[test]
-    fn what_can_not_be_added_up_is_refused() {
-        let reader = Reader::new(Currency::USD);
+    fn an_invalid_event_is_refused_with_its_reason() {
+        let reader = LineReader::new(Currency::USD);
         let refused = |event: OrderEvent| reader.order(EventId::new(), &event).unwrap_err();
         let euros = Some(proto::common::v1::Money { amount: 5, currency: "EUR".into() });
-        assert!(matches!(refused(OrderEvent { total: euros, ..paid_order() }), Unusable::Currency(_)));
-        assert!(matches!(refused(OrderEvent { total: usd(-1), ..paid_order() }), Unusable::Field("total")));
-        assert!(matches!(refused(OrderEvent { change: None, ..paid_order() }), Unusable::Unknown));
-        assert!(matches!(refused(OrderEvent { occurred_at: None, ..paid_order() }), Unusable::Field("occurred_at")));
+        assert!(matches!(refused(OrderEvent { total: euros, ..paid_order() }), InvalidEvent::Currency(_)));
+        assert!(matches!(refused(OrderEvent { total: usd(-1), ..paid_order() }), InvalidEvent::Field("total")));
+        assert!(matches!(refused(OrderEvent { change: None, ..paid_order() }), InvalidEvent::Unknown));
+        assert!(matches!(
+            refused(OrderEvent { occurred_at: None, ..paid_order() }),
+            InvalidEvent::Field("occurred_at")
+        ));
     }
 
     #[test]
-    fn what_an_account_paid_has_no_sign_and_must_have_been_taken() {
+    fn the_amount_of_an_account_payment_is_the_negated_delta() {
         let cause = Cause::Payment(AccountPayment {
             order_id: primitives::OrderId::new().to_string(),
             payment_id: String::new(),
@@ -188,7 +195,7 @@ mod tests {
             occurred_at: Some(proto::from_timestamp("2026-11-24T12:00:00Z".parse().unwrap())),
             cause: Some(cause.clone()),
         };
-        let reader = Reader::new(Currency::USD);
+        let reader = LineReader::new(Currency::USD);
         assert_eq!(reader.account(EventId::new(), &event(-300)).unwrap().amount, 300);
         assert!(reader.account(EventId::new(), &event(300)).is_err());
     }

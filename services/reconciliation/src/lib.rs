@@ -1,13 +1,14 @@
-//! The reconciliation service: statements of what happened, by customer and day, and the merchant's day, made from
-//! events; and the checks that the books of the platform are equal.
+//! The reconciliation service: statements by customer and day and the merchant's day, made from events; and the checks
+//! that the books of all services agree.
 
 mod app;
 mod config;
 mod consumer;
 pub mod domain;
-pub mod events;
+mod events;
 mod grpc;
 mod store;
+mod upstreams;
 
 use messaging::Consumer;
 use mongo::Db;
@@ -21,11 +22,12 @@ use tonic::service::RoutesBuilder;
 pub use config::{Config, ReconciliationConfig, StatementsConfig, UpstreamsConfig};
 pub use store::{AuditPage, Statements};
 
-use app::{Reconciler, RunsApp, StatementsApp};
-use consumer::Apply;
-use events::Reader;
-use grpc::{Books, ReconciliationGrpc, StatementGrpc};
-use store::Runs;
+use app::{Dependencies, Reconciler, RunsApp, StatementsApp};
+use consumer::StatementEffect;
+use events::LineReader;
+use grpc::{ReconciliationGrpc, StatementGrpc};
+use store::{Exceptions, Runs};
+use upstreams::Upstreams;
 
 /// The consumer group.
 const GROUP: &str = "reconciliation";
@@ -50,24 +52,26 @@ pub async fn serve(shell: &Shell, config: &Config, listener: TcpListener) -> any
     db.end_abandoned_transactions();
     mongo::migration::watch(shell, &db, store::migrations());
     let statements = Statements::new(&db);
-    let reader = Reader::new(config.statements.currency);
-    let apply = Apply { statements: statements.clone(), reader };
-    let lag = Consumer::new(&db, &config.kafka, &config.consumer, GROUP, apply).start(&shell.tasks)?;
-    let runs = Runs::new(&db);
-    let reconciler = Reconciler {
+    let reader = LineReader::new(config.statements.currency);
+    let effect = StatementEffect { statements: statements.clone(), reader };
+    let lag = Consumer::new(&db, &config.kafka, &config.consumer, GROUP, effect).start(&shell.tasks)?;
+    let (runs, exceptions) = (Runs::new(&db), Exceptions::new(&db));
+    let reconciler = Reconciler::new(Dependencies {
         db,
-        books: Books::new(&config.upstreams, shell),
+        upstreams: Upstreams::new(&config.upstreams, shell),
         statements: statements.clone(),
         runs: runs.clone(),
+        exceptions: exceptions.clone(),
+        group: GROUP,
         lag,
         config: config.reconciliation.clone(),
-    };
+    });
     shell.tasks.spawn("reconciliation", OnFailure::Stop, reconciler.run(shell.tasks.clone()));
     let tokens = PageTokens::from_config(&config.page_tokens)?;
     let app = StatementsApp::new(statements, tokens.clone());
     let mut routes = RoutesBuilder::default();
     routes.add_service(StatementServiceServer::new(StatementGrpc { app, currency: config.statements.currency }));
-    let runs = ReconciliationGrpc::new(RunsApp::new(runs, tokens));
+    let runs = ReconciliationGrpc::new(RunsApp::new(runs, exceptions, tokens));
     routes.add_service(ReconciliationServiceServer::new(runs));
     service::grpc::serve(shell, &config.server, listener, proto::DESCRIPTORS, routes).await
 }

@@ -1,4 +1,4 @@
-//! The reconciliation service: statements made from events.
+//! The process of the reconciliation service.
 
 use std::process::ExitCode;
 

@@ -43,7 +43,7 @@ impl Effect for Reviews {
     }
 
     /// The orders of a user are counted one after the other.
-    fn place<'a>(&self, reviewed: &'a Reviewed) -> &'a str {
+    fn routing_key<'a>(&self, reviewed: &'a Reviewed) -> &'a str {
         &reviewed.user
     }
 

@@ -1,4 +1,4 @@
-//! What the services stand on: the MongoDB replica set and the Kafka broker.
+//! The backing services: the MongoDB replica set and the Kafka broker.
 
 mod broker;
 mod node;
@@ -22,7 +22,7 @@ use crate::{Error, Progress, Result, files, testing};
 
 /// The name of the replica set.
 pub const REPLICA_SET: &str = "fournines";
-/// How many members the replica set has: the fewest that survive the loss of one.
+/// The number of members of the replica set: the fewest that survive the loss of one.
 const MEMBERS: usize = 3;
 /// How long a mongod or the broker may take to end before it is killed.
 const STOP_GRACE: Duration = Duration::from_secs(15);
@@ -30,24 +30,24 @@ const STOP_GRACE: Duration = Duration::from_secs(15);
 /// How to start a [`Backing`].
 #[derive(Debug, Clone)]
 pub struct BackingOptions {
-    /// The folder for data, logs and the ports that were used last. Data found there is used again.
+    /// The folder for data, logs and the last ports. Existing data is reused.
     pub dir: PathBuf,
-    /// Which broker runs beside the replica set.
+    /// The kind of broker.
     pub broker: BrokerKind,
-    /// WiredTiger's cache of each of the three members, in GiB; MongoDB's least is 0.25.
+    /// WiredTiger's cache of each of the three members, in GiB; MongoDB's minimum is 0.25.
     pub cache_gib: f64,
     /// The size of each member's oplog, in MB.
     pub oplog_mb: u32,
-    /// Whether the server takes test commands such as `configureFailPoint`.
+    /// Whether the server accepts test commands such as `configureFailPoint`.
     pub test_commands: bool,
-    /// How long a member goes without the primary before it calls an election.
+    /// How long a member goes without a primary before it calls an election.
     pub election_timeout: Duration,
-    /// How long everything together may take to be ready, without fetching.
+    /// How long everything together may take to be ready, downloads excluded.
     pub start_timeout: Duration,
 }
 
 impl BackingOptions {
-    /// For a stack that a person works with; its broker is Tansu.
+    /// For an interactive stack, with Tansu as its broker.
     pub fn local(dir: impl Into<PathBuf>) -> Self {
         Self {
             dir: dir.into(),
@@ -60,22 +60,22 @@ impl BackingOptions {
         }
     }
 
-    /// For a test that needs a backing of its own: small, with MongoDB's fail points, and with the kind of broker
-    /// that the test run has, so that `nines with-stack --broker` decides for all of its tests.
+    /// For a test that needs a backing of its own: small, with MongoDB's fail points, and with the kind of broker of
+    /// the test run, so that `nines with-stack --broker` decides for all tests.
     ///
     /// # Panics
-    /// When the run's stack can't be read: another broker than the one asked for would hide what it is about.
+    /// When the run's stack can't be read: tests must not run on another broker than the requested one.
     pub fn for_tests(dir: impl Into<PathBuf>) -> Self {
         Self::for_test_run(dir, testing::broker_kind())
     }
 
-    /// For the stack of a whole test run: as [`BackingOptions::for_tests`], with the broker that is named.
+    /// For the stack of a whole test run: as [`BackingOptions::for_tests`], with this broker.
     pub fn for_test_run(dir: impl Into<PathBuf>, broker: BrokerKind) -> Self {
         Self { broker, cache_gib: 0.25, oplog_mb: 128, test_commands: true, ..Self::local(dir) }
     }
 }
 
-/// Where a backing can be reached.
+/// The addresses of a backing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Connection {
@@ -83,7 +83,7 @@ pub struct Connection {
     pub mongo_uri: String,
     /// `127.0.0.1:PORT`.
     pub broker: String,
-    /// Which broker that is.
+    /// The kind of broker.
     pub broker_kind: BrokerKind,
 }
 
@@ -95,12 +95,12 @@ pub struct Backing {
 }
 
 impl Backing {
-    /// Fetches what is missing, starts everything at once, and comes back when there is a primary, two
-    /// secondaries, and a broker that answers.
+    /// Fetches missing parts, starts everything at once, and returns once there is a primary, two secondaries, and a
+    /// broker that answers.
     ///
     /// # Errors
     /// Those of [`parts::find_or_fetch`] and [`parts::find_or_fetch_kafka`]; [`Error::Exited`] with its log's tail
-    /// when a process ends; [`Error::TimedOut`] with the last observation. What was started is stopped again.
+    /// when a process ends; [`Error::TimedOut`] with the last observation. Started processes are stopped.
     pub async fn start(options: BackingOptions, progress: &Progress) -> Result<Self> {
         let (mongod, program) = futures::try_join!(
             parts::find_or_fetch(&MONGOD, progress),
@@ -124,7 +124,7 @@ impl Backing {
         Ok(Self { nodes, broker })
     }
 
-    /// Where the replica set and the broker can be reached.
+    /// The addresses of the replica set and the broker.
     #[must_use]
     pub fn connection(&self) -> Connection {
         let (mongo_uri, broker) = (self.mongo_uri(), self.broker());
@@ -144,13 +144,13 @@ impl Backing {
         format!("127.0.0.1:{}", self.broker.port())
     }
 
-    /// Which broker this is; it decides what is left after it was killed.
+    /// The kind of broker; it decides which data survives a kill.
     #[must_use]
     pub fn broker_kind(&self) -> BrokerKind {
         self.broker.kind()
     }
 
-    /// The broker's process. Started again, Apache Kafka has what it had, and Tansu is empty.
+    /// The broker's process. After a restart Apache Kafka has its data, and Tansu is empty.
     #[must_use]
     pub fn broker_process(&self) -> &Process {
         self.broker.process()
@@ -162,7 +162,7 @@ impl Backing {
         self.broker.port()
     }
 
-    /// Starts the broker again after it was stopped or killed, and waits until it answers.
+    /// Restarts the broker after it was stopped or killed, and waits until it answers.
     ///
     /// # Errors
     /// As [`Backing::start`].
@@ -176,7 +176,7 @@ impl Backing {
         &self.nodes
     }
 
-    /// One member, to be killed or started again.
+    /// One member, to be killed or restarted.
     ///
     /// # Panics
     /// When `index` is not 0, 1 or 2.
@@ -190,12 +190,12 @@ impl Backing {
         self.nodes.iter().map(MongoNode::process).chain([self.broker.process()])
     }
 
-    /// The index of the member that is primary and takes writes now; `None` while there is none.
+    /// The index of the primary; `None` while there is none.
     pub async fn primary_index(&self) -> Option<usize> {
         replica_set::primary_index(&self.nodes).await
     }
 
-    /// Waits for a primary and gives its index.
+    /// Waits for a primary and returns its index.
     ///
     /// # Errors
     /// [`Error::TimedOut`].
@@ -217,10 +217,10 @@ impl Backing {
         replica_set::wait_until_healthy(&self.nodes, bound).await
     }
 
-    /// Stops everything cleanly, all at once; what does not end within 15 s is killed.
+    /// Stops everything cleanly, all at once; a process that does not end within 15 s is killed.
     ///
     /// # Errors
-    /// The first failure; the others are stopped none the less.
+    /// The first failure. The other processes are stopped all the same.
     pub async fn stop(self) -> Result<()> {
         // Each has its own bound inside terminate.
         let ended = join_all(self.processes().map(|process| process.terminate(STOP_GRACE))).await;
@@ -237,7 +237,7 @@ impl Backing {
 }
 
 impl Error {
-    /// The code of MongoDB's refusal, when it is one.
+    /// MongoDB's error code, if the command was refused.
     pub(crate) fn mongo_code(&self) -> Option<i32> {
         match self {
             Self::Mongo { source, .. } => match source.kind.as_ref() {

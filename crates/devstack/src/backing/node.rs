@@ -1,4 +1,4 @@
-//! One member of the replica set: its process and a direct line to it.
+//! One member of the replica set: its process and a direct connection to it.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ pub(super) fn name(index: usize) -> String {
     format!("mongod-{index}")
 }
 
-/// Where a member keeps its data.
+/// The data folder of a member.
 pub(super) fn data_dir(options: &BackingOptions, index: usize) -> PathBuf {
     options.dir.join("data").join(name(index))
 }
@@ -49,8 +49,8 @@ impl MongoNode {
     /// Starts the member outside the replica set, for a change of its stored configuration.
     pub(super) fn start_alone(index: usize, port: u16, mongod: &Path, options: &BackingOptions) -> Result<Self> {
         let mut arguments = arguments(index, port, options);
-        // A member on its own must not write what the others replicate. Left on, these two create a sessions
-        // collection with an id of its own and delete expired documents, and the member crashes in the set.
+        // A standalone member must not write to replicated collections. Left on, these two create a sessions collection
+        // with an id of its own and delete expired documents, and the member crashes in the set.
         for parameter in ["disableLogicalSessionCacheRefresh=true", "ttlMonitorEnabled=false"] {
             arguments.extend(["--setParameter", parameter].map(Into::into));
         }
@@ -69,7 +69,7 @@ impl MongoNode {
         Ok(Self { process, port })
     }
 
-    /// The process, to be killed or started again.
+    /// The process, to be killed or restarted.
     #[must_use]
     pub fn process(&self) -> &Process {
         &self.process
@@ -87,7 +87,7 @@ impl MongoNode {
         host(self.port)
     }
 
-    /// Opens a line to this member alone, whatever its role. Belongs to the runtime it is opened on.
+    /// Connects to this member only, whatever its role. The connection belongs to the current runtime.
     ///
     /// # Errors
     /// [`Error::Mongo`] when the driver refuses the address.
@@ -105,7 +105,7 @@ impl MongoNode {
     }
 }
 
-/// A line to one member for administrative commands.
+/// A connection to one member for administrative commands.
 #[derive(Debug)]
 pub struct Direct {
     client: Client,
@@ -146,14 +146,14 @@ fn arguments(index: usize, port: u16, options: &BackingOptions) -> Vec<OsString>
     arguments.extend(["--bind_ip", "127.0.0.1", "--nounixsocket"].map(Into::into));
     arguments.extend(["--wiredTigerCacheSizeGB".into(), options.cache_gib.to_string().into()]);
     arguments.extend(["--oplogSize".into(), options.oplog_mb.to_string().into()]);
-    // Loopback gains nothing from compression, and two cores lose by it.
+    // Compression costs CPU time and gains nothing on loopback.
     arguments.extend(["--networkMessageCompressors", "disabled"].map(Into::into));
     let parameters = [
-        // All members stop together, so waiting 15 s for somebody to take over helps nobody.
+        // All members stop together, so the default wait of 15 s for a new primary is useless.
         "shutdownTimeoutMillisForSignaledShutdown=500",
-        // The black box recorder writes to disk every second, three times over.
+        // The diagnostic data capture of each member writes to disk every second.
         "diagnosticDataCollectionEnabled=false",
-        // A process that is killed in mid-transaction keeps what it wrote locked for so long; by default a minute.
+        // The writes of a process that is killed in a transaction stay locked for this time; by default a minute.
         "transactionLifetimeLimitSeconds=5",
     ];
     let test_commands = options.test_commands.then_some("enableTestCommands=1");

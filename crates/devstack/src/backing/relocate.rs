@@ -1,9 +1,9 @@
-//! Moving a stopped replica set to other ports.
+//! Moves a stopped replica set to other ports.
 //!
-//! The members' addresses stand in each member's stored configuration. A member that starts with an address
-//! somebody else now answers on waits for that answer before it takes any command, a forced `replSetReconfig`
-//! included. So the configuration is changed before the set starts: each member runs alone for a moment, as
-//! MongoDB's manual has it under "Change Hostnames in a Self-Managed Replica Set".
+//! Each member's stored configuration has the addresses of all members. A member that starts while another process uses
+//! one of these addresses waits for its answer before it accepts any command, a forced `replSetReconfig` included. So
+//! the configuration is changed before the set starts: each member runs standalone for a moment, as in MongoDB's manual
+//! under "Change Hostnames in a Self-Managed Replica Set".
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,10 +16,10 @@ use super::{BackingOptions, REPLICA_SET, STOP_GRACE};
 use crate::wait::{self, Look};
 use crate::{Error, Progress, Result, files};
 
-/// How long a member may take until it can be changed; recovery after a power cut is part of it.
+/// How long a member may take until it can be changed, including recovery after a power cut.
 const START_BOUND: Duration = Duration::from_secs(60);
 
-/// Makes sure that the stored configurations name `ports`. Does nothing on a new folder or unchanged ports.
+/// Changes the stored configurations to `ports`. Does nothing in a new folder or with unchanged ports.
 pub(super) async fn to(ports: &[u16], mongod: &Path, options: &BackingOptions, progress: &Progress) -> Result<()> {
     let data_exists = node::data_dir(options, 0).join("WiredTiger").is_file();
     if data_exists && recorded(options)?.as_deref() != Some(ports) {
@@ -45,7 +45,7 @@ async fn rewrite(index: usize, ports: &[u16], mongod: &Path, options: &BackingOp
     .await?;
     let hosts: Document =
         ports.iter().enumerate().map(|(id, port)| (format!("members.{id}.host"), node::host(*port).into())).collect();
-    // Without a configuration, after a crash during the very first start, this matches nothing, rightly.
+    // Without a configuration, after a crash during the first start, this rightly matches nothing.
     let change = doc! { "q": { "_id": REPLICA_SET }, "u": { "$set": hosts } };
     line.run("local", doc! { "update": "system.replset", "updates": [change] }).await?;
     alone.process().terminate(STOP_GRACE).await.map(drop)
@@ -55,7 +55,7 @@ fn record_path(options: &BackingOptions) -> PathBuf {
     options.dir.join("data/members.json")
 }
 
-/// The ports that the stored configurations name; `None` when that was never written down.
+/// The ports of the stored configurations; `None` if they were never recorded.
 fn recorded(options: &BackingOptions) -> Result<Option<Vec<u16>>> {
     let path = record_path(options);
     match std::fs::read(&path) {

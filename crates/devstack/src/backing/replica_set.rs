@@ -1,4 +1,4 @@
-//! Forming the replica set and reading its state.
+//! Forms the replica set and reads its state.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ async fn ensure(nodes: &[MongoNode], options: &BackingOptions) -> Result<()> {
         check_all(nodes)?;
         match look_and_initiate(nodes, &lines, options).await {
             Ok(look) => Ok(look),
-            // A member that still starts refuses connections and commands; the next look decides.
+            // A member that is still starting refuses connections and commands; the next check decides.
             Err(error @ (Error::Mongo { .. } | Error::TimedOut { .. })) => Ok(Look::NotYet(chain(&error))),
             Err(other) => Err(other),
         }
@@ -37,10 +37,10 @@ async fn ensure(nodes: &[MongoNode], options: &BackingOptions) -> Result<()> {
 async fn look_and_initiate(nodes: &[MongoNode], lines: &[Direct], options: &BackingOptions) -> Result<Look<()>> {
     let configured = try_join_all(lines.iter().map(has_configuration)).await?;
     if configured.contains(&true) {
-        // Members without one get it from those that have it.
+        // Members without a configuration get it from those that have it.
         return Ok(Look::Ready(()));
     }
-    // Harmless where this look was wrong: MongoDB refuses to initiate a set that has data.
+    // Harmless if this check was wrong: MongoDB refuses to initiate a set that has data.
     lines[0].admin(doc! { "replSetInitiate": initial(nodes, options) }).await?;
     Ok(Look::Ready(()))
 }
@@ -61,7 +61,7 @@ fn initial(nodes: &[MongoNode], options: &BackingOptions) -> Document {
         "_id": REPLICA_SET,
         "members": members,
         "settings": {
-            // MongoDB's own 10 s are for networks between continents; here nobody wants to watch them pass.
+            // MongoDB's default of 10 s is for wide-area networks.
             "electionTimeoutMillis": election_timeout_ms,
             "heartbeatIntervalMillis": 500,
             "heartbeatTimeoutSecs": 2,
@@ -70,7 +70,7 @@ fn initial(nodes: &[MongoNode], options: &BackingOptions) -> Document {
     }
 }
 
-/// What one member says about itself.
+/// The state of one member, as it reports it.
 struct Role {
     primary: bool,
     secondary: bool,
@@ -94,7 +94,7 @@ pub(super) async fn primary_index(nodes: &[MongoNode]) -> Option<usize> {
         role.primary.then_some((role.election, index))
     }))
     .await;
-    // A primary that was cut off still says that it is one until it notices; the later election counts.
+    // A partitioned primary reports itself as primary until it steps down; the later election counts.
     roles.into_iter().flatten().max().map(|(_, index)| index)
 }
 

@@ -1,4 +1,4 @@
-//! One connection to a fault proxy, and what becomes of its requests.
+//! One connection to a fault proxy, and its requests.
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -18,10 +18,10 @@ use tonic::body::Body;
 use super::upstream::Upstream;
 use super::{Fault, State, without_delay};
 
-/// The most requests under way on a connection: those that hang must leave room for others.
+/// The most concurrent requests of a connection: those that hang must leave room for others.
 const MAX_STREAMS: u32 = 16_384;
-/// How much of a request's body may wait, in bytes; and of all bodies of a connection, so that those of requests that
-/// wait don't hold up others.
+/// The HTTP/2 windows in bytes: that of a request's body, and that of all bodies of a connection, so that the bodies of
+/// waiting requests don't hold up others.
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 64 << 20;
 
@@ -66,7 +66,7 @@ async fn answer(request: Request<Incoming>, state: State, upstream: &Upstream) -
         Fault::Delay(delay) => tokio::time::sleep(delay).await,
         Fault::Fail { percent, code } => {
             if rand::random_range(0..100) < percent {
-                return Status::new(code, "a fault that was asked for").into_http();
+                return Status::new(code, "an injected fault").into_http();
             }
         }
         Fault::Hang => return hang(request.into_body()).await,
@@ -78,7 +78,7 @@ async fn answer(request: Request<Incoming>, state: State, upstream: &Upstream) -
     passed.unwrap_or_else(Status::into_http)
 }
 
-/// The body is taken, since what lies unread would count against the other requests of the connection.
+/// The body is read, since unread data would count against the window of the connection.
 async fn hang(mut body: Incoming) -> Response<Body> {
     while let Some(Ok(_taken)) = body.frame().await {}
     std::future::pending().await

@@ -1,5 +1,5 @@
-//! A proxy in front of one gRPC replica that delays, fails or swallows what passes through it. For tests and drills
-//! only: it speaks HTTP/2 in clear text, on loopback, and is not made for load that matters.
+//! A proxy in front of one gRPC replica that delays, fails or swallows requests. For tests and drills only: it speaks
+//! HTTP/2 in clear text, on loopback, and is not made for high load.
 
 mod connection;
 mod upstream;
@@ -16,39 +16,39 @@ use tokio::task::JoinSet;
 use crate::error::Context;
 use crate::{Error, Result, ports};
 
-/// The most connections at once; more wait until one ends.
+/// The most concurrent connections; more wait until one ends.
 const MAX_CONNECTIONS: usize = 1_024;
-/// How often a port is picked: another process may take the one that was free.
+/// The attempts to pick a port: another process may take the free one first.
 const PORT_ATTEMPTS: usize = 5;
-/// How soon the listener is tried again when it can't accept, or its port is taken.
+/// The pause before the listener is retried, when it can't accept or its port is taken.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
-/// What a [`FaultProxy`] does to requests.
+/// The fault that a [`FaultProxy`] injects.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Fault {
-    /// Nothing.
+    /// None.
     None,
-    /// Every request waits for so long before it is passed on.
+    /// Every request waits that long before it is forwarded.
     Delay(Duration),
-    /// Some requests are answered with this code and not passed on.
+    /// Some requests are answered with this code and not forwarded.
     Fail {
-        /// How many of a hundred; 100 or more is all.
+        /// The percentage; 100 or more is all.
         percent: u8,
         /// The gRPC code.
         code: tonic::Code,
     },
-    /// Requests are taken and never answered, also not after the fault.
+    /// Requests are accepted and never answered, not even after the fault.
     Hang,
-    /// Connections are accepted, and neither they nor those that exist say anything until the fault is over. Then they
-    /// go on where they were.
+    /// Connections are accepted, and neither they nor existing ones transfer data until the fault is over. Then they
+    /// continue.
     Silent,
-    /// The listener is closed, and every connection with it.
+    /// The listener and all connections are closed.
     Refuse,
 }
 
-/// A proxy in front of one gRPC replica, in this process. A fault holds for the requests that come after it was set;
-/// those under way go on under the fault they began with, except for [`Fault::Silent`] and [`Fault::Refuse`], which
-/// concern connections. Health checks are requests like any other. Dropping it closes everything.
+/// A proxy in front of one gRPC replica, in this process. A fault applies to requests that arrive after it was set;
+/// requests under way keep the fault that they began with, except for [`Fault::Silent`] and [`Fault::Refuse`], which
+/// apply to connections. Health checks are requests like any other. Dropping it closes everything.
 #[derive(Debug)]
 pub struct FaultProxy {
     url: String,
@@ -57,7 +57,7 @@ pub struct FaultProxy {
     _serving: JoinSet<()>,
 }
 
-/// What holds now.
+/// The current target and fault.
 #[derive(Debug, Clone)]
 struct State {
     fault: Fault,
@@ -77,13 +77,13 @@ impl FaultProxy {
         Ok(Self { url: format!("http://{address}"), state, _serving: serving })
     }
 
-    /// Where it listens, as `http://127.0.0.1:PORT`; the same for as long as it lives.
+    /// Its address, as `http://127.0.0.1:PORT`; it never changes.
     #[must_use]
     pub fn url(&self) -> String {
         self.url.clone()
     }
 
-    /// Passes requests on to this server, such as `http://127.0.0.1:7003`, from now on.
+    /// Forwards requests to this server, such as `http://127.0.0.1:7003`, from now on.
     ///
     /// # Errors
     /// [`Error::NotAnAddress`].
@@ -96,14 +96,13 @@ impl FaultProxy {
         Ok(())
     }
 
-    /// What is done to requests from now on.
+    /// Sets the fault from now on.
     pub fn set(&self, fault: Fault) {
         self.state.send_modify(|state| state.fault = fault);
     }
 }
 
-/// A port outside the range that the system gives to outgoing connections, so that it can be bound again after
-/// [`Fault::Refuse`].
+/// A port outside the ephemeral range, so that it can be bound again after [`Fault::Refuse`].
 async fn bind_free() -> Result<(TcpListener, SocketAddr)> {
     let mut attempt = 1;
     loop {
@@ -116,7 +115,7 @@ async fn bind_free() -> Result<(TcpListener, SocketAddr)> {
     }
 }
 
-/// Serves until the proxy is gone.
+/// Serves until the proxy is dropped.
 async fn serve(mut listener: TcpListener, address: SocketAddr, mut state: watch::Receiver<State>) {
     loop {
         let mut refusing = state.clone();
@@ -133,7 +132,7 @@ async fn serve(mut listener: TcpListener, address: SocketAddr, mut state: watch:
     }
 }
 
-/// Waits until connections are wanted again; `None` when the proxy is gone.
+/// Waits until connections are accepted again; `None` once the proxy is dropped.
 async fn reopen(address: SocketAddr, state: &mut watch::Receiver<State>) -> Option<TcpListener> {
     loop {
         state.wait_for(|state| state.fault != Fault::Refuse).await.ok()?;
@@ -145,7 +144,7 @@ async fn reopen(address: SocketAddr, state: &mut watch::Receiver<State>) -> Opti
     }
 }
 
-/// Takes connections; dropping it closes them.
+/// Accepts connections; dropping it closes them.
 async fn accept(listener: &TcpListener, state: &watch::Receiver<State>) {
     let mut connections = JoinSet::new();
     loop {
@@ -164,7 +163,7 @@ async fn accept(listener: &TcpListener, state: &watch::Receiver<State>) {
     }
 }
 
-/// Small messages are not held back to be sent with others.
+/// Disables Nagle's algorithm.
 fn without_delay(stream: TcpStream) -> std::io::Result<TcpStream> {
     stream.set_nodelay(true)?;
     Ok(stream)

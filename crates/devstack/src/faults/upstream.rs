@@ -1,4 +1,4 @@
-//! The way from a fault proxy to the replica behind it.
+//! The connection from a fault proxy to the replica behind it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,11 +16,11 @@ use tonic::body::Body;
 
 use super::without_delay;
 
-/// How long a connection may take to be made.
+/// How long connecting may take.
 const CONNECT_BOUND: Duration = Duration::from_secs(5);
 
-/// A connection to the replica, made when it is needed. Each connection to the proxy has one, so that both end together
-/// and the replica sees as many as it would without the proxy.
+/// A connection to the replica, made on first use. Each connection to the proxy has one, so that both end together and
+/// the replica has as many as without the proxy.
 #[derive(Debug, Default)]
 pub(super) struct Upstream {
     connections: Mutex<Connections>,
@@ -28,14 +28,14 @@ pub(super) struct Upstream {
 
 #[derive(Debug, Default)]
 struct Connections {
-    /// The one for new requests, and where it goes.
+    /// The connection for new requests, and its target.
     open: Option<(Arc<Authority>, SendRequest<Incoming>)>,
-    /// What drives it, and those before it until their last request is done.
+    /// The tasks that drive it, and earlier ones until their last request is done.
     driving: JoinSet<()>,
 }
 
 impl Upstream {
-    /// Passes a request on. Both bodies stream, with their trailers.
+    /// Forwards a request. Both bodies are streamed, with their trailers.
     ///
     /// # Errors
     /// `UNAVAILABLE` when the replica can't be reached, or breaks off before it answers.
@@ -72,7 +72,7 @@ async fn connect(target: &Authority, driving: &mut JoinSet<()>) -> std::io::Resu
     let stream = without_delay(TcpStream::connect(target.as_str()).await?)?;
     let builder = http2::Builder::new(TokioExecutor::new());
     let (sender, driven) = builder.handshake(TokioIo::new(stream)).await.map_err(std::io::Error::other)?;
-    // It ends with the last request once nobody has the sender any more.
+    // It ends with the last request once the sender is dropped.
     driving.spawn(async move {
         if let Err(error) = driven.await {
             tracing::debug!(%error, "a connection of a fault proxy to its target broke");
@@ -81,7 +81,7 @@ async fn connect(target: &Authority, driving: &mut JoinSet<()>) -> std::io::Resu
     Ok(sender)
 }
 
-/// The request as the replica should see it: sent to itself.
+/// The request with the replica as its authority.
 fn addressed(mut request: Request<Incoming>, target: &Authority) -> Result<Request<Incoming>, http::Error> {
     let mut parts = std::mem::take(request.uri_mut()).into_parts();
     parts.scheme = Some(Scheme::HTTP);

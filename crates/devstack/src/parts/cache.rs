@@ -1,4 +1,4 @@
-//! Where fetched parts are kept between runs.
+//! The cache of fetched parts.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! SHA-256 of files, and its comparison with what was pinned.
+//! SHA-256 of files, and its comparison with the pinned one.
 
 use std::fs::File;
 use std::io::Read;

@@ -1,4 +1,4 @@
-//! Apache Kafka: its jars, fetched by Maven and pinned one by one, and the Java that runs them.
+//! Apache Kafka: its jars, fetched by Maven and pinned one by one, and the Java that runs it.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -11,22 +11,22 @@ use super::{cache, hash, version};
 use crate::error::Context;
 use crate::{Error, Progress, Result, files};
 
-/// What Maven is asked for. Compiled in, so that `nines` needs no checkout beside it.
+/// The POM that Maven resolves. Compiled in, so that `nines` needs no checkout.
 const POM: &str = include_str!("../../../../deploy/kafka/pom.xml");
 /// The SHA-256 of every jar, as `sha256sum` prints it.
 const PINS: &str = include_str!("../../../../deploy/kafka/jars.sha256");
 /// The lowest Java that this Kafka runs on.
 const LEAST_JAVA: u32 = 17;
-/// What a person has to install.
+/// The packages to install.
 const NEEDS: &str = "Java 17 or newer and, to be fetched once, Maven \
                      (Debian and Ubuntu: `apt-get install openjdk-17-jre-headless maven`)";
-/// What Maven does; its version stands in the POM. With its short name Maven would look for it in more places.
+/// The Maven goal; its version is in the POM. By its short name Maven would search it in more places.
 const GOAL: &str = "org.apache.maven.plugins:maven-dependency-plugin:copy-dependencies";
-/// How a failure names what is used.
+/// The command as failures name it.
 const MAVEN: &str = "mvn dependency:copy-dependencies";
 /// How long the download may take: 43 MB of jars, and Maven's own plugins.
 const DOWNLOAD_BOUND: Duration = Duration::from_secs(600);
-/// How many lines of Maven's complaint are passed on.
+/// The most lines of Maven's errors that are reported.
 const MAVEN_LINES: usize = 5;
 
 /// Apache Kafka, ready to be run.
@@ -37,7 +37,7 @@ pub struct Kafka {
 }
 
 impl Kafka {
-    /// The Java that it runs on: a path, or a name that is on PATH.
+    /// The Java that it runs on: a path, or a name on PATH.
     #[must_use]
     pub fn java(&self) -> &Path {
         &self.java
@@ -50,12 +50,12 @@ impl Kafka {
     }
 }
 
-/// Finds Java, and the jars in the cache; has Maven fetch them when they are not there. Each is checked when it is
-/// fetched. Concurrent calls, also of other processes, are safe.
+/// Finds Java, and the jars in the cache; Maven fetches them if they are missing. Each is verified when it is fetched.
+/// Concurrent calls, also of other processes, are safe.
 ///
 /// # Errors
-/// [`Error::Missing`] without Java 17 or, for a fetch, Maven; [`Error::Fetch`] when Maven fails or brings something
-/// else than what is pinned; [`Error::HashMismatch`].
+/// [`Error::Missing`] without Java 17 or, for a fetch, Maven; [`Error::Fetch`] when Maven fails or fetches other
+/// jars than the pinned ones; [`Error::HashMismatch`].
 pub async fn find_or_fetch_kafka(progress: &Progress) -> Result<Kafka> {
     let java = find_java().await?;
     let folder = format!("kafka-{}", &hash::of_text(PINS)[..16]);
@@ -67,10 +67,10 @@ pub async fn find_or_fetch_kafka(progress: &Progress) -> Result<Kafka> {
 }
 
 async fn find_java() -> Result<PathBuf> {
-    // As Maven has it: JAVA_HOME, then PATH.
+    // As Maven does: JAVA_HOME, then PATH.
     let home = std::env::var_os("JAVA_HOME").filter(|home| !home.is_empty());
     let java = home.map_or_else(|| PathBuf::from("java"), |home| Path::new(&home).join("bin/java"));
-    // A Java older than 9 does not know `--version`, which is an answer too.
+    // A Java older than 9 does not know `--version`, which identifies it too.
     let said = version(&java).await.map_err(|error| missing(error.to_string()))?;
     match java_major(&said) {
         Some(major) if major >= LEAST_JAVA => Ok(java),
@@ -108,9 +108,9 @@ async fn fetch(target: &Path) -> Result<()> {
     check(&jars).await?;
     files::create_dir(target.parent().unwrap_or(target))?;
     match std::fs::rename(&jars, target) {
-        // Somebody else was faster.
+        // Another process was faster.
         Err(_) if is_complete(target) => Ok(()),
-        // Somebody has tidied up in the cache, and not all of it.
+        // The cache was removed in part.
         Err(_) if target.is_dir() => {
             files::remove(target)?;
             std::fs::rename(&jars, target)
@@ -120,8 +120,8 @@ async fn fetch(target: &Path) -> Result<()> {
     .context(|| format!("can't place {}", target.display()))
 }
 
-/// Has Maven put the jars into `folder/jars`. What it needs itself goes into the same temporary folder: Maven's own
-/// repository is not safe for two that fill it at once.
+/// Lets Maven copy the jars to `folder/jars`. Its local repository is in the same temporary folder, since the default
+/// one is not safe for concurrent writes.
 async fn run_maven(folder: &Path) -> Result<()> {
     let mut repository = OsString::from("-Dmaven.repo.local=");
     repository.push(folder.join("repository"));
@@ -139,28 +139,28 @@ async fn run_maven(folder: &Path) -> Result<()> {
     Err(failed(explain(&String::from_utf8_lossy(&output.stdout), &String::from_utf8_lossy(&output.stderr))))
 }
 
-/// Maven's errors stand in what it prints, up to an empty one and its advice; what its script says before Maven runs
-/// stands beside it.
+/// Maven prints its errors to standard output, up to an empty one and its advice; its start script prints to standard
+/// error.
 fn explain(printed: &str, beside: &str) -> String {
-    // The first may have an escape sequence before it, whatever style was asked for.
+    // The first may follow an escape sequence, whatever the style.
     let errors = printed.lines().filter_map(|line| Some(line.split_once("[ERROR] ")?.1.trim()));
     let errors: Vec<&str> = errors.take_while(|line| !line.is_empty()).take(MAVEN_LINES).collect();
     if errors.is_empty() { beside.trim().to_owned() } else { errors.join("\n") }
 }
 
-/// Makes sure that the folder holds the pinned jars and nothing else: whatever lies there would be run.
+/// Checks that the folder has the pinned jars and nothing else, since every file in it would be run.
 async fn check(jars: &Path) -> Result<()> {
     let what = || format!("can't read {}", jars.display());
     for entry in std::fs::read_dir(jars).context(what)? {
         let name = entry.context(what)?.file_name();
         if !pins().any(|(_, pinned)| name == pinned) {
-            return Err(failed(format!("it brought {}, which is not pinned", name.display())));
+            return Err(failed(format!("it fetched {}, which is not pinned", name.display())));
         }
     }
     for (wanted, name) in pins() {
         let jar = jars.join(name);
         if !jar.is_file() {
-            return Err(failed(format!("it did not bring {name}")));
+            return Err(failed(format!("it did not fetch {name}")));
         }
         hash::verify(&jar, wanted).await?;
     }
@@ -190,7 +190,7 @@ mod tests {
     async fn jars_that_are_not_pinned_or_missing_are_refused() {
         let dir = tempfile::tempdir().unwrap();
         let error = check(dir.path()).await.unwrap_err().to_string();
-        assert!(error.contains("did not bring"), "{error}");
+        assert!(error.contains("did not fetch"), "{error}");
         let (_, first) = pins().next().unwrap();
         pins().for_each(|(_, name)| std::fs::write(dir.path().join(name), "not a jar").unwrap());
         assert!(is_complete(dir.path()));

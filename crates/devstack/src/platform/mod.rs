@@ -18,7 +18,7 @@ use crate::process::{Process, ProcessSpec};
 use crate::wait::{self, Look};
 use crate::{Connection, Error, Progress, Result, files};
 
-/// The services of which several processes may run, besides order.
+/// The services that may have several processes, besides order.
 pub const REPLICATED: [&str; 4] = {
     let [user, inventory, payment, gateway] = Kind::REPLICATED;
     [user.name(), inventory.name(), payment.name(), gateway.name()]
@@ -26,7 +26,7 @@ pub const REPLICATED: [&str; 4] = {
 
 /// How long a service may drain before it is killed.
 const STOP_GRACE: Duration = Duration::from_secs(20);
-/// How long one readiness question may take.
+/// How long one readiness request may take.
 const PROBE_BOUND: Duration = Duration::from_secs(1);
 
 /// How to start a [`Platform`].
@@ -36,15 +36,15 @@ pub struct PlatformOptions {
     pub database: String,
     /// The folder for settings, secrets, logs and the ports that were used last.
     pub dir: PathBuf,
-    /// How many order services run, at least one.
+    /// The number of order services, at least one.
     pub order_replicas: usize,
-    /// How many processes of the services in [`REPLICATED`] run, by service; one of each that is not named. Several are
-    /// called `user-1`, `user-2` …, one is called `user`.
+    /// The number of processes of the services in [`REPLICATED`], by service; by default one. Several are called
+    /// `user-1`, `user-2` …, one is called `user`.
     pub replicas: BTreeMap<String, usize>,
-    /// Settings on top of the generated ones, by service (`order`) or by process (`order-1`); tables are merged
-    /// deeply, everything else is replaced.
+    /// Settings that override the generated ones, by service (`order`) or by process (`order-1`). Tables are merged
+    /// deeply, other values are replaced.
     pub overrides: BTreeMap<String, toml::Table>,
-    /// Where the binaries lie; `None` for beside the current executable (for a test, the folder above it).
+    /// The folder of the binaries; `None` for that of the current executable (for a test, the folder above it).
     pub bin_dir: Option<PathBuf>,
     /// How long a migration may take.
     pub migrate_timeout: Duration,
@@ -89,7 +89,7 @@ impl Platform {
     ///
     /// # Errors
     /// [`Error::Replicas`]; [`Error::NotBuilt`]; [`Error::Exited`] when a migration fails or a service ends;
-    /// [`Error::TimedOut`] with who was not ready and the end of its log. What was started is stopped again.
+    /// [`Error::TimedOut`] with the service that was not ready and the end of its log. Started processes are stopped.
     pub async fn start(connection: &Connection, options: PlatformOptions, progress: &Progress) -> Result<Self> {
         for folder in ["logs", "config"] {
             files::create_dir(&options.dir.join(folder))?;
@@ -116,7 +116,7 @@ impl Platform {
         Ok(platform)
     }
 
-    /// The REST API, as `http://127.0.0.1:PORT`; that of the first gateway where there are more.
+    /// The REST API, as `http://127.0.0.1:PORT`; that of the first gateway if there are several.
     #[must_use]
     pub fn gateway_url(&self) -> String {
         self.gateway_urls().into_iter().next().unwrap_or_default()
@@ -129,7 +129,7 @@ impl Platform {
         gateways.map(|service| service.instance.url()).collect()
     }
 
-    /// The gRPC address of a service, of its first process where it has more, as `http://127.0.0.1:PORT`.
+    /// The gRPC address of a service, or of its first process if it has several, as `http://127.0.0.1:PORT`.
     ///
     /// # Errors
     /// [`Error::Unknown`].
@@ -178,7 +178,7 @@ impl Platform {
         try_join_all(self.services.iter().map(|service| self.wait_for(service, bound))).await.map(drop)
     }
 
-    /// Waits until one process is ready, for example after it was started again.
+    /// Waits until one process is ready, for example after a restart.
     ///
     /// # Errors
     /// As [`Platform::wait_until_ready`], and [`Error::Unknown`].
@@ -186,7 +186,7 @@ impl Platform {
         self.wait_for(self.find(name)?, bound).await
     }
 
-    /// Starts a process again that has ended, and waits until it is ready.
+    /// Restarts a process that has ended, and waits until it is ready.
     ///
     /// # Errors
     /// As [`Platform::wait_until_ready_one`], and [`Error::Io`] when it can't be started.
@@ -196,7 +196,7 @@ impl Platform {
         self.wait_for(service, bound).await
     }
 
-    /// Waits until a process ends that nobody told to end, and names it.
+    /// Waits until a process ends unexpectedly, and returns it.
     pub async fn ended_unasked(&self) -> Error {
         let mut ends: FuturesUnordered<_> = self.services.iter().map(|s| s.process.ended_unasked()).collect();
         match ends.next().await {
@@ -205,10 +205,10 @@ impl Platform {
         }
     }
 
-    /// Stops everything: the gateways first, so that requests under way still find their services.
+    /// Stops everything, the gateways first, so that requests under way still reach their services.
     ///
     /// # Errors
-    /// The first failure; the others are stopped none the less.
+    /// The first failure. The other processes are stopped all the same.
     pub async fn stop(self) -> Result<()> {
         let (edge, inner): (Vec<_>, Vec<_>) = self.services.iter().partition(|s| s.instance.kind == Kind::Gateway);
         let mut results = join_all(edge.iter().map(|service| service.process.terminate(STOP_GRACE))).await;
@@ -238,7 +238,7 @@ impl Platform {
     }
 }
 
-/// Adds the end of a log to a time-out: that is where the reason stands.
+/// Adds the end of a log, which has the cause, to a time-out.
 fn with_log(error: Error, log: &Path) -> Error {
     match error {
         Error::TimedOut { what, after, last } => {
@@ -250,13 +250,13 @@ fn with_log(error: Error, log: &Path) -> Error {
     }
 }
 
-/// Where our binaries lie: beside `nines`; a test's executable lies one folder deeper.
+/// The folder of our binaries: that of `nines`. A test's executable is one folder deeper.
 ///
 /// # Errors
 /// [`Error::Io`].
 pub fn default_bin_dir() -> Result<PathBuf> {
     let executable = std::env::current_exe()
-        .map_err(|source| Error::Io { what: "can't tell where this executable lies".into(), source })?;
+        .map_err(|source| Error::Io { what: "can't find the path of this executable".into(), source })?;
     let folder = executable.parent().unwrap_or(Path::new("."));
     let above = folder.parent().filter(|_| folder.ends_with("deps"));
     Ok(above.unwrap_or(folder).to_owned())

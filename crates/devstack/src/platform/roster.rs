@@ -1,4 +1,4 @@
-//! Which processes the platform has, and their ports.
+//! The processes of the platform, and their ports.
 
 use std::collections::BTreeMap;
 
@@ -19,10 +19,10 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// Those of which several processes may run, besides order. Consumers of events run alone, since the embedded
-    /// broker can lose a group whose members change; the sandbox keeps its charges in memory.
+    /// Those that may have several processes, besides order. Consumers of events have one, since the embedded broker
+    /// can lose a group whose members change; the sandbox has one, since it keeps its charges in memory.
     pub(super) const REPLICATED: [Self; 4] = [Self::User, Self::Inventory, Self::Payment, Self::Gateway];
-    /// Those that run alone.
+    /// Those that have one process.
     const SINGLE: [Self; 3] = [Self::CardSandbox, Self::Reconciliation, Self::Risk];
 
     /// The service's name; its binary is `fournines-NAME`.
@@ -53,10 +53,10 @@ impl Kind {
 /// One process of a service.
 #[derive(Debug, Clone)]
 pub(super) struct Instance {
-    /// The service's name; `user-1`, `user-2` … where there are several, and always so for order.
+    /// The service's name; `user-1`, `user-2` … if there are several, and always for order.
     pub(super) name: String,
     pub(super) kind: Kind,
-    /// Which of its service's processes this is, from 1.
+    /// The number among its service's processes, from 1.
     pub(super) number: usize,
     /// The port of its main listener: gRPC, or HTTP for the gateway and the card sandbox.
     pub(super) port: u16,
@@ -72,7 +72,7 @@ impl Instance {
         format!("http://127.0.0.1:{}", self.admin_port)
     }
 
-    /// Whether this process is the one that runs its service's migrations.
+    /// Whether this process runs its service's migrations.
     pub(super) fn migrates(&self) -> bool {
         self.kind.has_database() && self.number == 1
     }
@@ -81,7 +81,7 @@ impl Instance {
 /// Every process with its ports.
 ///
 /// # Errors
-/// [`Error::Replicas`] when `replicas` has a service that can't have several processes, or none of one; as
+/// [`Error::Replicas`] when `replicas` has a service that can't have several processes, or none of a service; those of
 /// [`PortBook::claim`].
 pub(super) fn assign(
     order_replicas: usize,

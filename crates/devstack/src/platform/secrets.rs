@@ -1,5 +1,5 @@
-//! The secrets of a local stack: random, made once, private files. For a developer's machine only; a real
-//! deployment brings its own.
+//! The secrets of a local stack: random, created once, in private files. For a developer's machine only; a real
+//! deployment has its own.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -13,11 +13,11 @@ use crate::{Result, files};
 /// The e-mail address of the admin that the user service creates at its first start.
 pub const ADMIN_EMAIL: &str = "admin@example.com";
 
-/// What every PKCS#8 Ed25519 private key begins with, before the 32 bytes of the key (RFC 8410, section 7).
+/// The prefix of every PKCS#8 Ed25519 private key, before the 32 bytes of the key (RFC 8410, section 7).
 const ED25519_PKCS8_PREFIX: [u8; 16] =
     [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
 
-/// The files that hold the secrets, each with mode 0600.
+/// The files of the secrets, each with mode 0600.
 #[derive(Debug, Clone)]
 pub struct Secrets {
     /// The password of [`ADMIN_EMAIL`].
@@ -26,12 +26,12 @@ pub struct Secrets {
     pub page_tokens: PathBuf,
     /// A PKCS#8 PEM Ed25519 private key; signs access tokens.
     pub token_signing: PathBuf,
-    /// What payment shows to the card sandbox.
+    /// The key with which payment authenticates at the card sandbox.
     pub card_api_key: PathBuf,
 }
 
 impl Secrets {
-    /// Opens the folder and makes what is missing in it.
+    /// Opens the folder and creates missing files.
     pub(super) fn open(folder: &Path) -> Result<Self> {
         files::create_dir(folder)?;
         std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))
@@ -60,7 +60,7 @@ impl Secrets {
     }
 }
 
-/// Keys stay what they are: tokens and page tokens that were given out outlive a restart.
+/// Existing keys are kept, so that issued tokens and page tokens survive a restart.
 fn make(path: &Path, content: impl FnOnce() -> String) -> Result<()> {
     if path.is_file() {
         return Ok(());

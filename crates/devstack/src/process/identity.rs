@@ -1,7 +1,7 @@
-//! Which process a pid means: the pid together with its start time.
+//! The identity of a process: its pid together with its start time.
 //!
-//! The system gives pids out again. A pid that was written to a file yesterday may name somebody's editor today,
-//! so no signal is ever sent to a bare pid.
+//! The system reuses pids. A pid that was written to a file yesterday may belong to an editor today, so no signal is
+//! ever sent to a bare pid.
 
 use std::fs;
 
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
-/// A process: its pid and when it started.
+/// A process: its pid and its start time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Identity {
@@ -22,7 +22,7 @@ pub struct Identity {
     pub start_time: u64,
 }
 
-/// What `/proc/PID/stat` tells.
+/// The fields of `/proc/PID/stat` that are read.
 struct Stat {
     state: char,
     start_time: u64,
@@ -47,17 +47,16 @@ impl Identity {
         })
     }
 
-    /// Whether this very process still runs. A zombie does not.
+    /// Whether this process still runs. A zombie does not.
     #[must_use]
     pub fn is_alive(&self) -> bool {
         read_stat(self.pid).is_some_and(|stat| stat.start_time == self.start_time && stat.state != 'Z')
     }
 
-    /// Sends a signal to this process. Gives `false`, and sends nothing, when it has ended, whoever has its pid
-    /// now.
+    /// Sends a signal to this process. Returns `false`, and sends nothing, if it has ended, even if its pid was reused.
     ///
     /// # Errors
-    /// [`Error::Io`] when the system refuses, for example for somebody else's process.
+    /// [`Error::Io`] when the system refuses, for example for another user's process.
     pub fn signal(&self, signal: Signal) -> Result<bool> {
         self.send(signal, kill)
     }

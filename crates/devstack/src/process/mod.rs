@@ -1,4 +1,4 @@
-//! A supervised child process: its log, its exit, and how it is stopped, killed and started again.
+//! A supervised child process: its log, its exit, and how it is stopped, killed and restarted.
 
 mod identity;
 mod spawn;
@@ -18,9 +18,9 @@ pub use self::identity::Identity;
 use crate::error::Context;
 use crate::{Error, Result, files};
 
-/// How long a process that got SIGKILL may take to disappear.
+/// How long a process may take to end after SIGKILL.
 const KILL_BOUND: Duration = Duration::from_secs(5);
-/// How many lines of its log an ended process is reported with.
+/// The lines of the log in the report of an ended process.
 const TAIL_LINES: usize = 20;
 
 /// How to start a process.
@@ -32,7 +32,7 @@ pub struct ProcessSpec {
     pub program: PathBuf,
     /// Its arguments.
     pub args: Vec<OsString>,
-    /// Variables on top of those of this process.
+    /// Variables in addition to those of this process.
     pub env: Vec<(OsString, OsString)>,
     /// The file that its output is appended to.
     pub log: PathBuf,
@@ -40,15 +40,15 @@ pub struct ProcessSpec {
 
 /// A child process. Dropping it kills it.
 ///
-/// It has a process group of its own, so a Ctrl-C at the terminal does not reach it, and ends with this process
-/// where the system can do that (see the `spawn` module).
+/// It has a process group of its own, so that a Ctrl-C at the terminal does not reach it, and ends with this process if
+/// the system supports that (see the `spawn` module).
 #[derive(Debug)]
 pub struct Process {
     spec: ProcessSpec,
     running: Mutex<Running>,
 }
 
-/// One life of a process, from a start to its exit.
+/// One run of a process, from a start to its exit.
 #[derive(Debug)]
 struct Running {
     identity: Identity,
@@ -62,7 +62,7 @@ impl Process {
     /// Starts the process.
     ///
     /// # Errors
-    /// [`Error::Io`] when it can't be started. That it ends right away is noticed by [`Process::check`].
+    /// [`Error::Io`] when it can't be started. [`Process::check`] detects that it has ended at once.
     pub fn start(spec: ProcessSpec) -> Result<Self> {
         let running = Mutex::new(launch(&spec)?);
         Ok(Self { spec, running })
@@ -104,7 +104,7 @@ impl Process {
         self.exit_status().is_none()
     }
 
-    /// Makes sure that the process still runs.
+    /// Checks that the process still runs.
     ///
     /// # Errors
     /// [`Error::Exited`] with the tail of its log.
@@ -112,8 +112,7 @@ impl Process {
         self.exit_status().map_or(Ok(()), |status| Err(self.exited(status)))
     }
 
-    /// Waits until the process ends by itself. Never comes back when it was told to end through this handle.
-    /// Safe to drop at any time.
+    /// Waits until the process ends by itself. Never returns if it was stopped through this handle. Cancel-safe.
     pub async fn ended_unasked(&self) -> Error {
         loop {
             let (mut exit, asked) = {
@@ -124,7 +123,7 @@ impl Process {
             if !asked.load(Ordering::SeqCst) {
                 return self.exited(status);
             }
-            // It was stopped on purpose; whoever did that may start it again, and then that life counts.
+            // It was stopped on purpose. It may be restarted, and then the new run counts.
             while self.exit_status().is_some() {
                 tokio::time::sleep(crate::wait::POLL).await;
             }
@@ -144,7 +143,7 @@ impl Process {
         self.kill9().await
     }
 
-    /// Kills the process (SIGKILL) and waits until it is gone: what a power cut looks like to it.
+    /// Kills the process (SIGKILL), as a power cut would, and waits until it has ended.
     ///
     /// # Errors
     /// As [`Process::terminate`].
@@ -157,7 +156,7 @@ impl Process {
         })
     }
 
-    /// Starts the process again, as it was started first. Does nothing while it runs.
+    /// Restarts the process with the same arguments. Does nothing while it runs.
     ///
     /// # Errors
     /// As [`Process::start`].
@@ -169,7 +168,7 @@ impl Process {
         Ok(())
     }
 
-    /// Waits up to `bound` for the process to end; `None` when it still runs.
+    /// Waits up to `bound` for the process to end; `None` if it still runs.
     pub async fn wait(&self, bound: Duration) -> Option<ExitStatus> {
         let mut exit = self.running().exit.clone();
         tokio::time::timeout(bound, wait_for_exit(&mut exit)).await.ok()
@@ -204,7 +203,7 @@ impl Drop for Process {
             return;
         }
         let killed = self.signal_to_end(Signal::SIGKILL);
-        // Until it is gone it still writes into folders that the caller may be about to remove.
+        // Until it has ended it may write to folders that the caller is about to remove.
         let gone = self.running().reaped.recv_timeout(KILL_BOUND);
         if killed.is_err() || gone.is_err() {
             tracing::warn!(process = self.name(), ?killed, ?gone, "a process may be left behind");
@@ -227,7 +226,7 @@ pub fn describe(status: ExitStatus) -> String {
 
 fn launch(spec: &ProcessSpec) -> Result<Running> {
     let child = spawn::spawn(spec)?;
-    // Until it is reaped the entry of a child stays, even when it has ended already.
+    // The entry of a child exists until it is reaped, even if it has ended already.
     let identity = Identity::of(child.id()).ok_or_else(|| Error::Io {
         what: format!("can't read /proc/{}/stat", child.id()),
         source: std::io::ErrorKind::NotFound.into(),
@@ -256,7 +255,7 @@ fn reap(mut child: Child, exit: &watch::Sender<Option<ExitStatus>>, reaped: &mps
         Err(error) => tracing::error!(pid = child.id(), %error, "can't wait for a child process"),
     }
     if reaped.send(()).is_err() {
-        tracing::trace!(pid = child.id(), "nobody waits for the exit");
+        tracing::trace!(pid = child.id(), "the exit of a process has no receiver");
     }
 }
 
@@ -264,7 +263,7 @@ async fn wait_for_exit(exit: &mut watch::Receiver<Option<ExitStatus>>) -> ExitSt
     let found = exit.wait_for(Option::is_some).await.map(|status| *status);
     match found {
         Ok(Some(status)) => status,
-        // The watching thread failed and said so; without a status the caller's bound decides.
+        // The watching thread has failed and logged it; without a status the caller's bound decides.
         Ok(None) | Err(_) => std::future::pending().await,
     }
 }

@@ -1,8 +1,8 @@
-//! Starting a child so that it can't outlive this process.
+//! Starts children so that they can't outlive this process.
 //!
-//! Where util-linux's `setpriv` is installed (every Debian, Ubuntu and Fedora), the child gets SIGKILL from the
-//! kernel when this process ends in any way, a SIGKILL included. Elsewhere dropping [`super::Process`] and the
-//! signal handling of `nines` stop the children, and only a SIGKILL of this process leaves them behind.
+//! If util-linux's `setpriv` is installed (as on Debian, Ubuntu and Fedora), the kernel sends SIGKILL to the child when
+//! this process ends in any way, a SIGKILL included. Otherwise dropping [`super::Process`] and the signal handling of
+//! `nines` stop the children, and only a SIGKILL of this process leaves them behind.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -15,7 +15,7 @@ use super::ProcessSpec;
 use crate::Result;
 use crate::error::Context;
 
-/// A log that has grown past this is set aside as `NAME.log.1` at the next start, in bytes.
+/// A log of more bytes is rotated to `NAME.log.1` at the next start.
 const LOG_LIMIT_BYTES: u64 = 32 * 1024 * 1024;
 
 /// Starts `spec` in a process group of its own, with its output appended to its log.
@@ -42,7 +42,7 @@ fn command(spec: &ProcessSpec) -> Command {
 
 fn has_setpriv() -> bool {
     static FOUND: OnceLock<bool> = OnceLock::new();
-    // BusyBox has a setpriv without this option, so it is tried rather than looked for.
+    // The setpriv of BusyBox lacks this option, so the option is tried out.
     *FOUND.get_or_init(|| {
         Command::new("setpriv")
             .args(["--pdeathsig", "KILL", "--", "true"])
@@ -56,8 +56,8 @@ fn has_setpriv() -> bool {
 
 type Request = (Command, mpsc::Sender<io::Result<Child>>);
 
-/// Starts the command on a thread that lives as long as this process: the kernel ties the death signal to the
-/// thread that started the child, and a runtime's threads come and go (each `#[tokio::test]` has its own).
+/// Starts the command on a thread that lives as long as this process: the kernel ties the death signal to the thread
+/// that has started the child, and a runtime's threads may end earlier (each `#[tokio::test]` has its own).
 fn on_lasting_thread(command: Command) -> io::Result<Child> {
     static SPAWNER: Mutex<Option<mpsc::Sender<Request>>> = Mutex::new(None);
     let (answer, answered) = mpsc::channel();
@@ -77,9 +77,9 @@ fn start_spawner() -> io::Result<mpsc::Sender<Request>> {
     std::thread::Builder::new().name("devstack-spawner".into()).spawn(move || {
         for (mut command, answer) in requests {
             if let Err(mpsc::SendError(Ok(mut child))) = answer.send(command.spawn()) {
-                // Nobody waits for it any more; a child without an owner must not run.
+                // The caller has gone; a child without an owner must not run.
                 let ended = child.kill().and_then(|()| child.wait());
-                tracing::warn!(?ended, "a process was started for nobody and stopped again");
+                tracing::warn!(?ended, "a process whose owner has gone was stopped");
             }
         }
     })?;

@@ -21,7 +21,7 @@ async fn client(backing: &Backing) -> Client {
 }
 
 #[tokio::test]
-async fn writes_go_on_with_a_new_primary_when_the_primary_is_killed() {
+async fn writes_continue_on_a_new_primary_when_the_primary_is_killed() {
     let scratch = Scratch::create().unwrap();
     let backing = start(&scratch).await;
     let client = client(&backing).await;
@@ -85,7 +85,7 @@ async fn all_members_move_when_all_ports_are_taken() {
 }
 
 #[tokio::test]
-async fn two_backings_run_beside_each_other() {
+async fn two_backings_run_in_parallel() {
     let (first_dir, second_dir) = (Scratch::create().unwrap(), Scratch::create().unwrap());
     let (first, second) = futures::join!(start(&first_dir), start(&second_dir));
     insert(&client(&first).await, 1).await.unwrap();

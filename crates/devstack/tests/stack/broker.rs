@@ -10,12 +10,12 @@ use tokio::net::TcpStream;
 const BOUND: Duration = Duration::from_secs(60);
 /// The longest answer that is read, in bytes.
 const ANSWER_LIMIT_BYTES: usize = 8 * 1024 * 1024;
-/// Kafka's numbers for two kinds of request.
+/// Kafka's API keys of two requests.
 const METADATA: i16 = 3;
 const CREATE_TOPICS: i16 = 19;
 
 #[tokio::test]
-async fn a_killed_broker_comes_back_with_its_topics_where_it_keeps_any() {
+async fn a_killed_broker_restarts_with_the_topics_that_it_keeps_on_disk() {
     let scratch = Scratch::create().unwrap();
     let backing = start(&scratch).await;
     create_topic(&backing.broker(), "things").await;
@@ -29,7 +29,7 @@ async fn a_killed_broker_comes_back_with_its_topics_where_it_keeps_any() {
 }
 
 #[tokio::test]
-async fn topics_are_kept_over_a_stop_and_on_another_port() {
+async fn topics_survive_a_stop_and_a_change_of_the_port() {
     let scratch = Scratch::create().unwrap();
     let backing = start(&scratch).await;
     create_topic(&backing.broker(), "things").await;
@@ -45,7 +45,7 @@ async fn topics_are_kept_over_a_stop_and_on_another_port() {
 }
 
 #[tokio::test]
-async fn only_tansu_makes_a_topic_for_asking_about_it() {
+async fn only_tansu_creates_a_topic_on_a_metadata_request() {
     let backing = devstack::testing::backing().await;
     let name = devstack::testing::database_name("asked_about");
     let mut body = 1_i32.to_be_bytes().to_vec();
@@ -59,7 +59,7 @@ async fn start(scratch: &Scratch) -> Backing {
     Backing::start(BackingOptions::for_tests(scratch.path()), &Progress::silent()).await.unwrap()
 }
 
-/// Whether a broker of this kind has on disk what it was given.
+/// Whether a broker of this kind keeps its data on disk.
 fn keeps(kind: BrokerKind) -> bool {
     match kind {
         BrokerKind::Tansu => false,
@@ -76,18 +76,18 @@ async fn create_topic(broker: &str, name: &str) {
     body.extend(10_000_i32.to_be_bytes()); // milliseconds
     body.push(0); // for real
     let answer = ask(broker, CREATE_TOPICS, 2, &body).await;
-    // Throttling, the number of topics, the name; then its error, which is none.
+    // The throttle time, the number of topics, the name; then its error code, which is 0.
     assert_eq!(answer[4 + 4 + 2 + name.len()..][..2], [0, 0], "{answer:?}");
 }
 
-/// Looks into the list of all topics: to ask for one by its name makes it on Tansu.
+/// Searches the list of all topics, since a request for one by its name creates it on Tansu.
 async fn has_topic(broker: &str, name: &str) -> bool {
     let all = (-1_i32).to_be_bytes();
     let answer = ask(broker, METADATA, 1, &all).await;
     answer.windows(name.len() + 2).any(|part| part == text(name))
 }
 
-/// Sends one request and gives the answer without its correlation id.
+/// Sends one request and returns the answer without its correlation id.
 async fn ask(broker: &str, request: i16, version: i16, body: &[u8]) -> Vec<u8> {
     let mut message = [request.to_be_bytes(), version.to_be_bytes()].concat();
     message.extend(1_i32.to_be_bytes());
@@ -106,7 +106,7 @@ async fn ask(broker: &str, request: i16, version: i16, body: &[u8]) -> Vec<u8> {
     tokio::time::timeout(BOUND, asking).await.unwrap()
 }
 
-/// A text as Kafka writes it: its length, then itself.
+/// A string in Kafka's encoding: its length, then its bytes.
 fn text(text: &str) -> Vec<u8> {
     [&i16::try_from(text.len()).unwrap().to_be_bytes(), text.as_bytes()].concat()
 }

@@ -1,5 +1,5 @@
 //! The fault proxy in front of a real gRPC server.
-#![allow(clippy::disallowed_methods)] // tasks of a test end with it; there is nobody to name them for
+#![allow(clippy::disallowed_methods)] // the tasks of a test end with it
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use tonic_health::server::HealthReporter;
 
 const BOUND: Duration = Duration::from_secs(10);
-/// How long an answer that must not come is waited for.
+/// How long a test waits for an answer that must not come.
 const MOMENT: Duration = Duration::from_millis(300);
 
 /// A health server with a proxy in front, and a client of the proxy.
@@ -106,7 +106,7 @@ async fn answers_streams_and_statuses_pass_through() {
 }
 
 #[tokio::test]
-async fn without_a_reachable_target_requests_are_unavailable() {
+async fn requests_fail_as_unavailable_without_a_reachable_target() {
     let proxy = FaultProxy::start().await.unwrap();
     let client = client(&proxy);
     assert_eq!(check(&client, "").await.unwrap_err().code(), Code::Unavailable);
@@ -123,7 +123,7 @@ async fn without_a_reachable_target_requests_are_unavailable() {
 }
 
 #[tokio::test]
-async fn delayed_requests_wait_and_others_do_not_wait_for_them() {
+async fn delayed_requests_do_not_hold_up_others() {
     let behind = Behind::start().await;
     behind.proxy.set(Fault::Delay(MOMENT));
     let started = Instant::now();
@@ -139,7 +139,7 @@ async fn delayed_requests_wait_and_others_do_not_wait_for_them() {
 }
 
 #[tokio::test]
-async fn requests_fail_as_often_as_asked() {
+async fn requests_fail_at_the_configured_rate() {
     let behind = Behind::start().await;
     for (percent, all) in [(0, 0..=0), (50, 20..=180), (100, 200..=200)] {
         behind.proxy.set(Fault::Fail { percent, code: Code::ResourceExhausted });
@@ -155,7 +155,7 @@ async fn requests_fail_as_often_as_asked() {
 }
 
 #[tokio::test]
-async fn a_failure_is_headers_alone() {
+async fn a_failure_has_headers_only() {
     let behind = Behind::start().await;
     behind.proxy.set(Fault::Fail { percent: 100, code: Code::Internal });
     let stream = TcpStream::connect(address(&behind.proxy)).await.unwrap();
@@ -182,7 +182,7 @@ async fn hanging_requests_are_never_answered_and_block_nobody() {
 }
 
 #[tokio::test]
-async fn silence_stops_every_connection_until_it_is_over() {
+async fn a_silent_proxy_stops_all_connections_until_the_fault_is_over() {
     let behind = Behind::start().await;
     behind.check().await.unwrap();
     behind.proxy.set(Fault::Silent);
@@ -201,7 +201,7 @@ async fn silence_stops_every_connection_until_it_is_over() {
 }
 
 #[tokio::test]
-async fn refusing_closes_connections_and_the_port_which_comes_back() {
+async fn refusing_closes_connections_and_the_port_until_the_fault_is_over() {
     let behind = Behind::start().await;
     behind.check().await.unwrap();
     behind.proxy.set(Fault::Hang);

@@ -9,7 +9,7 @@ mod process;
 use mongodb::Client;
 use mongodb::bson::{Document, doc};
 
-/// Inserts one document at majority, or gives the driver's error.
+/// Inserts one document at majority, or returns the driver's error.
 async fn insert(client: &Client, value: i32) -> mongodb::error::Result<Document> {
     let command = doc! {
         "insert": "things",
@@ -19,7 +19,7 @@ async fn insert(client: &Client, value: i32) -> mongodb::error::Result<Document>
     client.database("devstack").run_command(command).await
 }
 
-/// How many documents there are, read at majority.
+/// The number of documents, read at majority.
 async fn count(client: &Client) -> i32 {
     let command = doc! {
         "aggregate": "things",

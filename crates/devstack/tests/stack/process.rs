@@ -26,7 +26,7 @@ async fn a_recycled_pid_is_never_signalled() {
     let earlier = Identity { start_time: own.start_time - 1, ..own };
     assert!(!earlier.is_alive());
     assert!(!earlier.signal_group(Signal::SIGKILL).unwrap());
-    assert!(process.wait(Duration::from_millis(300)).await.is_none(), "somebody else's process was killed");
+    assert!(process.wait(Duration::from_millis(300)).await.is_none(), "another process was killed");
     assert!(own.signal_group(Signal::SIGKILL).unwrap());
     assert!(process.wait(Duration::from_secs(5)).await.is_some());
 }
@@ -41,7 +41,7 @@ async fn an_exit_is_noticed_and_comes_with_the_end_of_the_log() {
 }
 
 #[tokio::test]
-async fn who_ignores_sigterm_is_killed_and_can_be_started_again() {
+async fn a_process_that_ignores_sigterm_is_killed_and_can_be_restarted() {
     let scratch = Scratch::create().unwrap();
     let process = Process::start(shell(&scratch, "trap '' TERM; echo ready; while :; do sleep 0.1; done")).unwrap();
     wait_for_log(process.log(), 1).await;
@@ -62,7 +62,7 @@ async fn dropping_a_process_kills_it() {
 }
 
 #[test]
-fn ports_are_never_given_twice() {
+fn no_port_is_handed_out_twice() {
     let threads: Vec<_> = (0..4).map(|_| std::thread::spawn(|| ports::pick(50).unwrap())).collect();
     let all: Vec<u16> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
     let different: BTreeSet<u16> = all.iter().copied().collect();

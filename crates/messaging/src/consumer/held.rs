@@ -1,15 +1,12 @@
-//! Keys whose events could not be applied, waiting for their next attempt.
+//! Keys whose events could not be applied and that wait for their next attempt.
 
 use std::collections::HashMap;
-use std::time::Duration;
-
 use tokio::time::Instant;
 
 use super::Delivered;
+use super::retry_policy::RetryPolicy;
 
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-
-/// The events of one key, in order, and how often they were tried.
+/// The events of one key, in order, and the number of attempts to apply them.
 #[derive(Debug)]
 pub(super) struct Waiting<I> {
     pub(super) key: String,
@@ -18,16 +15,16 @@ pub(super) struct Waiting<I> {
     due: Instant,
 }
 
-/// What waits for its next attempt.
+/// The keys that wait for their next attempt.
 #[derive(Debug)]
 pub(super) struct Held<I> {
     keys: HashMap<String, Waiting<I>>,
-    first_pause: Duration,
+    retries: RetryPolicy,
 }
 
 impl<I> Held<I> {
-    pub(super) fn new(first_pause: Duration) -> Self {
-        Self { keys: HashMap::new(), first_pause }
+    pub(super) fn new(retries: RetryPolicy) -> Self {
+        Self { keys: HashMap::new(), retries }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -39,7 +36,7 @@ impl<I> Held<I> {
         self.keys.values().map(|waiting| waiting.due).min()
     }
 
-    /// Sorts events by key: those of keys that wait are put behind them, the others are given back.
+    /// Groups events by key. Those of keys that wait are queued behind them; the others are returned.
     pub(super) fn sort(&mut self, events: Vec<Delivered<I>>) -> Vec<Waiting<I>> {
         let mut order = HashMap::new();
         let mut fresh = Vec::<Waiting<I>>::new();
@@ -48,26 +45,25 @@ impl<I> Held<I> {
                 waiting.events.push(event);
                 continue;
             }
-            let at = *order.entry(event.key.clone()).or_insert_with(|| {
+            let index = *order.entry(event.key.clone()).or_insert_with(|| {
                 let (key, due) = (event.key.clone(), Instant::now());
                 fresh.push(Waiting { key, events: Vec::new(), attempts: 0, due });
                 fresh.len() - 1
             });
-            if let Some(waiting) = fresh.get_mut(at) {
+            if let Some(waiting) = fresh.get_mut(index) {
                 waiting.events.push(event);
             }
         }
         fresh
     }
 
-    /// Keeps a key for its next attempt, after a pause that doubles.
+    /// Keeps a key until its next attempt.
     pub(super) fn keep(&mut self, mut waiting: Waiting<I>) {
-        let doubled = self.first_pause.saturating_mul(1 << waiting.attempts.saturating_sub(1).min(16));
-        waiting.due = Instant::now() + doubled.min(LONGEST_PAUSE);
+        waiting.due = Instant::now() + self.retries.pause(waiting.attempts);
         self.keys.insert(waiting.key.clone(), waiting);
     }
 
-    /// The keys whose attempt is due, with no more than `most` events unless a single key has more.
+    /// Takes the keys whose attempt is due, with at most `most` events unless a single key has more.
     pub(super) fn take_due(&mut self, most: usize) -> Vec<Waiting<I>> {
         let now = Instant::now();
         let mut taken = Vec::new();

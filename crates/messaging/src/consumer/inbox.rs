@@ -1,4 +1,4 @@
-//! What has been applied, and applying it: the effect, the record of it and what is parked, in one transaction.
+//! The inbox: applies events, records them and parks those of parked keys, in one transaction.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ pub(super) const INBOX: &str = "inbox";
 pub(super) const PARKED_KEYS: &str = "parked_keys";
 pub(super) const PARKED_EVENTS: &str = "parked_events";
 
-/// An event that a group has dealt with.
+/// The record of an event that a group has applied or parked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct InboxDocument {
@@ -31,7 +31,7 @@ pub(super) struct InboxDocument {
     occurred_at: DateTime,
     at: DateTime,
     forget_at: DateTime,
-    /// While it waits to be applied.
+    /// Set while the event is parked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     parked: Option<bool>,
 }
@@ -60,7 +60,7 @@ pub(super) struct KeyId {
     pub(super) key: String,
 }
 
-/// An event that is parked. Those of a key have numbers, in their order.
+/// A parked event. The events of a key are numbered in their order.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct ParkedEvent {
     #[serde(rename = "_id")]
@@ -73,7 +73,7 @@ pub(super) struct ParkedEvent {
     pub(super) since: DateTime,
 }
 
-/// Which of these events a group has dealt with: applied, or parked to be applied. The caller asks for at most 1,000.
+/// Those of these events that a group has recorded: applied, or parked to be applied later. At most 1,000 at once.
 pub async fn recorded(
     db: &Db,
     group: &str,
@@ -88,7 +88,7 @@ pub async fn recorded(
     Ok(found.into_iter().map(|one| mongo::from_bson_uuid(one.id.event).into()).collect())
 }
 
-/// What became of a batch.
+/// The outcome of a batch, in events.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Applied {
     pub(super) applied: u64,
@@ -96,7 +96,7 @@ pub(super) struct Applied {
     pub(super) parked: u64,
 }
 
-/// What one consumer group has applied.
+/// The inbox of a consumer group.
 pub(super) struct Inbox<E: Effect> {
     store: Store,
     effect: Arc<E>,
@@ -133,8 +133,8 @@ impl<E: Effect> Inbox<E> {
         &self.store
     }
 
-    /// Applies events that have not been, in their order. Those whose key is parked are parked behind it; with `park`,
-    /// all of them are, for that reason.
+    /// Applies events that were not applied yet, in their order. Those of parked keys are parked; with `park`, all of
+    /// them are, for that reason.
     pub(super) async fn apply(
         &self,
         events: &[&(Received, E::Item)],
@@ -189,7 +189,7 @@ async fn apply_in<E: Effect>(
     Ok(Applied { applied: count(live.len()), duplicates, parked: count(parked.len()) })
 }
 
-/// Another process has just recorded one of the events: in a new snapshot it is seen.
+/// Retries when another process has just recorded one of the events; a new snapshot has that record.
 fn conflict(error: DriverError) -> Abort<Refused> {
     if mongo::duplicate_key_index(&error).is_some() { Abort::Again } else { Abort::Driver(error) }
 }
@@ -228,7 +228,7 @@ impl Store {
         }
     }
 
-    /// Puts events behind those that are parked of their keys.
+    /// Parks events behind the parked events of their keys.
     async fn park<'a>(
         &self,
         session: &mut ClientSession,

@@ -1,16 +1,17 @@
-//! The one shape of all consumers: an event's offset is committed after its effect and the record of it in the inbox
-//! have been, in one transaction, so that it counts once however often it comes.
+//! Consumers: an event's effect and its record in the inbox commit in one transaction, and its offset is committed
+//! after that. So an event is applied once, however often it is delivered.
 //!
 //! Events of a key are applied in order, by the same worker. A key whose events can't be applied at present waits
-//! alone; after some attempts its events are parked in the database, in order, and tried from there. What can never be
-//! applied becomes a dead letter. Two processes that have an event at once, as in a rebalance, both write its record:
-//! one of them conflicts and finds it done.
+//! without holding up others; after some attempts its events are parked in the database, in order, and retried from
+//! there. An event that can never be applied becomes a dead letter. When two processes have the same event, as in a
+//! rebalance, both write its record: one of them conflicts, retries, and finds the event applied.
 
 mod held;
 mod inbox;
 mod offsets;
 mod parked;
 mod reader;
+mod retry_policy;
 mod schema;
 mod worker;
 
@@ -29,38 +30,38 @@ use crate::kafka::DeadLetters;
 use crate::{ConsumerConfig, KafkaConfig, Received, Topic};
 use inbox::Inbox;
 pub use inbox::recorded;
-use offsets::Place;
+use offsets::Position;
 use rdkafka::message::OwnedMessage;
 use reader::BrokerClient;
 pub use reader::Lag;
+use retry_policy::RetryPolicy;
 pub use schema::INBOX_MIGRATIONS;
 use worker::Worker;
 
-/// Why an effect can't be had at present.
+/// Why events can't be applied at present.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Refused(pub String);
 
-/// What a consumer makes of events.
+/// The effect of events on a consumer's own data.
 pub trait Effect: Send + Sync + 'static {
-    /// What an event is to it.
+    /// An event as the consumer reads it.
     type Item: Clone + Send + Sync + 'static;
 
-    /// Whether it makes anything of an event at all. What does not concern it is passed over: it is neither read nor
-    /// written down.
+    /// Whether an event has an effect at all. Others are skipped: they are neither read nor recorded.
     fn concerns(&self, _event: &Received) -> bool {
         true
     }
 
-    /// Reads an event; an error says why it can never be applied, and makes it a dead letter.
+    /// Reads an event. An error is the reason why it can never be applied, and makes it a dead letter.
     fn read(&self, event: &Received) -> Result<Self::Item, String>;
 
-    /// What applying it writes to, beside what is its own: events of one place are applied by one worker, so that
-    /// workers don't meet there. All events of a key must have the same place.
-    fn place<'a>(&self, item: &'a Self::Item) -> &'a str;
+    /// Selects the worker: events with the same routing key are applied by one worker, so that workers don't conflict
+    /// on the documents that these events share. All events of a key must have the same routing key.
+    fn routing_key<'a>(&self, item: &'a Self::Item) -> &'a str;
 
-    /// Applies events in the caller's transaction, which may run many times. Each comes once, those of a key in order.
-    /// An error means that none of them was applied; it is tried again.
+    /// Applies events in the caller's transaction, which may run many times. Each event comes once, those of a key in
+    /// order. On an error none of them is applied, and they are retried.
     fn apply<'a>(
         &'a self,
         session: &'a mut ClientSession,
@@ -81,39 +82,40 @@ pub struct Consumer<E> {
 /// A message on its way to its effect.
 #[derive(Debug)]
 struct Delivered<I> {
-    place: Place,
+    position: Position,
     key: String,
     message: OwnedMessage,
-    /// What it is, or why it can never be applied.
+    /// The event, or why it can never be applied.
     event: Result<(Received, I), String>,
 }
 
-/// What the parts of a consumer share.
+/// Shared by the parts of a consumer.
 struct Core<E: Effect> {
     inbox: Inbox<E>,
     config: ConsumerConfig,
     client: BrokerClient,
     dead_letters: DeadLetters,
     rate: TokenBucket,
+    retries: RetryPolicy,
 }
 
 impl<E: Effect> Consumer<E> {
-    /// A consumer of all topics. Processes of the same `group` share the work; each group has every event.
+    /// A consumer of all topics. Processes of the same `group` share the events; each group gets every event.
     pub fn new(db: &Db, kafka: &KafkaConfig, config: &ConsumerConfig, group: &'static str, effect: E) -> Self {
         let (db, kafka, config) = (db.clone(), kafka.clone(), config.clone());
         Self { db, kafka, config, group, topics: Topic::ALL.to_vec(), effect }
     }
 
-    /// Of these topics only.
+    /// Consumes these topics only.
     pub fn of_topics(mut self, topics: &[Topic]) -> Self {
         self.topics = topics.to_vec();
         self
     }
 
-    /// Applies events until the process stops; gives how far behind it is.
+    /// Applies events until the process stops; returns the lag, which it keeps up to date.
     ///
     /// # Errors
-    /// When the broker's client can't be made of the configuration. A broker that is not there is waited for.
+    /// When the configuration is invalid for the broker's client. It waits for a broker that can't be reached.
     pub fn start(self, tasks: &Tasks) -> Result<Lag, KafkaError> {
         let Self { db, kafka, config, group, topics, effect } = self;
         let client = BrokerClient::new(&kafka, group)?;
@@ -122,7 +124,8 @@ impl<E: Effect> Consumer<E> {
         let dead_letters = DeadLetters::new(kafka.clone(), group);
         let inbox = Inbox::new(db, group, effect, &config);
         let lag = client.lag.clone();
-        let core = Arc::new(Core { inbox, config, client, dead_letters, rate });
+        let retries = RetryPolicy::new(&config);
+        let core = Arc::new(Core { inbox, config, client, dead_letters, rate, retries });
         let (part, ended) = mpsc::channel(1);
         let mut queues = Vec::new();
         for _ in 0..core.config.workers.get() {
@@ -140,15 +143,15 @@ impl<E: Effect> Consumer<E> {
     }
 }
 
-/// A part of a consumer, which says that it has ended by dropping its sender.
+/// A part of a consumer. It drops its sender when it has ended.
 async fn as_part<T>(part: mpsc::Sender<Infallible>, work: impl Future<Output = T>) -> T {
     let done = work.await;
     drop(part);
     done
 }
 
-/// Leaves the group once all parts have ended, so that what they did is committed and others can take over. It waits
-/// for the broker, so it is not for a thread that runs others' tasks.
+/// Leaves the group once all parts have ended, so that their offsets are committed and other processes can take over.
+/// It waits for the broker, so it runs on a blocking thread.
 async fn leave<E: Effect>(core: Arc<Core<E>>, mut parts: mpsc::Receiver<Infallible>) -> Result<(), JoinError> {
     let _all_have_ended = parts.recv().await;
     tokio::task::spawn_blocking(move || drop(core)).await

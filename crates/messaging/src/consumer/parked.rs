@@ -1,4 +1,4 @@
-//! Tries the keys that are parked again, in order; one process at a time.
+//! Retries parked keys, the events of each in order; one process at a time.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -18,13 +18,13 @@ use super::{Core, Effect, Refused};
 use crate::Received;
 use crate::kafka::{DeadLetter, HEADER_ID, HEADER_TYPE};
 
-/// How long the process that tries them may be silent before another does.
+/// How long the process that retries may be silent before another takes over.
 const LEASE: Duration = Duration::from_secs(30);
 /// The most keys of a round, and the most batches of a key in it.
 const MAX_KEYS: i64 = 1_000;
 const MAX_BATCHES: usize = 1_000;
 
-/// Tries again until the process stops.
+/// Retries until the process stops.
 pub(super) async fn retry<E: Effect>(core: Arc<Core<E>>, tasks: Tasks) -> Result<(), Infallible> {
     let stop = tasks.stop_signal();
     let store = core.inbox.store();
@@ -32,11 +32,11 @@ pub(super) async fn retry<E: Effect>(core: Arc<Core<E>>, tasks: Tasks) -> Result
     let period = core.config.parked_period();
     while stop.run_until_cancelled(tokio::time::sleep(period)).await.is_some() {
         if let Err(error) = round(&core, &mut lease).await {
-            tracing::warn!(?error, "parked events could not be tried again");
+            tracing::warn!(?error, "parked events could not be retried");
         }
     }
     if let Err(error) = lease.release(Deadline::after(APPLY_TIMEOUT)).await {
-        tracing::warn!(?error, "the lease of parked events could not be given up");
+        tracing::warn!(?error, "the lease of parked events could not be released");
     }
     Ok(())
 }
@@ -46,11 +46,12 @@ async fn round<E: Effect>(core: &Core<E>, lease: &mut Lease) -> Result<(), mongo
     let store = core.inbox.store();
     let parked = metrics::gauge!("consumer_parked_events", "group" => store.group);
     if !lease.hold(deadline()).await? {
-        // Told by whoever tries them.
+        // The process that holds the lease reports the number.
         parked.set(0.0);
         return Ok(());
     }
-    let filter = doc! { "_id": { "$gte": { "group": store.group, "key": "" }, "$lt": { "group": format!("{}\0", store.group) } } };
+    let from = doc! { "group": store.group, "key": "" };
+    let filter = doc! { "_id": { "$gte": from, "$lt": { "group": format!("{}\0", store.group) } } };
     let find = |left| store.keys.find(filter).sort(doc! { "_id": 1 }).limit(MAX_KEYS).max_time(left);
     let cursor = bounded(deadline(), find).await?;
     let keys: Vec<ParkedKey> = bounded(deadline(), |_| cursor.try_collect()).await?;
@@ -60,16 +61,16 @@ async fn round<E: Effect>(core: &Core<E>, lease: &mut Lease) -> Result<(), mongo
         if !lease.hold(deadline()).await? {
             break;
         }
-        // What one key's events are is no reason to leave the others waiting.
+        // A key that fails does not hold up the others.
         if let Err(error) = drain_key(core, &key, lease).await {
-            tracing::warn!(?error, group = store.group, key = key.id.key, "a parked key could not be tried");
+            tracing::warn!(?error, group = store.group, key = key.id.key, "a parked key could not be retried");
         }
     }
     Ok(())
 }
 
-/// Applies what is parked of a key as long as that goes on, so that a key gets out of the park while more is put behind
-/// it.
+/// Applies the parked events of a key batch by batch as long as that succeeds, so that the key is emptied while further
+/// events are parked.
 async fn drain_key<E: Effect>(core: &Core<E>, key: &ParkedKey, lease: &mut Lease) -> Result<(), mongo::Error> {
     for _ in 0..MAX_BATCHES {
         if !try_key(core, key).await? || !lease.hold(Deadline::after(APPLY_TIMEOUT)).await? {
@@ -79,8 +80,8 @@ async fn drain_key<E: Effect>(core: &Core<E>, key: &ParkedKey, lease: &mut Lease
     Ok(())
 }
 
-/// Applies a batch of what is parked of a key or, when that fails, the first alone, which may have become too old to
-/// wait. Gives whether there may be more to do at once.
+/// Applies a batch of the parked events of a key or, if that fails, the first event alone, which becomes a dead letter
+/// when it has been parked for too long. Returns whether there may be more to apply at once.
 async fn try_key<E: Effect>(core: &Core<E>, key: &ParkedKey) -> Result<bool, mongo::Error> {
     let deadline = Deadline::after(APPLY_TIMEOUT);
     let store = core.inbox.store();
@@ -103,8 +104,7 @@ async fn try_key<E: Effect>(core: &Core<E>, key: &ParkedKey) -> Result<bool, mon
     };
     let why = reason(&failure);
     tracing::warn!(group = store.group, key = key.id.key, reason = why, "a parked key can't be applied yet");
-    let waited = primitives::now().as_millisecond().saturating_sub(first.since.timestamp_millis());
-    if i128::from(waited) > i128::try_from(core.config.parked_for().as_millis()).unwrap_or(i128::MAX) {
+    if core.retries.gives_up(first.since.timestamp_millis(), primitives::now()) {
         return give_up(core, first, &why).await;
     }
     Ok(false)
@@ -138,8 +138,8 @@ async fn apply<E: Effect>(core: &Core<E>, parked: &[ParkedEvent]) -> Result<(), 
     .await
 }
 
-/// Makes a parked event a dead letter; gives whether the broker has it. It is no longer in the inbox, so that it can be
-/// brought back.
+/// Makes a parked event a dead letter; returns whether the broker has it. Its record leaves the inbox, so that it can
+/// be replayed.
 async fn give_up<E: Effect>(core: &Core<E>, event: &ParkedEvent, why: &str) -> Result<bool, mongo::Error> {
     let id: EventId = mongo::from_bson_uuid(event.id.event).into();
     let (id_text, topic) = (id.to_string(), core.dead_letters.topic_of(&event.kind));
@@ -147,7 +147,7 @@ async fn give_up<E: Effect>(core: &Core<E>, event: &ParkedEvent, why: &str) -> R
         .into_iter()
         .fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(value) }));
     let (key, payload) = (event.key.as_bytes(), event.payload.bytes.as_slice());
-    let letter = DeadLetter { topic: &topic, key, payload, headers, place: None, reason: why };
+    let letter = DeadLetter { topic: &topic, key, payload, headers, position: None, reason: why };
     if !core.bury(letter).await {
         return Ok(false);
     }
@@ -175,14 +175,14 @@ async fn give_up<E: Effect>(core: &Core<E>, event: &ParkedEvent, why: &str) -> R
 }
 
 impl Store {
-    /// Takes events of a key out of the park, and the key with the last of them.
+    /// Removes parked events of a key, and the key with the last of them.
     async fn leave_park(&self, session: &mut ClientSession, key: &str, events: &[Uuid]) -> Result<(), Abort<Refused>> {
         let id = doc! { "_id": { "group": self.group, "key": key } };
         let parked: Vec<_> = events.iter().map(|event| doc! { "group": self.group, "event": event }).collect();
         let deleted = self.events.delete_many(doc! { "_id": { "$in": parked } });
         let deleted = deleted.session(&mut *session).await?.deleted_count;
         if deleted != u64::try_from(events.len()).unwrap_or(u64::MAX) {
-            return Err(Abort::Refused(Refused("another process has tried them".to_owned())));
+            return Err(Abort::Refused(Refused("another process has applied them".to_owned())));
         }
         let fewer = doc! { "$inc": { "waiting": -i64::try_from(deleted).unwrap_or_default() } };
         self.keys.update_one(id.clone(), fewer).session(&mut *session).await?;

@@ -1,4 +1,4 @@
-//! Takes messages from the broker and hands each to the worker of its key.
+//! Takes messages from the broker and sends each to the worker of its routing key.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,18 +12,18 @@ use rdkafka::{ClientContext, Offset, Statistics, TopicPartitionList};
 use service::Tasks;
 use tokio::sync::mpsc;
 
-use super::offsets::{Offsets, Partition, Place};
+use super::offsets::{Offsets, Partition, Position};
 use super::{Core, Delivered, Effect};
 use crate::kafka::{client_config, ensure_topics};
 use crate::{KafkaConfig, Received, Topic};
 
-/// The pause after the broker could not be asked.
+/// The pause after a failed call of the broker.
 const PAUSE: Duration = Duration::from_secs(1);
 /// The most messages that the client fetches ahead, and their bytes in KiB.
 const FETCHED_AHEAD: u32 = 2_000;
 const FETCHED_AHEAD_KIB: u32 = 16 * 1_024;
 
-/// How many events the broker has that a process has not applied yet, of the partitions that are its own.
+/// How many events of its assigned partitions a process has not applied yet.
 #[derive(Debug, Clone, Default)]
 pub struct Lag(Arc<Mutex<State>>);
 
@@ -34,13 +34,13 @@ struct State {
 }
 
 impl Lag {
-    /// As the client last told it, 5 s ago at most; `None` before it first did, and while no partition is its own: then
-    /// nobody here knows.
+    /// The number by the client's latest statistics, which are 5 s old at most. `None` before the first, and while no
+    /// partition is assigned, since it is not known then.
     pub fn events(&self) -> Option<u64> {
         self.state().events
     }
 
-    /// Whether any partition is its own.
+    /// Whether any partition is assigned.
     pub fn is_reading(&self) -> bool {
         self.state().is_reading
     }
@@ -50,14 +50,14 @@ impl Lag {
     }
 }
 
-/// The broker's client and what was taken through it.
+/// The broker's client, and the offsets that were taken through it.
 pub(super) struct BrokerClient {
     consumer: Arc<StreamConsumer<Watcher>>,
     offsets: Arc<Offsets>,
     pub(super) lag: Lag,
 }
 
-/// Hears of rebalances and of how much waits.
+/// Follows rebalances and statistics.
 struct Watcher {
     group: &'static str,
     offsets: Arc<Offsets>,
@@ -67,11 +67,11 @@ struct Watcher {
 impl Watcher {
     fn new(group: &'static str, offsets: Arc<Offsets>, lag: Lag) -> Self {
         let watcher = Self { group, offsets, lag };
-        watcher.own(0);
+        watcher.assigned(0);
         watcher
     }
 
-    fn own(&self, partitions: usize) {
+    fn assigned(&self, partitions: usize) {
         *self.lag.state() = State { is_reading: partitions > 0, events: None };
         let partitions = u32::try_from(partitions).unwrap_or(u32::MAX);
         metrics::gauge!("consumer_partitions", "group" => self.group).set(partitions);
@@ -81,14 +81,14 @@ impl Watcher {
 impl ClientContext for Watcher {
     fn stats(&self, statistics: Statistics) {
         let mut all = 0_u64;
-        for (topic, told) in statistics.topics {
-            let lags = told.partitions.values().map(|partition| partition.consumer_lag.max(0));
+        for (topic, statistics) in statistics.topics {
+            let lags = statistics.partitions.values().map(|partition| partition.consumer_lag.max(0));
             let lag = i32::try_from(lags.sum::<i64>()).unwrap_or(i32::MAX);
             let labels = [("group", self.group.to_owned()), ("topic", topic)];
             metrics::gauge!("consumer_lag_events", &labels).set(f64::from(lag));
             all = all.saturating_add(u64::try_from(lag).unwrap_or_default());
         }
-        // Without a partition that is 0, however much waits.
+        // Without a partition the sum is 0, whatever the lag of the group.
         let mut lag = self.lag.state();
         lag.events = lag.is_reading.then_some(all);
     }
@@ -96,15 +96,15 @@ impl ClientContext for Watcher {
 
 impl ConsumerContext for Watcher {
     fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        tracing::info!(group = self.group, ?rebalance, "partitions are shared out anew");
+        tracing::info!(group = self.group, ?rebalance, "partitions are being rebalanced");
         match rebalance {
-            Rebalance::Assign(partitions) => self.own(partitions.count()),
+            Rebalance::Assign(partitions) => self.assigned(partitions.count()),
             Rebalance::Revoke(partitions) => {
                 let elements = partitions.elements();
                 self.offsets.forget(elements.iter().map(|one| (one.topic().to_owned(), one.partition())));
-                self.own(0);
+                self.assigned(0);
             }
-            Rebalance::Error(_) => self.own(0),
+            Rebalance::Error(_) => self.assigned(0),
         }
     }
 }
@@ -115,7 +115,7 @@ impl BrokerClient {
         let consumer = client_config(kafka, group)
             .set("group.id", format!("{}.{group}", kafka.prefix))
             .set("auto.offset.reset", "earliest")
-            // What is stored is committed every second, and when partitions or the process go.
+            // Stored offsets are committed every second, on revocation and on shutdown.
             .set("enable.auto.commit", "true")
             .set("auto.commit.interval.ms", "1000")
             .set("enable.auto.offset.store", "false")
@@ -123,9 +123,9 @@ impl BrokerClient {
             .set("topic.metadata.refresh.interval.ms", "10000")
             .set("queued.min.messages", FETCHED_AHEAD.to_string())
             .set("queued.max.messages.kbytes", FETCHED_AHEAD_KIB.to_string())
-            // Whoever is given partitions is given all of its own anew.
+            // Eager assignors: each rebalance assigns all partitions of a process again.
             .set("partition.assignment.strategy", "range,roundrobin")
-            // A process that is gone is noticed after 10 s.
+            // A process that has died is detected after 10 s.
             .set("session.timeout.ms", "10000")
             .set("heartbeat.interval.ms", "1000")
             .set("fetch.wait.max.ms", "100")
@@ -134,13 +134,13 @@ impl BrokerClient {
         Ok(Self { consumer: Arc::new(consumer), offsets, lag })
     }
 
-    /// Messages are done: their offsets are committed as soon as all below them are.
-    pub(super) fn done<'a>(&self, places: impl IntoIterator<Item = &'a Place>) {
-        for place in places {
-            if let Some(next) = self.offsets.done(place)
-                && let Err(error) = self.store(&place.partition, next)
+    /// Marks messages as done. Their offsets are committed as soon as all messages below are done.
+    pub(super) fn done<'a>(&self, positions: impl IntoIterator<Item = &'a Position>) {
+        for position in positions {
+            if let Some(next) = self.offsets.done(position)
+                && let Err(error) = self.store(&position.partition, next)
             {
-                // The partition has just gone elsewhere, where its events are found in the inbox.
+                // The partition was just revoked. Its next process finds the events in the inbox.
                 tracing::debug!(%error, "an offset was not stored");
             }
         }
@@ -153,7 +153,7 @@ impl BrokerClient {
     }
 }
 
-/// Reads until the process stops. A queue that is full holds all up: the broker keeps what waits.
+/// Reads until the process stops. A full queue holds up all others; further messages stay at the broker.
 pub(super) async fn read<E: Effect>(
     core: Arc<Core<E>>,
     kafka: KafkaConfig,
@@ -196,21 +196,21 @@ async fn subscribe(consumer: &StreamConsumer<Watcher>, kafka: &KafkaConfig, topi
 }
 
 async fn deliver<E: Effect>(core: &Core<E>, queues: &[mpsc::Sender<Delivered<E::Item>>], message: OwnedMessage) {
-    let from = core.client.offsets.take(message.topic(), message.partition(), message.offset());
+    let position = core.client.offsets.take(message.topic(), message.partition(), message.offset());
     let key = String::from_utf8_lossy(message.key().unwrap_or_default()).into_owned();
     let event = Received::read(&message).map_err(|unreadable| unreadable.to_string());
     if event.as_ref().is_ok_and(|event| !core.inbox.effect().concerns(event)) {
-        core.client.done([&from]);
+        core.client.done([&position]);
         return;
     }
     let event = event.and_then(|event| Ok((event.clone(), core.inbox.effect().read(&event)?)));
-    let place = event.as_ref().map_or(key.as_str(), |(_, item)| core.inbox.effect().place(item));
-    let hash = rapidhash_v3(place.as_bytes());
-    let turn = usize::try_from(hash % u64::try_from(queues.len()).unwrap_or(u64::MAX)).unwrap_or_default();
-    if let Some(queue) = queues.get(turn)
-        && queue.send(Delivered { place: from, key, message, event }).await.is_err()
+    let routing_key = event.as_ref().map_or(key.as_str(), |(_, item)| core.inbox.effect().routing_key(item));
+    let hash = rapidhash_v3(routing_key.as_bytes());
+    let worker = usize::try_from(hash % u64::try_from(queues.len()).unwrap_or(u64::MAX)).unwrap_or_default();
+    if let Some(queue) = queues.get(worker)
+        && queue.send(Delivered { position, key, message, event }).await.is_err()
     {
-        tracing::debug!("an event came after its worker had ended");
+        tracing::debug!("an event was received after its worker had ended");
     }
 }
 
@@ -219,16 +219,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_a_partition_it_is_not_known_what_waits() {
+    fn the_lag_is_unknown_without_a_partition() {
         let lag = Lag::default();
         let watcher = Watcher::new("test", Arc::default(), lag.clone());
         watcher.stats(Statistics::default());
         assert_eq!(lag.events(), None);
-        watcher.own(2);
+        watcher.assigned(2);
         assert!(lag.is_reading() && lag.events().is_none());
         watcher.stats(Statistics::default());
         assert_eq!(lag.events(), Some(0));
-        watcher.own(0);
+        watcher.assigned(0);
         assert!(!lag.is_reading() && lag.events().is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! The collections of consumers, which those that share a database share, and their indexes.
+//! The collections of consumers and their indexes. Consumers of one database share them.
 
 use futures::FutureExt as _;
 use mongo::migration::Migration;
@@ -7,7 +7,7 @@ use mongodb::bson::doc;
 
 use super::inbox::{INBOX, PARKED_EVENTS, PARKED_KEYS};
 
-/// The schema of the inbox and of what is parked.
+/// The schema of the inbox, parked keys and parked events.
 pub const INBOX_MIGRATIONS: &[Migration] = &[Migration {
     component: "inbox",
     version: 1,

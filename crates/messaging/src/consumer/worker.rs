@@ -28,12 +28,12 @@ pub(super) struct Worker<E: Effect> {
 
 impl<E: Effect> Worker<E> {
     pub(super) fn new(core: Arc<Core<E>>, queue: mpsc::Receiver<Delivered<E::Item>>) -> Self {
-        let held = Held::new(core.config.first_pause());
+        let held = Held::new(core.retries);
         Self { core, queue, held }
     }
 
-    /// Applies events until the process stops. What is under way is finished; what waits comes again, elsewhere or
-    /// later.
+    /// Applies events until the process stops. The batch under way is finished; waiting events are delivered again, to
+    /// this or another process.
     pub(super) async fn run(mut self, tasks: Tasks) -> Result<(), Infallible> {
         let stop = tasks.stop_signal();
         let most = self.core.config.batch();
@@ -59,7 +59,7 @@ impl<E: Effect> Worker<E> {
         }
     }
 
-    /// Adds what comes in a short time, up to so many: each transaction costs about the same, whatever is in it.
+    /// Adds the events of the linger time, up to `most`: transactions cost about the same whatever their size.
     async fn gather(&mut self, events: &mut Vec<Delivered<E::Item>>, most: usize) {
         let mut over = pin!(tokio::time::sleep(self.core.config.linger()));
         while events.len() < most {
@@ -71,7 +71,7 @@ impl<E: Effect> Worker<E> {
         }
     }
 
-    /// Applies the events of some keys together or, if that fails, each key's alone.
+    /// Applies the events of keys together or, if that fails, key by key.
     async fn attempt(&mut self, keys: Vec<Waiting<E::Item>>) {
         let keys = self.bury_dead(keys).await;
         let all = || keys.iter().flat_map(|key| &key.events);
@@ -82,10 +82,11 @@ impl<E: Effect> Worker<E> {
         self.core.rate.acquire(count).await;
         match self.apply(all(), None).await {
             Ok(()) => {}
-            // The database can't be had: no key would fare better alone, unless it is that key's doing.
+            // The database is unavailable, so no key would succeed alone. After the last attempt each is tried alone
+            // all the same: its own events may be the cause.
             Err(TransactError::Store(
                 mongo::Error::Unavailable(_) | mongo::Error::Deadline(_) | mongo::Error::OutcomeUnknown(_),
-            )) if keys.iter().any(|key| key.attempts < self.core.config.attempts.get()) => {
+            )) if keys.iter().any(|key| self.core.retries.retries(key.attempts)) => {
                 for mut key in keys {
                     key.attempts = key.attempts.saturating_add(1);
                     self.held.keep(key);
@@ -118,7 +119,7 @@ impl<E: Effect> Worker<E> {
         let applied = applying.instrument(span.clone()).await.inspect_err(|error| {
             telemetry::fail(&span, failure(error));
         })?;
-        self.core.client.done(events.iter().map(|event| &event.place));
+        self.core.client.done(events.iter().map(|event| &event.position));
         self.count(applied, &items);
         Ok(())
     }
@@ -138,14 +139,14 @@ impl<E: Effect> Worker<E> {
         }
     }
 
-    /// A key could not be applied: it waits for its next attempt or, after the last, is parked.
+    /// Keeps a key that could not be applied for its next attempt or, after the last, parks it.
     async fn failed(&mut self, mut key: Waiting<E::Item>, error: &TransactError<Refused>) {
         key.attempts = key.attempts.saturating_add(1);
         let group = self.core.inbox.group();
         metrics::counter!("consumer_failures_total", "group" => group).increment(1);
         let reason = reason(error);
         tracing::warn!(group, key = key.key, attempts = key.attempts, reason, "events of a key can't be applied");
-        if key.attempts < self.core.config.attempts.get() {
+        if self.core.retries.retries(key.attempts) {
             self.held.keep(key);
             return;
         }
@@ -155,7 +156,7 @@ impl<E: Effect> Worker<E> {
         }
     }
 
-    /// Takes out what can never be applied. A key whose dead letter the broker does not take waits.
+    /// Makes dead letters of events that can never be applied. A key whose dead letter the broker does not take waits.
     async fn bury_dead(&mut self, keys: Vec<Waiting<E::Item>>) -> Vec<Waiting<E::Item>> {
         let mut left = Vec::with_capacity(keys.len());
         for mut key in keys {
@@ -165,7 +166,7 @@ impl<E: Effect> Worker<E> {
                 let dead = event.event.as_ref().err().cloned();
                 match dead {
                     Some(reason) if buried && self.bury(&event, &reason).await => {
-                        self.core.client.done([&event.place]);
+                        self.core.client.done([&event.position]);
                     }
                     Some(_) => {
                         buried = false;
@@ -193,7 +194,7 @@ impl<E: Effect> Worker<E> {
             key: message.key().unwrap_or_default(),
             payload: message.payload().unwrap_or_default(),
             headers,
-            place: Some((message.partition(), message.offset())),
+            position: Some((message.partition(), message.offset())),
             reason,
         };
         self.core.bury(letter).await
@@ -201,7 +202,7 @@ impl<E: Effect> Worker<E> {
 }
 
 impl<E: Effect> Core<E> {
-    /// Makes an event a dead letter; false when the broker did not take it.
+    /// Makes an event a dead letter; returns whether the broker has taken it.
     pub(super) async fn bury(&self, letter: DeadLetter<'_>) -> bool {
         let (topic, reason) = (letter.topic.to_owned(), letter.reason.to_owned());
         match self.dead_letters.send(letter).await {
@@ -219,7 +220,7 @@ impl<E: Effect> Core<E> {
     }
 }
 
-/// The span of a batch: in the trace of its oldest event, and linked to those of the others.
+/// The span of a batch: in the trace of its oldest event, and linked to the traces of the others.
 fn processing<I>(group: &'static str, items: &[&(crate::Received, I)]) -> Span {
     let span = tracing::info_span!(
         target: telemetry::STEP,
@@ -248,7 +249,7 @@ fn failure(error: &TransactError<Refused>) -> &'static str {
     }
 }
 
-/// Why, for people; without what only a log may have.
+/// The reason, for people.
 pub(super) fn reason(error: &TransactError<Refused>) -> String {
     match error {
         TransactError::Refused(refused) => refused.to_string(),

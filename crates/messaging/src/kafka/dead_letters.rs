@@ -1,4 +1,4 @@
-//! Events that can't be applied, put aside with the reason.
+//! Publishes events that can't be applied as dead letters, with the reason.
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, Headers as _, OwnedHeaders};
@@ -8,9 +8,9 @@ use tokio::sync::Mutex;
 use super::{REQUEST_TIMEOUT, client_config};
 use crate::{KafkaConfig, Payload};
 
-/// What the headers that tell of the death begin with. No event has one of its own.
+/// The prefix of the headers that a dead letter adds. Events have no such headers of their own.
 const HEADER_PREFIX: &str = "dlt_";
-/// Why the event is here, for people.
+/// The reason, for people.
 pub(super) const HEADER_REASON: &str = "dlt_reason";
 /// Where the event was published.
 pub(super) const HEADER_TOPIC: &str = "dlt_topic";
@@ -27,12 +27,12 @@ pub(crate) struct DeadLetter<'a> {
     pub(crate) key: &'a [u8],
     pub(crate) payload: &'a [u8],
     pub(crate) headers: OwnedHeaders,
-    /// Its partition and offset, when it comes straight from the broker.
-    pub(crate) place: Option<(i32, i64)>,
+    /// Its partition and offset, if it comes directly from the broker.
+    pub(crate) position: Option<(i32, i64)>,
     pub(crate) reason: &'a str,
 }
 
-/// Publishes dead letters, under a producer that is made when it is needed.
+/// Publishes dead letters. Its producer is created on first use.
 pub(crate) struct DeadLetters {
     kafka: KafkaConfig,
     group: String,
@@ -53,14 +53,15 @@ impl DeadLetters {
             producer.send(record, REQUEST_TIMEOUT).await.map_err(|(error, _)| error)
         };
         match send(letter.payload).await {
-            // With its headers it is larger than what the broker took before: where it was says where to find it.
+            // The added headers make it larger than the broker accepts: without payload it still says where the event
+            // is.
             Err(KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge)) => send(&[]).await,
             sent => sent,
         }
         .map(drop)
     }
 
-    /// The topic that events of a kind come from; empty for a kind that nobody here knows.
+    /// The name of the topic of a kind; empty for an unknown kind.
     pub(crate) fn topic_of(&self, kind: &str) -> String {
         Payload::topic_of(kind).map(|topic| topic.name(&self.kafka.prefix)).unwrap_or_default()
     }
@@ -78,10 +79,10 @@ impl DeadLetters {
         Ok(producer)
     }
 
-    /// The event's own headers, without what an earlier death left, and why it is here.
+    /// The event's own headers, without those of an earlier dead letter, and those of this one.
     fn headers(&self, letter: &DeadLetter<'_>) -> OwnedHeaders {
-        let (partition, offset) = letter.place.unzip();
-        let told = [
+        let (partition, offset) = letter.position.unzip();
+        let added = [
             (HEADER_REASON, Some(letter.reason.to_owned())),
             (HEADER_TOPIC, Some(letter.topic.to_owned())),
             (HEADER_PARTITION, partition.map(|partition| partition.to_string())),
@@ -89,7 +90,8 @@ impl DeadLetters {
             (HEADER_GROUP, Some(self.group.clone())),
             (HEADER_AT, Some(primitives::now().to_string())),
         ];
-        told.iter()
+        added
+            .iter()
             .filter_map(|(key, value)| Some((key, value.as_ref()?)))
             .fold(own_headers(&letter.headers), |headers, (key, value)| {
                 headers.insert(Header { key, value: Some(value) })
@@ -97,7 +99,7 @@ impl DeadLetters {
     }
 }
 
-/// An event's headers without those that tell of a death.
+/// The headers of an event without those of a dead letter.
 pub(super) fn own_headers(headers: &OwnedHeaders) -> OwnedHeaders {
     let own = headers.iter().filter(|header| !header.key.starts_with(HEADER_PREFIX));
     own.fold(OwnedHeaders::new(), |headers, header| headers.insert(header))

@@ -1,4 +1,4 @@
-//! The broker: publishing with acknowledgements, and the topics.
+//! The broker: publishing with acknowledgements, received events, dead letters and topics.
 
 mod dead_letter_log;
 mod dead_letters;
@@ -13,7 +13,7 @@ use rdkafka::ClientConfig;
 
 use crate::KafkaConfig;
 
-pub use dead_letter_log::{DeadLetterError, DeadLetterLog, Letter, LetterPlace, Letters, Origin, Republished};
+pub use dead_letter_log::{DeadLetterError, DeadLetterLog, Letter, LetterPosition, Letters, Origin, Republished};
 pub(crate) use dead_letters::{DeadLetter, DeadLetters};
 pub(crate) use publisher::{PublishError, Publisher};
 pub use received::Received;
@@ -23,13 +23,13 @@ pub(crate) use topics::ensure as ensure_topics;
 /// How long a request to the broker may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What every client of the broker is told.
+/// The settings that all clients of the broker share.
 pub(crate) fn client_config(kafka: &KafkaConfig, client: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
     config
         .set("bootstrap.servers", &kafka.brokers)
         .set("client.id", client)
-        // A broker that is back should be found at once.
+        // Reconnects soon after a broker is back.
         .set("reconnect.backoff.max.ms", "1000")
         .set("socket.keepalive.enable", "true");
     config

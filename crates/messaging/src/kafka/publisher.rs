@@ -1,4 +1,4 @@
-//! Publishes events and tells which of them the broker has on record.
+//! Publishes events and returns which of them the broker has acknowledged.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -18,35 +18,35 @@ use crate::{KafkaConfig, Topic};
 const ROUND_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most bytes of events that wait for the broker, in KiB.
 const MAX_WAITING_KIB: u32 = 64 * 1_024;
-/// How long to gather events for one request, in ms: rounds come in one go.
+/// How long events are gathered for one request, in ms. All events of a round are sent at once.
 const LINGER_MS: u32 = 2;
 
-/// Why an event has not been published, as far as is known.
+/// Why an event was not published, or may not have been.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum PublishError {
-    /// The broker refused, or could not be reached in time.
+    /// The broker has refused, or could not be reached in time.
     #[error("the broker has not taken an event")]
     Broker(#[from] KafkaError),
-    /// There was no answer in time, or the producer was ended before it came.
-    #[error("the outcome of an event was not learned")]
+    /// There was no answer in time, or the producer was dropped before it came.
+    #[error("the outcome of an event is unknown")]
     NoAnswer,
-    /// It is of a kind that nobody here knows, so it has no topic.
+    /// The kind is unknown, so it has no topic.
     #[error("an event of the unknown kind {0:?}")]
     UnknownKind(String),
-    /// Its stored form is not one that we write.
+    /// The stored document is invalid.
     #[error(transparent)]
     Convert(#[from] ConvertError),
 }
 
-/// What has become of an event.
+/// The outcome of an event.
 type Outcome = Result<(), PublishError>;
 
-/// A producer that is made when it is needed, and made anew after a failure. An idempotent producer gives up for good
-/// when the broker no longer knows what it has sent, as one that has lost its data does not.
+/// A producer that is created on first use, and replaced after a failure: an idempotent producer fails for good when
+/// the broker has lost its producer state, as after a loss of data.
 ///
-/// Events of a key reach the broker in order, without a gap. So no event has a time limit of its own, after which the
-/// one behind it could still get through: a round as a whole has one, and ends with its producer. What that one has
-/// sent may arrive late; it is in order too, and the next producer sends it again.
+/// Events of a key reach the broker in order, without a gap. So no event has a time limit of its own, after which a
+/// later one could still succeed: a round as a whole has one, and ends with its producer. Events of that producer may
+/// arrive late; they are in order too, and the next producer sends them again.
 pub(crate) struct Publisher {
     kafka: KafkaConfig,
     client: &'static str,
@@ -60,11 +60,11 @@ impl Publisher {
         Self { kafka, client, producer: None, topics }
     }
 
-    /// Publishes events in their order; gives what has become of each, in the same order. It takes [`ROUND_TIMEOUT`] at
-    /// most, and as long again when the producer is made.
+    /// Publishes events in their order; returns the outcome of each, in the same order. It takes [`ROUND_TIMEOUT`] at
+    /// most, and as long again when the producer is created.
     ///
     /// # Errors
-    /// When the broker could not be asked at all, or an event is too large for it. Some may have been published.
+    /// When the broker could not be reached at all, or an event is too large for it. Some may have been published.
     pub(crate) async fn publish(&mut self, records: Vec<Record<'_>>) -> Result<Vec<Outcome>, PublishError> {
         let published = self.publish_with_producer(records).await;
         if published.as_ref().map_or(true, |outcomes| outcomes.iter().any(Result::is_err)) {
@@ -90,7 +90,7 @@ impl Publisher {
                     }
                     Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), given_back)) => {
                         record = given_back;
-                        // Whose turn it is has been acknowledged, or there is room as soon as it is.
+                        // There is room once the oldest event is acknowledged.
                         outcomes.extend(next(&mut under_way, until).await);
                     }
                     Err((error, _)) => return Err(error.into()),
@@ -141,7 +141,7 @@ async fn next(under_way: &mut VecDeque<(DeliveryFuture, Span)>, until: Instant) 
     Some(outcome)
 }
 
-/// The span of an event on its way to the broker, in the trace that it is from.
+/// The span of sending an event, in the trace of the event.
 fn sending(topic: &str, record: &Record<'_>) -> Span {
     let Some(traceparent) = record.traceparent else { return Span::none() };
     let span = tracing::info_span!(
@@ -160,7 +160,7 @@ fn sending(topic: &str, record: &Record<'_>) -> Span {
     span
 }
 
-/// Ending a producer waits for its thread, so it is not for a thread that runs others' tasks.
+/// Drops a producer on a blocking thread, since that waits for its own thread.
 pub(super) fn end(producer: Option<FutureProducer>) {
     if let (Some(producer), Ok(runtime)) = (producer, tokio::runtime::Handle::try_current()) {
         drop(runtime.spawn_blocking(move || drop(producer)));

@@ -1,4 +1,4 @@
-//! An event as the broker gave it.
+//! An event as it was received from the broker.
 
 use jiff::Timestamp;
 use primitives::EventId;
@@ -10,15 +10,15 @@ use crate::{Payload, Unreadable};
 /// An event that was published.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Received {
-    /// What names it: consumers apply each id once.
+    /// Its id; consumers apply each id once.
     pub id: EventId,
-    /// The aggregate that it is about.
+    /// The aggregate.
     pub key: String,
     /// When it happened.
     pub at: Timestamp,
-    /// What it tells.
+    /// The payload.
     pub payload: Payload,
-    /// The trace that it is from.
+    /// The trace that it belongs to.
     pub(crate) traceparent: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! An event as the broker has it: the Kafka protocol binding of CloudEvents 1.0 in binary mode.
+//! An event as a record of the broker: the Kafka protocol binding of CloudEvents 1.0 in binary mode.
 
 use jiff::Timestamp;
 use primitives::EventId;
@@ -14,7 +14,7 @@ pub(crate) const HEADER_TRACE: &str = telemetry::TRACEPARENT;
 pub(crate) const HEADER_TYPE: &str = "ce_type";
 const CONTENT_TYPE: &str = "application/protobuf";
 
-/// An event on its way to the broker.
+/// An event to be sent.
 #[derive(Debug)]
 pub(crate) struct Record<'a> {
     pub(crate) id: EventId,
@@ -28,7 +28,7 @@ pub(crate) struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    /// For the topic of that name. Whoever reads it continues the trace of `span`, if that is kept.
+    /// The record for the topic of that name. Consumers continue the trace of `span`, if it is recorded.
     pub(super) fn for_topic(&self, topic: &'a str, span: &Span) -> FutureRecord<'a, str, [u8]> {
         let sending = telemetry::traceparent(span);
         let traceparent = sending.as_deref().or(self.traceparent);

@@ -1,4 +1,4 @@
-//! Topics are made by us, never by the broker's default.
+//! Creates topics explicitly; the broker's automatic creation is not used.
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -7,10 +7,10 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use super::{REQUEST_TIMEOUT, client_config};
 use crate::{KafkaConfig, Topic};
 
-/// How much longer than events dead letters are kept, since a person has to see to them.
+/// How many times longer than events dead letters are kept, since they wait for a person.
 const DEAD_LETTERS_KEPT: u64 = 4;
 
-/// Makes the topics that are not there, with those of dead letters.
+/// Creates missing topics, and those of their dead letters.
 pub(crate) async fn ensure(kafka: &KafkaConfig, client: &str) -> Result<(), KafkaError> {
     let admin: AdminClient<DefaultClientContext> = client_config(kafka, client).create()?;
     let names = Topic::ALL.map(|topic| topic.name(&kafka.prefix));
@@ -24,14 +24,14 @@ pub(crate) async fn ensure(kafka: &KafkaConfig, client: &str) -> Result<(), Kafk
     let wanted: Vec<_> = wanted.chain(dead.iter().map(|name| topic(name, 1).set("retention.ms", &dead_ms))).collect();
     let options = AdminOptions::new().operation_timeout(Some(REQUEST_TIMEOUT)).request_timeout(Some(REQUEST_TIMEOUT));
     let made = admin.create_topics(&wanted, &options).await;
-    // As with producers, ending a client waits for its thread.
+    // Dropping a client waits for its thread, as with producers.
     drop(tokio::task::spawn_blocking(move || drop(admin)));
     for outcome in made? {
         match outcome {
-            Ok(name) => tracing::info!(topic = name, "made a topic"),
+            Ok(name) => tracing::info!(topic = name, "created a topic"),
             Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
             Err((name, code)) => {
-                tracing::warn!(topic = name, %code, "a topic could not be made");
+                tracing::warn!(topic = name, %code, "a topic could not be created");
                 return Err(KafkaError::AdminOp(code));
             }
         }

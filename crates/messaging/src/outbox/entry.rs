@@ -17,7 +17,7 @@ pub(super) struct EntryDocument {
     source: String,
     shard: i32,
     pub(super) at: DateTime,
-    /// Only while it has to be published.
+    /// Set until it is published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) unsent: Option<bool>,
     pub(super) events: Vec<EventDocument>,
@@ -46,7 +46,7 @@ impl EntryDocument {
         }
     }
 
-    /// Its events as they are published.
+    /// The records to publish.
     pub(super) fn records(&self) -> impl Iterator<Item = Result<Record<'_>, PublishError>> {
         self.events.iter().map(|event| event.to_record(self))
     }

@@ -1,4 +1,4 @@
-//! The outbox for other services and for operators: what is kept, and publishing it again.
+//! The outbox for other services and operators: lists kept events, and publishes them again.
 
 use std::num::NonZeroU32;
 
@@ -20,7 +20,7 @@ use tonic::{Request, Response, Status};
 
 use super::{COLLECTION, Outbox};
 
-/// Entries of a page; one may have 1,000 events.
+/// Entries of a page. An entry may have 1,000 events.
 const LISTED: NonZeroU32 = NonZeroU32::new(50).unwrap();
 /// The most events of a message, unless one entry has more; an event takes about 120 bytes, and a message 4 MiB.
 const MAX_LISTED: usize = 10_000;
@@ -35,29 +35,29 @@ pub struct OutboxGrpc {
 }
 
 impl OutboxGrpc {
-    /// For an outbox; listings end when `drain` fires.
+    /// For an outbox. Listings end when `drain` is cancelled.
     pub fn new(outbox: Outbox, drain: CancellationToken) -> Self {
         Self { outbox, drain }
     }
 }
 
 impl Outbox {
-    /// The events of a span of time, as of a cut or as of now, in the order of time.
+    /// The entries of a time range, as of a cut or as of now, by time.
     fn list(
         &self,
         from: Timestamp,
         to: Timestamp,
         cut: Option<Cut>,
     ) -> BoxStream<'static, Result<Vec<Entry>, mongo::Error>> {
-        let span = doc! { "$gte": to_bson_time(from), "$lt": to_bson_time(to) };
-        let of_span = doc! { "$match": { "source": self.source, "at": span } };
+        let range = doc! { "$gte": to_bson_time(from), "$lt": to_bson_time(to) };
+        let of_range = doc! { "$match": { "source": self.source, "at": range } };
         let in_order = doc! { "$sort": { "source": 1, "at": 1, "_id": 1 } };
         let without_payloads =
             doc! { "$project": { "at": 1, "unsent": 1, "events.id": 1, "events.kind": 1, "events.key": 1 } };
-        self.db.pages::<ListedEntry, _>(cut, COLLECTION, vec![of_span, in_order, without_payloads], LISTED)
+        self.db.pages::<ListedEntry, _>(cut, COLLECTION, vec![of_range, in_order, without_payloads], LISTED)
     }
 
-    /// Marks entries as not sent; gives how many of them are kept.
+    /// Marks entries as not sent; returns how many of them are still kept.
     async fn republish(&self, entries: Vec<Uuid>, deadline: Deadline) -> Result<u64, mongo::Error> {
         let filter = doc! { "_id": { "$in": entries }, "source": self.source };
         let update = doc! { "$set": { "unsent": true }, "$unset": { "sentAt": "", "forgetAt": "" } };
@@ -82,7 +82,7 @@ impl OutboxService for OutboxGrpc {
         let cut = request.as_of.map(|cut| Cut::from((cut.seconds, cut.increment)));
         let to_message = |entries: Vec<Entry>| ListEventsResponse { entries };
         let pages = self.outbox.list(from, to, cut).flat_map(|page| match page {
-            Ok(entries) => stream::iter(cut_up(entries)).map(Ok).boxed(),
+            Ok(entries) => stream::iter(split(entries)).map(Ok).boxed(),
             Err(error) => stream::once(async { Err(error) }).boxed(),
         });
         Ok(stream_pages(pages, self.drain.clone(), to_message))
@@ -103,8 +103,8 @@ impl OutboxService for OutboxGrpc {
     }
 }
 
-/// Pages of so many events that each fits into a message.
-fn cut_up(entries: Vec<Entry>) -> Vec<Vec<Entry>> {
+/// Splits a page by its number of events, so that each part fits into a message.
+fn split(entries: Vec<Entry>) -> Vec<Vec<Entry>> {
     let mut pages = vec![Vec::new()];
     let mut events = 0;
     for entry in entries {
@@ -120,7 +120,7 @@ fn cut_up(entries: Vec<Entry>) -> Vec<Vec<Entry>> {
     pages
 }
 
-/// What is listed of an entry.
+/// The listed fields of an entry.
 #[derive(Deserialize)]
 struct ListedEntry {
     #[serde(rename = "_id")]

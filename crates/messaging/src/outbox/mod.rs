@@ -1,10 +1,10 @@
-//! The outbox: events are written in the transaction of the change that they tell of, and published from there. So an
-//! event exists if and only if its change was committed.
+//! The outbox: events are written in the transaction of their change, and published from there. So an event exists if
+//! and only if its change was committed.
 //!
 //! Events of one aggregate are published in order. That rests on three things. A writer gives each change of an
-//! aggregate a later time than the change before. What one transaction wrote at one time is one entry of a shard, and a
-//! key is always in the same shard. And the relay reads a shard in the order of time, from a snapshot, in which no
-//! later change is without the earlier ones.
+//! aggregate a later time than the change before. The events that one transaction writes to a shard with one time are
+//! one entry, and a key always has the same shard. And the relay reads a shard by time, from a snapshot, which contains
+//! no change without the earlier ones.
 
 mod entry;
 mod grpc;
@@ -26,7 +26,7 @@ pub use grpc::OutboxGrpc;
 pub use schema::MIGRATIONS;
 
 const COLLECTION: &str = "outbox";
-/// The most events of an entry; more become several entries. A document of MongoDB has 16 MiB.
+/// The most events of an entry; more become several entries. MongoDB limits a document to 16 MiB.
 const MAX_EVENTS: usize = 1_000;
 
 /// The outbox of a service. Cheap to clone.
@@ -78,7 +78,7 @@ impl Outbox {
 
     fn shard_of(&self, key: &str) -> i32 {
         let shard = rapidhash_v3(key.as_bytes()) % u64::from(self.config.shards.get());
-        // Below the number of shards, which nobody sets to two thousand million.
+        // Below the number of shards, which is far below 2^31.
         i32::try_from(shard).unwrap_or_default()
     }
 }

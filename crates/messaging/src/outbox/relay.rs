@@ -1,7 +1,7 @@
-//! The relay: publishes what is in the outbox, and marks it as sent once the broker has acknowledged it.
+//! The relay: publishes the entries of the outbox, and marks them as sent once the broker has acknowledged them.
 //!
-//! A lease lets one replica publish a shard at a time. That is for calm: two that overlap publish the same events
-//! twice, and consumers drop what they have had.
+//! A lease lets one replica publish a shard at a time. That is an optimisation; correctness does not depend on it: two
+//! that overlap publish the same events twice, and consumers drop events that they have applied.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -22,17 +22,17 @@ use crate::kafka::{PublishError, Publisher};
 
 /// How long a replica that publishes a shard may be silent before another takes over.
 const LEASE: Duration = Duration::from_secs(15);
-/// How long a look at the outbox, or marking what was sent, may take.
+/// How long a query of the outbox, or marking entries as sent, may take.
 const DATABASE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The pauses after rounds that failed double from the first to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// How often it is counted what waits.
+/// How often the waiting entries are counted.
 const COUNT_PERIOD: Duration = Duration::from_secs(1);
-/// Beyond, it is not counted further.
+/// The highest count.
 const MAX_COUNT: i64 = 100_000;
 
-/// Why a round has failed; the next one tries again.
+/// Why a round has failed. The next one retries.
 #[derive(Debug, thiserror::Error)]
 enum RelayError {
     #[error(transparent)]
@@ -41,9 +41,9 @@ enum RelayError {
     Publish(#[from] PublishError),
 }
 
-/// What a round has done.
+/// The outcome of a round.
 enum Round {
-    /// Published everything that it took on; there may be more.
+    /// Published all entries that it has read; there may be more.
     Sent,
     /// Found nothing to publish.
     Idle,
@@ -52,7 +52,7 @@ enum Round {
 }
 
 impl Outbox {
-    /// Publishes what is written, until the process stops: one task for each shard.
+    /// Publishes entries until the process stops, with one task for each shard.
     pub fn relay(&self, kafka: &KafkaConfig, tasks: &Tasks) {
         let (wake, woken) = watch::channel(());
         tasks.spawn("outbox-wake", OnFailure::Stop, watch_entries(self.clone(), wake, tasks.clone()));
@@ -84,7 +84,7 @@ impl Relay {
         let stop = tasks.stop_signal();
         let mut pause = FIRST_PAUSE;
         loop {
-            // What is written from here on is seen by the round or wakes the next one.
+            // An entry that is written from here on is read by this round or wakes the next one.
             self.woken.mark_unchanged();
             let Some(round) = stop.run_until_cancelled(self.round()).await else { break };
             if round.is_ok() {
@@ -107,12 +107,12 @@ impl Relay {
             }
         }
         if let Err(error) = self.lease.release(Deadline::after(DATABASE_TIMEOUT)).await {
-            tracing::warn!(?error, "the lease of the outbox could not be given up");
+            tracing::warn!(?error, "the lease of the outbox could not be released");
         }
         Ok(())
     }
 
-    /// Until something is written, or it is time to look anyway.
+    /// Waits until an entry is written, or for the poll period.
     async fn wait_to_be_woken(&mut self) {
         tokio::select! {
             () = tokio::time::sleep(self.outbox.config.poll_period()) => {}
@@ -120,10 +120,10 @@ impl Relay {
         }
     }
 
-    /// Publishes the oldest entries that have not been.
+    /// Publishes the oldest unsent entries.
     async fn round(&mut self) -> Result<Round, RelayError> {
         if !self.lease.hold(Deadline::after(DATABASE_TIMEOUT)).await? {
-            // What waits is told by whoever publishes it.
+            // The replica that publishes the shard reports its lag.
             self.report(None).await?;
             return Ok(Round::NotOurs);
         }
@@ -183,7 +183,7 @@ impl Relay {
         Ok(())
     }
 
-    /// How many entries wait, up to a bound.
+    /// Counts the waiting entries, up to a bound.
     async fn count(&self) -> Result<i32, mongo::Error> {
         let filter = doc! { "source": self.outbox.source, "shard": i64::from(self.shard), "unsent": true };
         let counted = bounded(Deadline::after(DATABASE_TIMEOUT), |_| {
@@ -193,7 +193,7 @@ impl Relay {
         Ok(counted.await?.get_i32("n").unwrap_or_default())
     }
 
-    /// How much waits and for how long, for whoever watches.
+    /// Reports the number of waiting entries and the age of the oldest as metrics.
     async fn report(&mut self, oldest: Option<&EntryDocument>) -> Result<(), mongo::Error> {
         let shard = self.shard.to_string();
         let age = oldest.map(|entry| age_seconds(entry.at)).unwrap_or_default();

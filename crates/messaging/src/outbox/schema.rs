@@ -1,4 +1,4 @@
-//! The collection of the outbox, which all services that publish share, and its indexes.
+//! The collection of the outbox and its indexes. All publishing services share it.
 
 use futures::FutureExt as _;
 use mongo::migration::Migration;
@@ -7,7 +7,7 @@ use mongodb::bson::{Document, doc};
 
 use super::COLLECTION;
 
-/// The index of what is to be published.
+/// The index of unsent entries.
 pub(super) const UNSENT: &str = "unsent";
 
 /// The schema of the outbox.

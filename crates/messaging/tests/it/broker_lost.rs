@@ -1,4 +1,4 @@
-//! A broker that is gone means lag and nothing else.
+//! Losing the broker causes lag and nothing else.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::reader::Reader;
 use crate::world::{PATIENCE, World, moved, number};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_written_while_the_broker_is_gone_is_published_when_it_is_back() {
+async fn events_that_are_written_without_a_broker_are_published_once_it_is_back() {
     let scratch = Scratch::create().unwrap();
     let backing = Backing::start(BackingOptions::for_tests(scratch.path()), &Progress::silent()).await.unwrap();
     let world = World::on(&backing.mongo_uri(), &backing.broker(), "broker_lost").await;
@@ -23,8 +23,7 @@ async fn what_is_written_while_the_broker_is_gone_is_published_when_it_is_back()
         world.write(vec![moved("tea", number), moved("milk", number)], true).await;
     }
     assert!(world.unsent().await > 0);
-    // The embedded broker comes back with nothing of what it had: no topics, no record of the producer. Kafka has it
-    // all.
+    // The embedded broker has lost all its data: topics and producer state. Kafka has kept it.
     backing.start_broker_again(PATIENCE).await.unwrap();
     world.until_all_is_sent().await;
 
@@ -37,7 +36,7 @@ async fn what_is_written_while_the_broker_is_gone_is_published_when_it_is_back()
     };
     let mut events = reader.read(100).await;
     events.extend(reader.rest().await);
-    // A round that the broker's end cut off may have been published in part; the first of each is in order.
+    // A round that the broker's end interrupted may have been published in part; the first copies are in order.
     for event in events.iter().filter(|event| event.key == "tea") {
         if seen.insert(event.id().to_owned()) {
             numbers.push(number(&event.payload));

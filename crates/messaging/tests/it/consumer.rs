@@ -1,4 +1,4 @@
-//! Each event has its effect once and in its key's order, whatever stands in the way of others.
+//! Each event has its effect once and in its key's order, whether or not others fail.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,7 +28,7 @@ struct Numbers {
     effects: mongodb::Collection<Document>,
     /// The SKUs that can't be applied at present.
     refused: Arc<Mutex<HashSet<String>>>,
-    /// How many events there were in each call.
+    /// The number of events of each call.
     batches: Arc<Mutex<Vec<usize>>>,
 }
 
@@ -72,7 +72,7 @@ impl Effect for Numbers {
         }
     }
 
-    fn place<'a>(&self, (sku, _): &'a Self::Item) -> &'a str {
+    fn routing_key<'a>(&self, (sku, _): &'a Self::Item) -> &'a str {
         sku
     }
 
@@ -121,7 +121,7 @@ async fn until_applied(effect: &Numbers, skus: &[&str], numbers: std::ops::Range
 const SKUS: [&str; 5] = ["tea", "coffee", "milk", "bread", "salt"];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn events_that_come_one_after_the_other_are_applied_together() {
+async fn events_in_quick_succession_are_applied_together() {
     let world = World::start("linger").await;
     world.outbox.relay(&world.kafka, &world.shell.tasks);
     let effect = Numbers::new(&world);
@@ -140,7 +140,7 @@ async fn events_that_come_one_after_the_other_are_applied_together() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn events_that_come_again_count_once() {
+async fn events_that_are_delivered_again_count_once() {
     let world = World::start("consumer").await;
     world.outbox.relay(&world.kafka, &world.shell.tasks);
     let effect = Numbers::new(&world);
@@ -149,7 +149,7 @@ async fn events_that_come_again_count_once() {
         world.write(SKUS.map(|sku| moved(sku, number)).to_vec(), true).await;
     }
     until_applied(&effect, &SKUS, 0..100).await;
-    // All of them are published again, and more behind them.
+    // All of them are published again, with more behind them.
     let outbox = world.db.collection::<Document>(Policy::Ledger, "outbox");
     outbox.update_many(doc! {}, doc! { "$set": { "unsent": true } }).await.unwrap();
     world.until_all_is_sent().await;
@@ -163,10 +163,10 @@ async fn events_that_come_again_count_once() {
     world.shell.finish().await.unwrap();
 }
 
-/// Consumers come and go while events are written: beside each other, and one in the middle of another's rebalance, on
-/// Kafka. On the embedded broker, whose groups do not survive that, they take over from each other, each in mid-stream.
+/// Consumers join and leave while events are written. On Kafka they run in parallel, and one joins during another's
+/// rebalance. On the embedded broker, whose groups do not survive that, each takes over from the one before.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rebalance_under_load_repeats_and_loses_no_effect() {
+async fn a_rebalance_under_load_neither_repeats_nor_loses_an_effect() {
     let world = World::start("rebalance").await;
     world.outbox.relay(&world.kafka, &world.shell.tasks);
     let effect = Numbers::new(&world);
@@ -204,7 +204,7 @@ async fn a_rebalance_under_load_repeats_and_loses_no_effect() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_can_never_be_applied_becomes_a_dead_letter_and_delays_nothing() {
+async fn an_event_that_can_never_be_applied_becomes_a_dead_letter_and_delays_nothing() {
     let world = World::start("poison").await;
     world.outbox.relay(&world.kafka, &world.shell.tasks);
     let effect = Numbers::new(&world);
@@ -227,7 +227,7 @@ async fn what_can_never_be_applied_becomes_a_dead_letter_and_delays_nothing() {
     assert_eq!(letters[1].header("dlt_reason"), Some("the event has no valid id"));
     assert_eq!((letters[1].key.as_str(), letters[1].payload.as_slice()), ("tea", &[0xff, 0xff][..]));
     assert!(letters.iter().all(|letter| letter.header("dlt_offset").is_some()));
-    // They are not delivered again after a restart: their offsets are done with.
+    // They are not delivered again after a restart, since their offsets are committed.
     consumer.finish().await.unwrap();
     world.shell.finish().await.unwrap();
 }
@@ -246,7 +246,7 @@ async fn a_key_that_keeps_failing_is_parked_in_order_and_delays_no_other() {
     let parked = world.db.collection::<Document>(Policy::Ledger, "parked_events");
     eventually("the key is parked", async || parked.count_documents(doc! {}).await.unwrap() == 20).await;
     assert_eq!(effect.of("tea").await, [0_i64; 0]);
-    // It waits in the database, not at the broker: a restart changes nothing, and what comes goes behind it.
+    // It waits in the database, not at the broker: a restart changes nothing, and later events are parked behind it.
     consumer.finish().await.unwrap();
     let consumer = start(&world, &effect, &quick());
     for number in 20..25 {
@@ -277,7 +277,7 @@ async fn a_key_that_fails_for_too_long_is_given_up_event_by_event() {
     assert!(letters.iter().all(|letter| letter.header("dlt_reason") == Some("tea is not wanted")));
     let keys = world.db.collection::<Document>(Policy::Ledger, "parked_keys");
     eventually("nothing is parked", async || keys.count_documents(doc! {}).await.unwrap() == 0).await;
-    // They are not in the inbox, so that they can be brought back.
+    // They are not in the inbox, so that they can be replayed.
     let inbox = world.db.collection::<Document>(Policy::Ledger, "inbox");
     assert_eq!(inbox.count_documents(doc! {}).await.unwrap(), 0);
     let events: Vec<_> = letters.iter().map(|letter| letter.header("ce_id").unwrap().to_owned()).collect();

@@ -1,4 +1,4 @@
-//! Dead letters are found at the broker, and come back as they were.
+//! Dead letters are listed at the broker, and replayed unchanged.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use messaging::{
-    Consumer, ConsumerConfig, DeadLetterError, DeadLetterLog, Effect, KafkaConfig, Letter, LetterPlace, Origin,
+    Consumer, ConsumerConfig, DeadLetterError, DeadLetterLog, Effect, KafkaConfig, Letter, LetterPosition, Origin,
     Received, Refused, Topic, Unreadable,
 };
 use mongo::{Abort, Policy};
@@ -21,11 +21,11 @@ use service::Shell;
 
 use crate::world::{World, eventually, moved, number};
 
-/// What an unreachable broker may take, and a little for the machine.
+/// The time-out of an unreachable broker, and a margin.
 const BOUND: Duration = Duration::from_secs(15);
 type Headers = Vec<(String, Option<Vec<u8>>)>;
 
-/// Keeps the numbers of stock that moved, in the order in which they were applied, unless it is told to refuse.
+/// Keeps the numbers of movements in the order in which they were applied, unless it is set to refuse.
 #[derive(Clone)]
 struct Picky {
     effects: mongodb::Collection<Document>,
@@ -65,7 +65,7 @@ impl Effect for Picky {
         reads.then(|| number(&event.payload)).ok_or_else(|| "not to be read".to_owned())
     }
 
-    fn place<'a>(&self, _: &'a i64) -> &'a str {
+    fn routing_key<'a>(&self, _: &'a i64) -> &'a str {
         ""
     }
 
@@ -96,8 +96,8 @@ fn quick() -> ConsumerConfig {
     }
 }
 
-fn place(offset: i64) -> LetterPlace {
-    LetterPlace { topic: Topic::Stock, partition: 0, offset }
+fn position(offset: i64) -> LetterPosition {
+    LetterPosition { topic: Topic::Stock, partition: 0, offset }
 }
 
 async fn read(log: &DeadLetterLog) -> Vec<Letter> {
@@ -121,7 +121,7 @@ async fn until_there_are(log: &DeadLetterLog, count: usize) -> Vec<Letter> {
     letters
 }
 
-/// The headers without those that tell of a death.
+/// The headers without those of a dead letter.
 fn own(letter: &Letter) -> Headers {
     let headers = letter.headers().map(|(name, value)| (name.to_owned(), value.map(<[u8]>::to_vec)));
     headers.filter(|(name, _)| !name.starts_with("dlt_")).collect()
@@ -132,7 +132,7 @@ fn producer(kafka: &KafkaConfig) -> FutureProducer {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dead_letter_is_listed_with_its_reason_and_applied_once_it_is_brought_back() {
+async fn a_dead_letter_is_listed_with_its_reason_and_applied_once_when_replayed() {
     let world = World::start("dead_read").await;
     world.outbox.relay(&world.kafka, &world.shell.tasks);
     let effect = Picky::new(&world);
@@ -146,10 +146,10 @@ async fn a_dead_letter_is_listed_with_its_reason_and_applied_once_it_is_brought_
     let letters = until_there_are(&log, 1).await;
     let letter = &letters[0];
     let topic = Topic::Stock.name(&world.kafka.prefix);
-    assert_eq!(letter.place(), place(0));
+    assert_eq!(letter.position(), position(0));
     assert_eq!((letter.reason(), letter.group()), (Some("not to be read"), Some("picky")));
     assert_eq!(letter.origin().topic, topic);
-    assert_eq!(letter.origin().place.unwrap().1, 0);
+    assert_eq!(letter.origin().position.unwrap().1, 0);
     assert_eq!(letter.key(), Some(&b"tea"[..]));
     assert_eq!(letter.event_id(), Some(event.id().to_string().as_str()));
     assert_eq!(letter.event_type(), Some("fournines.events.v1.StockEvent"));
@@ -160,8 +160,8 @@ async fn a_dead_letter_is_listed_with_its_reason_and_applied_once_it_is_brought_
     let sent = log.replay(letter).await.unwrap();
     assert_eq!((sent.topic.as_str(), sent.offset), (topic.as_str(), 1));
     effect.until_applied(&[7]).await;
-    // Once more changes nothing: what comes behind it is applied, and it is not.
-    let kept = log.get(place(0)).await.unwrap();
+    // Another replay changes nothing: a later event is applied, and this one is not.
+    let kept = log.get(position(0)).await.unwrap();
     assert_eq!(own(&kept), own(letter));
     log.replay(&kept).await.unwrap();
     world.write(vec![moved("tea", 8)], true).await;
@@ -172,7 +172,7 @@ async fn a_dead_letter_is_listed_with_its_reason_and_applied_once_it_is_brought_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn dead_letters_of_events_that_were_parked_are_brought_back_too() {
+async fn dead_letters_of_parked_events_are_replayed_too() {
     let world = World::start("dead_parked").await;
     world.outbox.relay(&world.kafka, &world.shell.tasks);
     let effect = Picky::new(&world);
@@ -184,15 +184,15 @@ async fn dead_letters_of_events_that_were_parked_are_brought_back_too() {
     let letters = until_there_are(&log, 3).await;
     let topic = Topic::Stock.name(&world.kafka.prefix);
     assert!(letters.iter().all(|letter| letter.reason() == Some("not to be applied")));
-    assert!(letters.iter().all(|letter| letter.origin() == Origin { topic: &topic, place: None }));
+    assert!(letters.iter().all(|letter| letter.origin() == Origin { topic: &topic, position: None }));
 
     let mut last = log.last(Topic::Stock, NonZeroU32::new(2).unwrap()).await.unwrap();
     assert_eq!(last.earlier(), 1);
-    assert_eq!(last.next().await.unwrap().unwrap().place(), place(1));
-    assert_eq!(last.next().await.unwrap().unwrap().place(), place(2));
+    assert_eq!(last.next().await.unwrap().unwrap().position(), position(1));
+    assert_eq!(last.next().await.unwrap().unwrap().position(), position(2));
     assert!(last.next().await.unwrap().is_none());
 
-    // A letter may be there before its event is out of the park, where it would be tried again.
+    // A letter may exist before its event has left the parked events, where it would be retried.
     let parked = world.db.collection::<Document>(Policy::Ledger, "parked_events");
     eventually("nothing is parked", async || parked.count_documents(doc! {}).await.unwrap() == 0).await;
     effect.applies.store(true, Ordering::SeqCst);
@@ -205,7 +205,7 @@ async fn dead_letters_of_events_that_were_parked_are_brought_back_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn garbage_comes_back_byte_for_byte() {
+async fn garbage_is_replayed_byte_for_byte() {
     let world = World::start("dead_garbage").await;
     let effect = Picky::new(&world);
     let consumer = effect.start(&world, &quick());
@@ -237,27 +237,27 @@ async fn garbage_comes_back_byte_for_byte() {
     assert_eq!(letters[0].decoded(), Err(Unreadable::Type(String::new())));
     assert_eq!((letters[0].event_id(), letters[0].event_type()), (Some("no id"), None));
 
-    // It is still garbage, and so becomes a dead letter again, as it was.
+    // It is still garbage, so it becomes the same dead letter again.
     log.replay(&letters[0]).await.unwrap();
     let letters = until_there_are(&log, 2).await;
     for letter in &letters {
         assert_eq!(own(letter), sent);
         assert_eq!((letter.key(), letter.payload()), (Some(&key[..]), Some(&payload[..])));
     }
-    assert_eq!(letters[0].origin().place.unwrap().1 + 1, letters[1].origin().place.unwrap().1);
+    assert_eq!(letters[0].origin().position.unwrap().1 + 1, letters[1].origin().position.unwrap().1);
     consumer.finish().await.unwrap();
     world.shell.finish().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_there_or_can_go_nowhere_is_said_in_time() {
+async fn missing_letters_and_unknown_origins_are_reported_in_time() {
     let world = World::start("dead_errors").await;
     let log = DeadLetterLog::new(&world.kafka);
-    let no_topic = log.get(place(0)).await.unwrap_err();
+    let no_topic = log.get(position(0)).await.unwrap_err();
     let dead = Topic::Stock.dead_letters(&world.kafka.prefix);
     assert!(matches!(&no_topic, DeadLetterError::NoTopic(name) if *name == dead), "{no_topic:?}");
 
-    // A consumer makes the topics.
+    // A consumer creates the topics.
     let consumer = Picky::new(&world).start(&world, &quick());
     until_there_are(&log, 0).await;
     let elsewhere = OwnedHeaders::new().insert(Header { key: "dlt_topic", value: Some("another.topic") });
@@ -271,15 +271,15 @@ async fn what_is_not_there_or_can_go_nowhere_is_said_in_time() {
         let refused = log.replay(letter).await.unwrap_err();
         assert!(matches!(&refused, DeadLetterError::UnknownOrigin(name) if name == origin), "{refused:?}");
     }
-    for nowhere in [place(2), place(-1), place(i64::MAX), LetterPlace { partition: 1, ..place(0) }] {
+    for nowhere in [position(2), position(-1), position(i64::MAX), LetterPosition { partition: 1, ..position(0) }] {
         let nothing = log.get(nowhere).await.unwrap_err();
         assert!(matches!(nothing, DeadLetterError::NoLetter { .. }), "{nothing:?}");
     }
 
-    // Nobody listens on the discard port.
+    // No process listens on the discard port.
     let started = Instant::now();
     let away = DeadLetterLog::new(&KafkaConfig::new("127.0.0.1:9"));
-    let error = away.get(place(0)).await.unwrap_err();
+    let error = away.get(position(0)).await.unwrap_err();
     assert!(matches!(error, DeadLetterError::Broker(_)), "{error:?}");
     assert!(started.elapsed() < BOUND, "{:?}", started.elapsed());
     consumer.finish().await.unwrap();

@@ -1,4 +1,4 @@
-//! What is written is published, in order; what was not committed never is.
+//! Committed events are published in order; others never are.
 
 use std::collections::HashMap;
 
@@ -27,7 +27,7 @@ fn by_key(events: &[Read]) -> HashMap<&str, Vec<i64>> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_committed_is_published_in_order_and_nothing_else() {
+async fn only_committed_events_are_published_and_in_order() {
     let world = World::start("outbox").await;
     world.outbox.relay(&world.kafka, &world.shell.tasks);
     for round in 0..20 {
@@ -64,7 +64,7 @@ async fn a_large_transaction_is_published_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_replica_publishes_when_the_one_that_did_has_stopped() {
+async fn another_replica_takes_over_publishing_when_one_has_stopped() {
     let world = World::start("outbox_replicas").await;
     let (first, second) = (Shell::without_admin(), Shell::without_admin());
     world.outbox.relay(&world.kafka, &first.tasks);

@@ -1,4 +1,4 @@
-//! Reads a topic from its beginning, as any consumer might.
+//! Reads a topic from its beginning.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use tokio::time::Instant;
 
 use crate::world::PATIENCE;
 
-/// How long nothing may come before it is taken that nothing more does.
+/// The silence after which a topic counts as read to its end.
 const SILENCE: Duration = Duration::from_secs(2);
 
-/// An event as it was read.
+/// An event that was read.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Read {
     pub(crate) key: String,
@@ -33,7 +33,7 @@ impl Read {
     }
 }
 
-/// A message as it was read.
+/// A message that was read.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Raw {
     pub(crate) key: String,
@@ -57,12 +57,12 @@ impl Reader {
         Self(RawReader::new(kafka, &topic.name(&kafka.prefix), partitions))
     }
 
-    /// So many events, in the order in which they came.
+    /// Reads `count` events, in the order in which they are received.
     pub(crate) async fn read(&self, count: usize) -> Vec<Read> {
         self.0.read(count).await.into_iter().map(read).collect()
     }
 
-    /// What still comes until nothing comes any more.
+    /// Reads to the end.
     pub(crate) async fn rest(&self) -> Vec<Read> {
         self.0.rest().await.into_iter().map(read).collect()
     }
@@ -77,7 +77,7 @@ fn read(raw: Raw) -> Read {
 pub(crate) struct RawReader(StreamConsumer);
 
 impl RawReader {
-    /// It joins no group, so nothing has to be agreed upon with others, or left; the client wants a name all the same.
+    /// Joins no group, so there is no rebalance to wait for. The client needs a name all the same.
     pub(crate) fn new(kafka: &KafkaConfig, topic: &str, partition_count: i32) -> Self {
         let consumer: StreamConsumer = ClientConfig::new()
             .set("bootstrap.servers", &kafka.brokers)
@@ -95,12 +95,12 @@ impl RawReader {
         Self(consumer)
     }
 
-    /// So many events, in the order in which they came.
+    /// Reads `count` events, in the order in which they are received.
     pub(crate) async fn read(&self, count: usize) -> Vec<Raw> {
         let reading = async {
             let mut events = Vec::new();
             while events.len() < count {
-                // Until the topic is made, there is only the error that it is not.
+                // Until the topic is created, reading it fails.
                 if let Ok(message) = self.0.recv().await {
                     events.push(raw(&message));
                 }
@@ -111,7 +111,7 @@ impl RawReader {
         read.unwrap_or_else(|_| panic!("{count} events did not come within {PATIENCE:?}"))
     }
 
-    /// What still comes until nothing comes any more.
+    /// Reads to the end.
     pub(crate) async fn rest(&self) -> Vec<Raw> {
         let mut events = Vec::new();
         let mut until = Instant::now() + SILENCE;

@@ -1,4 +1,4 @@
-//! A database with an outbox, and what a service does with it.
+//! A database with an outbox.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use service::{Deadline, Shell};
 
 /// How long a test waits for something to become true.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-/// The pause between two looks at what is waited for.
+/// The pause between two checks of a condition.
 const LOOK: Duration = Duration::from_millis(20);
 
 pub(crate) struct World {
@@ -25,7 +25,7 @@ pub(crate) fn soon() -> Deadline {
     Deadline::after(PATIENCE)
 }
 
-/// A movement of stock; the number tells it from others of the SKU.
+/// A movement of stock, with a number.
 pub(crate) fn moved(sku: &str, number: i64) -> Event {
     let at = primitives::now();
     let event = StockEvent {
@@ -64,7 +64,7 @@ impl World {
         Self { db, outbox, kafka: KafkaConfig { prefix: database, ..KafkaConfig::new(broker) }, shell }
     }
 
-    /// Writes events in a transaction of their own, which is committed or not.
+    /// Writes events in a transaction of their own, which is committed or aborted.
     pub(crate) async fn write(&self, events: Vec<Event>, commit: bool) {
         self.write_to(&self.outbox, events, commit).await;
     }
@@ -87,7 +87,7 @@ impl World {
         }
     }
 
-    /// How many entries have not been marked as sent.
+    /// The number of unsent entries.
     pub(crate) async fn unsent(&self) -> u64 {
         let entries = self.db.collection::<Document>(Policy::Ledger, "outbox");
         entries.count_documents(doc! { "unsent": true }).await.unwrap()
@@ -98,7 +98,7 @@ impl World {
     }
 }
 
-/// Waits until something is true.
+/// Waits until a condition is true.
 pub(crate) async fn eventually(what: &str, mut is_true: impl AsyncFnMut() -> bool) {
     let waiting = async {
         while !is_true().await {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use clap::ValueEnum;
-use messaging::{LetterPlace, Topic};
+use messaging::{LetterPosition, Topic};
 use serde::{Serialize, Serializer};
 
 /// A topic of events.
@@ -17,7 +17,7 @@ pub(super) enum TopicName {
 
 /// A letter by its place: the topic, and partition and offset in that topic's dead letters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Handle(pub(super) LetterPlace);
+pub(super) struct Handle(pub(super) LetterPosition);
 
 impl TopicName {
     const ALL: [Self; 3] = [Self::Order, Self::Payment, Self::Stock];
@@ -59,7 +59,7 @@ impl From<Topic> for TopicName {
 
 impl fmt::Display for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let LetterPlace { topic, partition, offset } = self.0;
+        let LetterPosition { topic, partition, offset } = self.0;
         write!(f, "{}:{partition}:{offset}", TopicName::from(topic).name())
     }
 }
@@ -75,7 +75,7 @@ impl FromStr for Handle {
             // Digits alone: a sign would be read too.
             let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then_some(());
             number(partition).and(number(offset))?;
-            Some(LetterPlace { topic, partition: partition.parse().ok()?, offset: offset.parse().ok()? })
+            Some(LetterPosition { topic, partition: partition.parse().ok()?, offset: offset.parse().ok()? })
         };
         read().map(Self).ok_or("must be as `nines dlt list` prints it, such as stock:0:17")
     }

@@ -86,7 +86,7 @@ impl Row {
     fn of(letter: &Letter) -> Self {
         Self {
             at: letter.at(),
-            handle: Handle(letter.place()),
+            handle: Handle(letter.position()),
             group: letter.group().map(plain),
             topic: plain(letter.origin().topic),
             key: letter.key().map(plain_or_hex),

@@ -70,7 +70,7 @@ impl ReplayLetters {
 }
 
 async fn publish(log: &DeadLetterLog, letter: &Letter, done: &mut Done) -> Result<(), DeadLetterError> {
-    done.note(Handle(letter.place()), log.replay(letter).await)
+    done.note(Handle(letter.position()), log.replay(letter).await)
 }
 
 /// What was done.

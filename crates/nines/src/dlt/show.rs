@@ -72,12 +72,12 @@ struct Payload {
 
 impl Shown {
     fn of(letter: &Letter) -> Self {
-        let Origin { topic, place } = letter.origin();
-        let (partition, offset) = place.unzip();
+        let Origin { topic, position } = letter.origin();
+        let (partition, offset) = position.unzip();
         let header =
             |(name, value): (&str, Option<&[u8]>)| Header { name: plain(name), value: value.map(plain_or_hex) };
         Self {
-            handle: Handle(letter.place()),
+            handle: Handle(letter.position()),
             at: letter.at(),
             group: letter.group().map(plain),
             reason: letter.reason().map(plain),

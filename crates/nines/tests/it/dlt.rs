@@ -32,7 +32,7 @@ impl Effect for Never {
         Err("nothing is wanted".to_owned())
     }
 
-    fn place<'a>(&self, (): &'a ()) -> &'a str {
+    fn routing_key<'a>(&self, (): &'a ()) -> &'a str {
         ""
     }
 
@@ -158,8 +158,8 @@ async fn what_is_not_there_is_a_clear_error_in_time() {
     for (arguments, broker, said) in [
         (["show", "stock:0:0"], backing().await.broker(), "the broker has no topic \"nobody.stock.events.v1.dlt\""),
         // Nobody listens on the discard port.
-        (["list", "--json"], "127.0.0.1:9", "the broker can't be asked"),
-        (["replay", "stock:0:0"], "127.0.0.1:9", "the broker can't be asked"),
+        (["list", "--json"], "127.0.0.1:9", "the broker can't be reached"),
+        (["replay", "stock:0:0"], "127.0.0.1:9", "the broker can't be reached"),
     ] {
         let output = nines(&arguments, broker, "nobody").await;
         let errors = String::from_utf8(output.stderr).unwrap();

@@ -1,11 +1,10 @@
-//! What this service does, one use case a file.
+//! The use cases, one a file.
 
 mod compare;
-mod heal;
 mod reconcile;
 mod runs;
 mod statements;
 
-pub(crate) use reconcile::Reconciler;
+pub(crate) use reconcile::{Dependencies, Reconciler};
 pub(crate) use runs::RunsApp;
-pub(crate) use statements::{Days, StatementsApp};
+pub(crate) use statements::{DayFilter, StatementsApp};

@@ -1,26 +1,27 @@
-//! Runs, for administrators: asking for one, and what they found.
+//! Runs for administrators: requests one, and shows what runs have found.
 
 use envelope::{Error, Reason};
 use primitives::RunId;
 use service::RequestContext;
 use service::page::{self, PageTokens};
 
-use crate::domain::{Exception, Run, RunKind};
-use crate::store::{ExceptionKey, Runs};
+use crate::domain::{Exception, ExceptionKey, Run, RunKind};
+use crate::store::{Exceptions, Runs};
 
-/// What runs are asked for with.
+/// The use cases of administrators.
 #[derive(Clone)]
 pub(crate) struct RunsApp {
     runs: Runs,
+    exceptions: Exceptions,
     tokens: PageTokens,
 }
 
 impl RunsApp {
-    pub(crate) fn new(runs: Runs, tokens: PageTokens) -> Self {
-        Self { runs, tokens }
+    pub(crate) fn new(runs: Runs, exceptions: Exceptions, tokens: PageTokens) -> Self {
+        Self { runs, exceptions, tokens }
     }
 
-    /// Asks for a run of everything. While one waits to begin, it is that one.
+    /// Requests a full run. While one waits to be started, returns that one.
     pub(crate) async fn start(&self, context: &RequestContext) -> Result<Run, Error> {
         context.require_admin()?;
         Ok(self.runs.request(&Run::new(RunKind::OnDemand, primitives::now()), context.deadline).await?)
@@ -46,7 +47,7 @@ impl RunsApp {
         self.tokens.paginate("reconciliations", found, size, |run| run.id)
     }
 
-    /// A page of what a run found, by kind and subject, and the token of the next page.
+    /// A page of the exceptions of a run, by kind and subject, and the token of the next page.
     pub(crate) async fn exceptions(
         &self,
         context: &RequestContext,
@@ -58,10 +59,7 @@ impl RunsApp {
         let size = page::size(page_size)?;
         let list = format!("exceptions {}", run.id);
         let after: Option<ExceptionKey> = self.tokens.open(&list, page_token)?;
-        let found = self.runs.exceptions(run.id, after, size + 1, context.deadline).await?;
-        let key = |exception: &Exception| -> ExceptionKey {
-            (exception.finding.difference.name().to_owned(), exception.finding.subject.clone())
-        };
-        self.tokens.paginate(&list, found, size, key)
+        let found = self.exceptions.list(run.id, after, size + 1, context.deadline).await?;
+        self.tokens.paginate(&list, found, size, |exception| exception.finding.key())
     }
 }

@@ -1,4 +1,4 @@
-//! Shows statements to those whose they are, and the merchant's days to administrators.
+//! Shows customers their statements, and administrators the merchant's days.
 
 use std::collections::BTreeMap;
 
@@ -8,19 +8,19 @@ use jiff::tz::TimeZone;
 use service::page::{self, PageTokens};
 use service::{Deadline, RequestContext};
 
-use crate::domain::{MerchantDay, Span, SpanError, Statement};
+use crate::domain::{DayRange, DayRangeError, MerchantDay, Statement};
 use crate::store::Statements;
 
-/// What statements are asked for with.
+/// The use cases of statements.
 #[derive(Clone)]
 pub(crate) struct StatementsApp {
     statements: Statements,
     tokens: PageTokens,
 }
 
-/// The first and the last day, as far as they are given.
+/// The first and the last day that are requested.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Days {
+pub(crate) struct DayFilter {
     pub(crate) from: Option<Date>,
     pub(crate) to: Option<Date>,
 }
@@ -34,17 +34,17 @@ impl StatementsApp {
     pub(crate) async fn list_statements(
         &self,
         context: &RequestContext,
-        days: Days,
+        days: DayFilter,
         page_size: u32,
         page_token: &str,
     ) -> Result<(Vec<Statement>, String), Error> {
         let caller = context.require_caller()?;
         let size = page::size(page_size)?;
-        // Made of what was asked for rather than of the span, which moves at midnight.
+        // Named by the request rather than by the range, which moves at midnight.
         let list = format!("statements {} {:?} {:?}", caller.user_id, days.from, days.to);
         let before: Option<Date> = self.tokens.open(&list, page_token)?;
-        let span = span(days)?;
-        let found = self.statements.of_user(caller.user_id, span, before, size + 1, context.deadline).await?;
+        let range = day_range(days)?;
+        let found = self.statements.of_user(caller.user_id, range, before, size + 1, context.deadline).await?;
         self.tokens.paginate(&list, found, size, |statement| statement.key.day)
     }
 
@@ -52,18 +52,18 @@ impl StatementsApp {
     pub(crate) async fn merchant_days(
         &self,
         context: &RequestContext,
-        days: Days,
+        days: DayFilter,
     ) -> Result<BTreeMap<Date, MerchantDay>, Error> {
         context.require_admin()?;
         let deadline: Deadline = context.deadline;
-        Ok(self.statements.merchant_days(span(days)?, deadline).await?)
+        Ok(self.statements.merchant_days(day_range(days)?, deadline).await?)
     }
 }
 
-fn span(days: Days) -> Result<Span, Error> {
+fn day_range(days: DayFilter) -> Result<DayRange, Error> {
     let today = primitives::now().to_zoned(TimeZone::UTC).date();
-    Span::new(days.from, days.to, today).map_err(|error| match error {
-        SpanError::OutOfCalendar => Error::invalid("to", error.to_string()),
-        SpanError::Backwards | SpanError::TooLong => Error::invalid("from", error.to_string()),
+    DayRange::new(days.from, days.to, today).map_err(|error| match error {
+        DayRangeError::OutOfCalendar => Error::invalid("to", error.to_string()),
+        DayRangeError::Backwards | DayRangeError::TooLong => Error::invalid("from", error.to_string()),
     })
 }

@@ -1,25 +1,25 @@
-//! What is compared beside the types of [`super::checks`], with the key by which each is ordered.
+//! The streams that checks compare, and the key by which each is ordered.
 
 use jiff::Timestamp;
 use primitives::{MovementId, OrderId, Sku, UserId};
 
-use super::checks::{Account, Effect, Entry, KeptEvent, Movement, Order, Payment};
+use super::checks::{Account, AccountEntry, AppliedEffect, KeptEvent, Movement, Order, Payment};
 
-/// Something that a stream gives in the order of a key.
+/// An item of a stream that is ordered by a key.
 pub trait Keyed {
-    /// What it is ordered and compared by.
+    /// Items are ordered by it; those with the same key are compared.
     type Key: Ord + Clone + Send;
 
     /// Its key.
     fn key(&self) -> Self::Key;
 }
 
-/// What order lines say of a movement.
+/// The pieces of a movement, by the order lines that name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MovedPieces {
     /// The movement.
     pub movement: MovementId,
-    /// What came or, when negative, went.
+    /// Pieces added or, when negative, removed.
     pub pieces: i64,
 }
 
@@ -28,11 +28,11 @@ pub struct MovedPieces {
 pub struct SkuPieces {
     /// The SKU.
     pub sku: Sku,
-    /// How many.
+    /// The number.
     pub pieces: i64,
 }
 
-/// An event that is kept, with its time.
+/// An event in an outbox, with its time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimedEvent {
     /// When it happened.
@@ -41,13 +41,13 @@ pub struct TimedEvent {
     pub event: KeptEvent,
 }
 
-/// Something that was applied, with the time of its event.
+/// The effect of an event, with the time of the event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimedEffect {
     /// When it happened.
     pub at: Timestamp,
     /// The effect.
-    pub effect: Effect,
+    pub effect: AppliedEffect,
 }
 
 macro_rules! keyed {
@@ -66,12 +66,12 @@ macro_rules! keyed {
 keyed! {
     Order, OrderId, |it| it.id;
     Payment, OrderId, |it| it.order;
-    (OrderId, Entry), OrderId, |it| it.0;
+    (OrderId, AccountEntry), OrderId, |it| it.0;
     Movement, MovementId, |it| it.id;
     MovedPieces, MovementId, |it| it.movement;
     SkuPieces, Sku, |it| it.sku.clone();
     Account, UserId, |it| it.owner;
-    Entry, UserId, |it| it.owner;
+    AccountEntry, UserId, |it| it.owner;
     TimedEvent, Timestamp, |it| it.at;
     TimedEffect, Timestamp, |it| it.at;
 }

@@ -1,4 +1,4 @@
-//! One thing that happened, as a line of a statement.
+//! Lines of statements: one for each event.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -7,32 +7,32 @@ use primitives::{EventId, OrderId, UserId};
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
+pub enum LineKind {
     /// An order was committed with its stock.
     OrderPlaced,
     /// An order was paid.
     OrderPaid,
     /// An order was cancelled and its stock given back.
     OrderCancelled,
-    /// An order's time ran out and its stock was given back.
+    /// An order expired and its stock was given back.
     OrderExpired,
-    /// Money was taken from an account or a card.
+    /// A payment was captured, from an account or a card.
     PaymentCaptured,
-    /// Money was not taken; the amount is what was asked for.
+    /// A payment was declined; the amount is the one that was requested.
     PaymentDeclined,
-    /// Money was given back.
+    /// A payment was refunded.
     PaymentRefunded,
-    /// An account was filled.
+    /// A deposit to an account.
     AccountDeposit,
-    /// An account paid.
+    /// A payment from an account.
     AccountPayment,
-    /// An account got a payment back.
+    /// A refund to an account.
     AccountRefund,
-    /// Stock came or went; of no customer.
+    /// Stock was added or removed; belongs to no customer.
     StockMoved,
 }
 
-impl Kind {
+impl LineKind {
     /// Every kind.
     pub const ALL: [Self; 11] = [
         Self::OrderPlaced,
@@ -70,7 +70,7 @@ impl Kind {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// The sign with which an amount of this kind counts in what a customer has paid: 1, -1 or 0.
+    /// The sign with which an amount of this kind counts in the net amount paid: 1, -1 or 0.
     pub(crate) fn sign(self) -> i64 {
         match self {
             Self::PaymentCaptured => 1,
@@ -80,28 +80,28 @@ impl Kind {
     }
 }
 
-/// One thing that happened, told by one event.
+/// One event, as a line of a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
-    /// The event that told it.
+pub struct StatementLine {
+    /// The id of the event.
     pub id: EventId,
     /// What happened.
-    pub kind: Kind,
-    /// Whose it is; nobody's for stock.
+    pub kind: LineKind,
+    /// The customer; `None` for stock.
     pub user: Option<UserId>,
     /// The order, payment, account entry or SKU that it is about.
     pub subject: String,
-    /// The order that it belongs to, if to one.
+    /// The order that it belongs to, if there is one.
     pub order: Option<OrderId>,
     /// Minor units of the shop's currency, never negative; 0 for stock.
     pub amount: i64,
-    /// Pieces of stock that came or, when negative, went; 0 for all but stock.
+    /// Pieces of stock added or, when negative, removed; 0 for all but stock.
     pub pieces: i64,
     /// When it happened.
     pub at: Timestamp,
 }
 
-impl Line {
+impl StatementLine {
     /// The day that it belongs to, in UTC.
     pub fn day(&self) -> Date {
         self.at.to_zoned(TimeZone::UTC).date()
@@ -114,9 +114,9 @@ mod tests {
 
     #[test]
     fn each_kind_is_found_by_its_name() {
-        for kind in Kind::ALL {
-            assert_eq!(Kind::from_name(kind.name()), Some(kind));
+        for kind in LineKind::ALL {
+            assert_eq!(LineKind::from_name(kind.name()), Some(kind));
         }
-        assert_eq!(Kind::from_name("order_lost"), None);
+        assert_eq!(LineKind::from_name("order_lost"), None);
     }
 }

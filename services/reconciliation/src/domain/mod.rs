@@ -1,18 +1,40 @@
-//! What statements are made of, and what must be equal. Pure.
+//! The statements, the checks, and the rules of when books are compared and which differences are healed. Pure.
 
+mod backlog;
 pub mod checks;
 mod compared;
+mod comparison;
+mod day_range;
 mod exception;
+mod finding;
+mod history;
+mod incremental;
 mod line;
+mod lost_events;
 mod merchant;
+mod remedy;
 mod run;
-mod span;
+mod schedule;
+mod slices;
 mod statement;
+mod time_range;
+mod touched;
 
+pub use backlog::Backlog;
 pub use compared::{Keyed, MovedPieces, SkuPieces, TimedEffect, TimedEvent};
-pub use exception::{Exception, Healing, Publisher, Remedy};
-pub use line::{Kind, Line};
+pub use comparison::Comparison;
+pub use day_range::{DayRange, DayRangeError};
+pub use exception::{Exception, Healing};
+pub use finding::{Difference, ExceptionKey, Finding};
+pub use history::{ExceptionHistories, ExceptionHistory};
+pub use incremental::{IncrementalProgress, NextAttempt, TooManyChanges};
+pub use line::{LineKind, StatementLine};
+pub use lost_events::{awaits_events, healable_events, withhold_remedies};
 pub use merchant::MerchantDay;
+pub use remedy::{Publisher, Remedy, RemedyPlan};
 pub use run::{Check, CheckResult, Run, RunKind, RunStatus};
-pub use span::{Span, SpanError};
+pub use schedule::DailySchedule;
+pub use slices::SliceLength;
 pub use statement::{Statement, StatementKey, Tally, Totals, by_customer};
+pub use time_range::TimeRange;
+pub use touched::{LineReference, Touched};

@@ -1,21 +1,32 @@
-//! Runs of the reconciliation.
+//! Runs of the reconciliation, from their request to their end.
+
+use std::time::Duration;
 
 use jiff::Timestamp;
 use primitives::RunId;
 
-/// Why a run was made.
+/// The cause of a run, and its extent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RunKind {
-    /// The day's, of everything.
+    /// Made once a day; compares everything.
     Daily,
-    /// Somebody asked; of everything.
+    /// Requested by an administrator; compares everything.
     OnDemand,
-    /// Of what has changed lately.
+    /// Made every few seconds; compares recent changes.
     Incremental,
 }
 
 impl RunKind {
-    const ALL: [Self; 3] = [Self::Daily, Self::OnDemand, Self::Incremental];
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Daily, Self::OnDemand, Self::Incremental];
+
+    /// The kinds that compare everything.
+    pub const FULL: [Self; 2] = [Self::Daily, Self::OnDemand];
+
+    /// Whether a completed run is kept although it has found no difference. Incremental runs are too frequent for that.
+    pub fn is_kept_without_differences(self) -> bool {
+        Self::FULL.contains(&self)
+    }
 
     /// The name that is stored and shown.
     pub fn name(self) -> &'static str {
@@ -32,12 +43,12 @@ impl RunKind {
     }
 }
 
-/// How far a run is.
+/// The status of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RunStatus {
-    /// It waits to begin.
+    /// It waits to be started.
     Requested,
-    /// It compares.
+    /// It is comparing.
     Running,
     /// Everything was compared.
     Completed,
@@ -46,7 +57,8 @@ pub enum RunStatus {
 }
 
 impl RunStatus {
-    const ALL: [Self; 4] = [Self::Requested, Self::Running, Self::Completed, Self::Failed];
+    /// Every status.
+    pub const ALL: [Self; 4] = [Self::Requested, Self::Running, Self::Completed, Self::Failed];
 
     /// The name that is stored and shown.
     pub fn name(self) -> &'static str {
@@ -64,10 +76,10 @@ impl RunStatus {
     }
 }
 
-/// What is compared with what.
+/// The checks: which sides are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Check {
-    /// What was written to be published against what was applied.
+    /// The events in outboxes against their effects.
     Events,
     /// Orders against payments.
     Payments,
@@ -113,14 +125,14 @@ impl Check {
     }
 }
 
-/// What a check came to.
+/// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckResult {
-    /// Which one.
+    /// The check.
     pub check: Check,
-    /// How many things were compared.
+    /// The number of things that were compared.
     pub compared: u64,
-    /// How many of them differ.
+    /// The number of differences.
     pub differences: u64,
     /// The moment as of which it compared.
     pub as_of: Timestamp,
@@ -131,13 +143,13 @@ pub struct CheckResult {
 pub struct Run {
     /// Its id.
     pub id: RunId,
-    /// Why it was made.
+    /// Its cause and extent.
     pub kind: RunKind,
-    /// How far it is.
+    /// Its status.
     pub status: RunStatus,
-    /// When it was asked for.
+    /// When it was requested.
     pub requested_at: Timestamp,
-    /// When it began.
+    /// When it was started.
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
@@ -148,7 +160,10 @@ pub struct Run {
 }
 
 impl Run {
-    /// A new run that waits to begin.
+    /// How long runs and their exceptions are kept.
+    pub const RETENTION: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+
+    /// A new run that waits to be started.
     pub fn new(kind: RunKind, at: Timestamp) -> Self {
         Self {
             id: RunId::new(),
@@ -162,18 +177,42 @@ impl Run {
         }
     }
 
-    /// How many things were compared.
+    /// The run once it has started.
+    #[must_use]
+    pub fn start(self, now: Timestamp) -> Self {
+        Self { status: RunStatus::Running, started_at: Some(now), ..self }
+    }
+
+    /// The run once it has compared everything. Differences do not make it a failure.
+    #[must_use]
+    pub fn complete(self, checks: Vec<CheckResult>, now: Timestamp) -> Self {
+        Self { status: RunStatus::Completed, ended_at: Some(now), checks, ..self }
+    }
+
+    /// The run once it has ended early. Checks that were made by then are not kept.
+    #[must_use]
+    pub fn fail(self, reason: String, now: Timestamp) -> Self {
+        Self { status: RunStatus::Failed, ended_at: Some(now), failure: Some(reason), ..self }
+    }
+
+    /// A run that a process has left unfinished; no other process continues it.
+    #[must_use]
+    pub fn abandon(self, now: Timestamp) -> Self {
+        self.fail("the process that compared was stopped".to_owned(), now)
+    }
+
+    /// The number of things that were compared.
     pub fn compared(&self) -> u64 {
         self.checks.iter().map(|check| check.compared).sum()
     }
 
-    /// How many of them differ.
+    /// The number of differences.
     pub fn differences(&self) -> u64 {
         self.checks.iter().map(|check| check.differences).sum()
     }
 
-    /// The share of what was compared that is equal, 0 to 1; only of a completed run. 1 is the only good value. A thing
-    /// may differ in more than one way, so it is cut off at 0.
+    /// The share of compared things that are equal, 0 to 1; `None` unless the run is completed. 1 is the only good
+    /// value. A thing may have more than one difference, so the share is cut off at 0.
     #[allow(clippy::cast_precision_loss)] // a share of counts far below 2^53
     pub fn consistency_ratio(&self) -> Option<f64> {
         let (compared, differences) = (self.compared(), self.differences());
@@ -206,7 +245,33 @@ mod tests {
     }
 
     #[test]
-    fn names_lead_back() {
+    fn a_run_that_has_compared_everything_is_completed_whatever_it_found() {
+        let now = "2026-11-24T12:00:00Z".parse().unwrap();
+        let checks = completed(4, 1).checks;
+        let run = Run::new(RunKind::Daily, now).start(now).complete(checks.clone(), now);
+        assert_eq!((run.status, run.ended_at, run.failure), (RunStatus::Completed, Some(now), None));
+        assert_eq!(run.checks, checks);
+    }
+
+    #[test]
+    fn a_run_that_was_cut_short_has_failed_and_says_why() {
+        let now = "2026-11-24T12:00:00Z".parse().unwrap();
+        let started = || Run::new(RunKind::OnDemand, now).start(now);
+        assert_eq!((started().status, started().started_at), (RunStatus::Running, Some(now)));
+        for run in [started().fail("no primary".into(), now), started().abandon(now)] {
+            assert_eq!((run.status, run.ended_at), (RunStatus::Failed, Some(now)));
+            assert!(run.failure.is_some() && run.consistency_ratio().is_none());
+        }
+    }
+
+    #[test]
+    fn only_full_runs_are_kept_without_differences() {
+        let kept = RunKind::ALL.map(RunKind::is_kept_without_differences);
+        assert_eq!(kept, [true, true, false]);
+    }
+
+    #[test]
+    fn each_value_is_found_by_its_name() {
         assert!(Check::ALL.into_iter().all(|check| Check::from_name(check.name()) == Some(check)));
         assert!(RunKind::ALL.into_iter().all(|kind| RunKind::from_name(kind.name()) == Some(kind)));
         assert!(RunStatus::ALL.into_iter().all(|one| RunStatus::from_name(one.name()) == Some(one)));

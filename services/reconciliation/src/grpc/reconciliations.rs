@@ -1,4 +1,4 @@
-//! Runs and what they found.
+//! Runs and their exceptions.
 
 use envelope::Error;
 use primitives::{ParseError, RunId};

@@ -1,4 +1,4 @@
-//! Protobuf to domain and back.
+//! Statements and the merchant's days.
 
 use envelope::Error;
 use jiff::civil::Date;
@@ -9,18 +9,18 @@ use service::RequestContext;
 use service::grpc::reject;
 use tonic::{Request, Response, Status};
 
-use crate::app::{Days, StatementsApp};
+use crate::app::{DayFilter, StatementsApp};
 use crate::domain::{MerchantDay, Statement};
 
 /// The handlers of `StatementService`.
 #[derive(Clone)]
-pub(crate) struct Grpc {
+pub(crate) struct StatementGrpc {
     pub(crate) app: StatementsApp,
-    /// The shop's currency, which all amounts are in.
+    /// The shop's currency, that of all amounts.
     pub(crate) currency: Currency,
 }
 
-impl Grpc {
+impl StatementGrpc {
     async fn statements(
         &self,
         request: Request<pb::ListStatementsRequest>,
@@ -28,7 +28,7 @@ impl Grpc {
         let context = RequestContext::from_request(&request);
         let message = request.into_inner();
         let page = message.page.unwrap_or_default();
-        let days = days(message.days)?;
+        let days = day_filter(message.days)?;
         let (statements, next_page_token) =
             self.app.list_statements(&context, days, page.page_size, &page.page_token).await?;
         let statements = statements.iter().map(|statement| self.statement(statement)).collect::<Result<_, _>>()?;
@@ -40,7 +40,7 @@ impl Grpc {
         request: Request<pb::ListMerchantDaysRequest>,
     ) -> Result<pb::ListMerchantDaysResponse, Error> {
         let context = RequestContext::from_request(&request);
-        let found = self.app.merchant_days(&context, days(request.into_inner().days)?).await?;
+        let found = self.app.merchant_days(&context, day_filter(request.into_inner().days)?).await?;
         let newest_first = found.iter().rev();
         let merchant_days = newest_first.map(|(day, sums)| self.merchant_day(*day, sums)).collect::<Result<_, _>>()?;
         Ok(pb::ListMerchantDaysResponse { merchant_days })
@@ -78,7 +78,7 @@ impl Grpc {
 }
 
 #[tonic::async_trait]
-impl StatementService for Grpc {
+impl StatementService for StatementGrpc {
     async fn list_statements(
         &self,
         request: Request<pb::ListStatementsRequest>,
@@ -94,16 +94,16 @@ impl StatementService for Grpc {
     }
 }
 
-fn days(days: Option<pb::Days>) -> Result<Days, Error> {
+fn day_filter(days: Option<pb::Days>) -> Result<DayFilter, Error> {
     let days = days.unwrap_or_default();
-    Ok(Days { from: day("from", &days.from)?, to: day("to", &days.to)? })
+    Ok(DayFilter { from: day("from", &days.from)?, to: day("to", &days.to)? })
 }
 
 fn day(field: &'static str, text: &str) -> Result<Option<Date>, Error> {
     if text.is_empty() {
         return Ok(None);
     }
-    // Stricter than the parser, which takes times and time zones too.
+    // Stricter than the parser, which accepts times and time zones too.
     let parsed = text.parse::<Date>().ok().filter(|day| day.to_string() == text);
     parsed.map(Some).ok_or_else(|| Error::invalid(field, "must be a day such as 2026-11-24"))
 }

@@ -12,11 +12,11 @@ use primitives::UserId;
 use serde::Deserialize;
 use service::Deadline;
 
-use super::MERCHANT_DAYS;
-use super::Statements;
 use super::documents::{MerchantDocument, StatementDocument, kind, user, user_key};
-use crate::domain::checks::{self, Finding};
-use crate::domain::{Kind, MerchantDay, Statement, StatementKey, Tally, Totals};
+use super::names::MERCHANT_DAYS;
+use super::statements::Statements;
+use crate::domain::checks;
+use crate::domain::{Finding, LineKind, MerchantDay, Statement, StatementKey, Tally, Totals};
 
 /// The most customers of a page; their totals are held in memory.
 const PAGE: usize = 1_000;
@@ -123,7 +123,7 @@ impl Statements {
         let find = self.counted.find(filter).sort(order).max_time(deadline.remaining()?);
         let mut cursor = deadline.bound(find.session(&mut *session).into_future()).await??;
         let mut stream = cursor.stream(session);
-        let mut tallies = BTreeMap::<UserId, BTreeMap<Kind, Tally>>::new();
+        let mut tallies = BTreeMap::<UserId, BTreeMap<LineKind, Tally>>::new();
         let mut more = false;
         while let Some(line) = deadline.bound(stream.try_next()).await?? {
             let owner = user(line.user_id);

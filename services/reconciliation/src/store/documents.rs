@@ -1,4 +1,4 @@
-//! What is stored, and what it is in the domain.
+//! The documents of statements, and their conversions to the domain and back.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use mongodb::bson::{self, Document, doc};
 use primitives::{EventId, UserId};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Kind, Line, MerchantDay, Statement, StatementKey, Tally, Totals};
+use crate::domain::{LineKind, MerchantDay, Statement, StatementKey, StatementLine, Tally, Totals};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -27,8 +27,8 @@ pub(super) struct LineDocument {
     at: bson::DateTime,
 }
 
-impl From<&Line> for LineDocument {
-    fn from(line: &Line) -> Self {
+impl From<&StatementLine> for LineDocument {
+    fn from(line: &StatementLine) -> Self {
         Self {
             id: event_key(line.id),
             kind: line.kind.name().to_owned(),
@@ -43,7 +43,7 @@ impl From<&Line> for LineDocument {
     }
 }
 
-/// What an audit reads of a line.
+/// The fields of a line that an audit reads.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct CountedLine {
@@ -53,7 +53,7 @@ pub(super) struct CountedLine {
 }
 
 impl CountedLine {
-    pub(super) fn kind(&self) -> Result<Kind, ConvertError> {
+    pub(super) fn kind(&self) -> Result<LineKind, ConvertError> {
         kind(&self.kind)
     }
 
@@ -134,7 +134,7 @@ impl MerchantDocument {
     }
 }
 
-/// What adds totals to a statement, or makes it.
+/// The update that adds totals to a statement, or creates it.
 pub(super) fn statement_update(key: StatementKey, totals: &Totals) -> Document {
     let mut sums = doc! { "lines": totals.lines, "net": totals.net, "version": 1_i64 };
     for (kind, tally) in &totals.tallies {
@@ -145,7 +145,7 @@ pub(super) fn statement_update(key: StatementKey, totals: &Totals) -> Document {
     doc! { "q": { "_id": id }, "u": { "$inc": sums }, "upsert": true }
 }
 
-/// What adds to a slot of a merchant's day, or makes it.
+/// The update that adds sums to a slot of a merchant's day, or creates it.
 pub(super) fn merchant_update(day: Date, slot: i32, sums: &MerchantDay) -> Document {
     let id = doc! { "day": day.to_string(), "slot": slot };
     let sums = doc! {
@@ -176,8 +176,8 @@ pub(super) fn event_key(event: EventId) -> bson::Uuid {
     to_bson_uuid(event.as_uuid())
 }
 
-pub(super) fn kind(name: &str) -> Result<Kind, ConvertError> {
-    Kind::from_name(name).ok_or(ConvertError { what: "kind of line" })
+pub(super) fn kind(name: &str) -> Result<LineKind, ConvertError> {
+    LineKind::from_name(name).ok_or(ConvertError { what: "kind of line" })
 }
 
 pub(super) fn day(text: &str) -> Result<Date, ConvertError> {

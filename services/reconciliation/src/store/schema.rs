@@ -8,11 +8,10 @@ use mongo::schema;
 use mongodb::Database;
 use mongodb::bson::{Document, doc};
 
-use super::runs::{EXCEPTIONS, PROGRESS, RUNS};
-use super::{LINES, MERCHANT_DAYS, STATEMENTS};
-use crate::domain::Kind;
+use super::names::{EXCEPTIONS, LINES, MERCHANT_DAYS, PROGRESS, RUNS, STATEMENTS};
+use crate::domain::{LineKind, RunKind, RunStatus};
 
-/// All that this service's schema needs.
+/// The migrations of this service.
 pub(crate) fn migrations() -> &'static [Migration] {
     static ALL: LazyLock<Vec<Migration>> = LazyLock::new(|| [RECONCILIATION, messaging::INBOX_MIGRATIONS].concat());
     &ALL
@@ -53,8 +52,8 @@ async fn runs(database: &Database) -> mongodb::error::Result<()> {
         "additionalProperties": false,
         "properties": {
             "_id": { "bsonType": "binData" },
-            "kind": { "enum": ["daily", "on_demand", "incremental"] },
-            "status": { "enum": ["requested", "running", "completed", "failed"] },
+            "kind": { "enum": RunKind::ALL.map(RunKind::name).to_vec() },
+            "status": { "enum": RunStatus::ALL.map(RunStatus::name).to_vec() },
             "requestedAt": { "bsonType": "date" },
             "startedAt": { "bsonType": "date" },
             "endedAt": { "bsonType": "date" },
@@ -65,7 +64,7 @@ async fn runs(database: &Database) -> mongodb::error::Result<()> {
     };
     schema::collection(database, RUNS, runs).await?;
     let indexes = [
-        // One at most waits to begin.
+        // At most one waits to be started.
         schema::partial_unique("requested", doc! { "status": 1 }, doc! { "status": "requested" }),
         schema::index("by_kind", doc! { "kind": 1, "_id": -1 }),
         schema::partial("running", doc! { "status": 1, "_id": 1 }, doc! { "status": "running" }),
@@ -119,7 +118,7 @@ async fn lines(database: &Database) -> mongodb::error::Result<()> {
         "additionalProperties": false,
         "properties": {
             "_id": { "bsonType": "binData" },
-            "kind": { "enum": Kind::ALL.map(Kind::name).to_vec() },
+            "kind": { "enum": LineKind::ALL.map(LineKind::name).to_vec() },
             "userId": { "bsonType": "binData" },
             "subject": { "bsonType": "string", "minLength": 1, "maxLength": 64 },
             "orderId": { "bsonType": "binData" },
@@ -131,9 +130,9 @@ async fn lines(database: &Database) -> mongodb::error::Result<()> {
     };
     schema::collection(database, LINES, lines).await?;
     let indexes = [
-        // A day's lines, customer by customer.
+        // A day's lines by customer.
         schema::index("by_day", doc! { "day": 1, "userId": 1 }),
-        // As events are compared with them.
+        // The order in which they are compared with events.
         schema::index("by_time", doc! { "at": 1, "_id": 1 }),
     ];
     schema::indexes(database, LINES, indexes).await
@@ -194,7 +193,7 @@ async fn merchant_days(database: &Database) -> mongodb::error::Result<()> {
     schema::indexes(database, MERCHANT_DAYS, [schema::index("by_day", doc! { "_id.day": 1 })]).await
 }
 
-/// Found by `_id` alone.
+/// Looked up by `_id` only.
 async fn progress(database: &Database) -> mongodb::error::Result<()> {
     let progress = doc! {
         "bsonType": "object",
@@ -205,7 +204,7 @@ async fn progress(database: &Database) -> mongodb::error::Result<()> {
     schema::collection(database, PROGRESS, progress).await
 }
 
-/// As "2026-11-24".
+/// A day such as "2026-11-24".
 fn day() -> Document {
     doc! { "bsonType": "string", "minLength": 10, "maxLength": 10 }
 }

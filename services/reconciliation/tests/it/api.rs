@@ -1,9 +1,9 @@
-//! What customers and administrators are shown.
+//! The API of customers and administrators.
 
 use primitives::{EventId, UserId};
 use proto::common::v1::PageRequest;
 use proto::reconciliation::v1::{Days, ListMerchantDaysRequest, ListStatementsRequest};
-use reconciliation::domain::{Kind, Line};
+use reconciliation::domain::{LineKind, StatementLine};
 use service::Role;
 use tonic::Code;
 
@@ -14,13 +14,13 @@ fn november() -> Option<Days> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_customer_sees_their_own_days_page_by_page_newest_first() {
+async fn a_customer_lists_their_own_statements_page_by_page_newest_first() {
     let world = World::start("own").await;
     let (ann, bob) = (UserId::new(), UserId::new());
-    let mut lines: Vec<Line> =
-        (1..=5).map(|n| line(ann, Kind::OrderPlaced, n, day(&format!("2026-11-0{n}")))).collect();
-    lines.push(line(bob, Kind::OrderPlaced, 9, day("2026-11-03")));
-    lines.push(line(ann, Kind::OrderPlaced, 9, day("2026-10-31")));
+    let mut lines: Vec<StatementLine> =
+        (1..=5).map(|n| line(ann, LineKind::OrderPlaced, n, day(&format!("2026-11-0{n}")))).collect();
+    lines.push(line(bob, LineKind::OrderPlaced, 9, day("2026-11-03")));
+    lines.push(line(ann, LineKind::OrderPlaced, 9, day("2026-10-31")));
     world.apply(lines).await.unwrap();
     let (mut days, mut page_token) = (Vec::new(), String::new());
     loop {
@@ -38,10 +38,10 @@ async fn a_customer_sees_their_own_days_page_by_page_newest_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_statement_says_what_happened() {
+async fn a_statement_has_the_tallies_of_its_lines() {
     let world = World::start("says").await;
     let (user, today) = (UserId::new(), day("2026-11-24"));
-    let lines = [(Kind::OrderPlaced, 500), (Kind::PaymentCaptured, 500), (Kind::PaymentRefunded, 200)];
+    let lines = [(LineKind::OrderPlaced, 500), (LineKind::PaymentCaptured, 500), (LineKind::PaymentRefunded, 200)];
     world.apply(lines.map(|(kind, amount)| line(user, kind, amount, today)).to_vec()).await.unwrap();
     let request = ListStatementsRequest { days: november(), page: None };
     let answer = world.client().list_statements(calling(user, Role::Customer, request)).await.unwrap().into_inner();
@@ -54,13 +54,17 @@ async fn a_statement_says_what_happened() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_merchant_s_day_is_the_sum_of_its_slots_and_for_administrators_alone() {
+async fn the_merchant_s_day_is_the_sum_of_its_slots_and_for_administrators_only() {
     let world = World::start("merchant").await;
     let today = day("2026-11-24");
     for _ in 0..5 {
-        let stock =
-            Line { id: EventId::new(), user: None, pieces: -2, ..line(UserId::new(), Kind::StockMoved, 0, today) };
-        world.apply(vec![line(UserId::new(), Kind::PaymentCaptured, 100, today), stock]).await.unwrap();
+        let stock = StatementLine {
+            id: EventId::new(),
+            user: None,
+            pieces: -2,
+            ..line(UserId::new(), LineKind::StockMoved, 0, today)
+        };
+        world.apply(vec![line(UserId::new(), LineKind::PaymentCaptured, 100, today), stock]).await.unwrap();
     }
     let request = || ListMerchantDaysRequest { days: november() };
     let refused = world.client().list_merchant_days(calling(UserId::new(), Role::Customer, request())).await;
@@ -73,7 +77,7 @@ async fn the_merchant_s_day_is_the_sum_of_its_slots_and_for_administrators_alone
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn days_that_are_none_are_refused() {
+async fn invalid_days_are_refused() {
     let world = World::start("days").await;
     for (from, to) in [("2026-11-02", "2026-11-01"), ("2024-01-01", "2026-11-01"), ("today", ""), ("", "2026-11-1")] {
         let request = ListStatementsRequest { days: Some(Days { from: from.into(), to: to.into() }), page: None };

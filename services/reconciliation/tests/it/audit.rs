@@ -1,11 +1,11 @@
-//! What is planted is found and named, and what moves is not taken for a fault.
+//! Planted differences are found and named, and concurrent changes are no difference.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use mongodb::bson::doc;
 use primitives::UserId;
-use reconciliation::domain::Kind;
-use reconciliation::domain::checks::Difference;
+use reconciliation::domain::Difference;
+use reconciliation::domain::LineKind;
 
 use crate::world::{World, day, deadline, line};
 
@@ -17,21 +17,21 @@ async fn differences(world: &World) -> Vec<Difference> {
 async fn with_one_statement(test: &str) -> World {
     let world = World::start(test).await;
     let (user, today) = (UserId::new(), day("2026-11-24"));
-    let lines = [(Kind::OrderPlaced, 500), (Kind::PaymentCaptured, 500)];
+    let lines = [(LineKind::OrderPlaced, 500), (LineKind::PaymentCaptured, 500)];
     world.apply(lines.map(|(kind, amount)| line(user, kind, amount, today)).to_vec()).await.unwrap();
     assert_eq!(differences(&world).await, []);
     world
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sum_that_does_not_add_up_is_found() {
+async fn a_statement_that_does_not_add_up_is_found() {
     let world = with_one_statement("sum").await;
     world.collection("statements").update_one(doc! {}, doc! { "$inc": { "net": 1_i64 } }).await.unwrap();
     assert_eq!(differences(&world).await, [Difference::StatementDiffers]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_doubled_effect_is_found_though_it_adds_up() {
+async fn a_doubled_effect_is_found_although_the_statement_adds_up() {
     let world = with_one_statement("doubled").await;
     let again = doc! { "$inc": {
         "tallies.payment_captured.count": 1_i64, "tallies.payment_captured.amount": 500_i64,
@@ -62,11 +62,11 @@ async fn a_merchant_s_day_that_is_not_the_sum_of_its_lines_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn more_customers_than_a_page_are_all_compared_and_the_last_one_s_fault_is_found() {
+async fn all_customers_of_several_pages_are_compared() {
     let world = World::start("pages").await;
     let today = day("2026-11-24");
     let users: Vec<UserId> = (0..1_100).map(|_| UserId::new()).collect();
-    world.apply(users.iter().map(|user| line(*user, Kind::OrderPlaced, 5, today)).collect()).await.unwrap();
+    world.apply(users.iter().map(|user| line(*user, LineKind::OrderPlaced, 5, today)).collect()).await.unwrap();
     let last = mongo::to_bson_uuid(users.last().unwrap().as_uuid());
     let changed = world
         .collection("statements")
@@ -90,13 +90,13 @@ async fn more_customers_than_a_page_are_all_compared_and_the_last_one_s_fault_is
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_moving_system_is_reported_clean() {
+async fn concurrent_changes_are_no_difference() {
     let world = World::start("moving").await;
     let (user, today) = (UserId::new(), day("2026-11-24"));
     let done = AtomicBool::new(false);
     let write = async {
         for _ in 0..100 {
-            world.apply(vec![line(user, Kind::OrderPlaced, 5, today)]).await.unwrap();
+            world.apply(vec![line(user, LineKind::OrderPlaced, 5, today)]).await.unwrap();
         }
         done.store(true, Ordering::Release);
     };

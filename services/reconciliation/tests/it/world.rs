@@ -1,4 +1,4 @@
-//! One test's own world: a database and the service, with what the tests ask of them.
+//! The world of one test: its own database and service.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use mongodb::Collection;
 use mongodb::bson::Document;
 use primitives::{EventId, SessionId, UserId};
 use proto::reconciliation::v1::statement_service_client::StatementServiceClient;
-use reconciliation::domain::{Kind, Line};
+use reconciliation::domain::{LineKind, StatementLine};
 use reconciliation::{Config, ReconciliationConfig, Statements, StatementsConfig, UpstreamsConfig};
 use serde::Deserialize as _;
 use serde::de::value::StringDeserializer;
@@ -23,7 +23,7 @@ use tempfile::NamedTempFile;
 use tonic::Request;
 use tonic::transport::{Channel, Endpoint};
 
-/// How long anything in a test may take.
+/// The bound of every wait.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct World {
@@ -55,7 +55,7 @@ impl World {
             statements: StatementsConfig::default(),
             kafka: KafkaConfig { prefix: database, ..KafkaConfig::new(backing.broker()) },
             consumer: ConsumerConfig::default(),
-            // Nobody listens there: these tests compare statements with their lines only.
+            // No process listens there: these tests compare statements with their lines only.
             upstreams: UpstreamsConfig { order: nowhere(), inventory: nowhere(), payment: nowhere() },
             reconciliation: ReconciliationConfig::default(),
         };
@@ -71,8 +71,8 @@ impl World {
         Self { db, statements, channel: endpoint.connect_lazy(), shell, _page_key: page_key }
     }
 
-    /// Applies lines in a transaction of their own, as a consumer does.
-    pub(crate) async fn apply(&self, lines: Vec<Line>) -> Result<(), mongo::TransactError<()>> {
+    /// Applies lines in a transaction of their own, as the consumer does.
+    pub(crate) async fn apply(&self, lines: Vec<StatementLine>) -> Result<(), mongo::TransactError<()>> {
         let statements = self.statements.clone();
         self.db
             .transact(deadline(), move |session| {
@@ -112,9 +112,18 @@ pub(crate) fn calling<T>(user: UserId, role: Role, message: T) -> Request<T> {
     context.request(message).unwrap()
 }
 
-pub(crate) fn line(user: UserId, kind: Kind, amount: i64, day: Date) -> Line {
+pub(crate) fn line(user: UserId, kind: LineKind, amount: i64, day: Date) -> StatementLine {
     let at = format!("{day}T12:00:00Z").parse().unwrap();
-    Line { id: EventId::new(), kind, user: Some(user), subject: "subject".into(), order: None, amount, pieces: 0, at }
+    StatementLine {
+        id: EventId::new(),
+        kind,
+        user: Some(user),
+        subject: "subject".into(),
+        order: None,
+        amount,
+        pieces: 0,
+        at,
+    }
 }
 
 pub(crate) fn day(text: &str) -> Date {

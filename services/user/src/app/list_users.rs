@@ -21,6 +21,6 @@ impl App {
         let after: Option<UserId> = self.page_tokens.open(LIST, page_token)?;
         // One more than requested shows whether there is a next page.
         let users = self.users.list(after, size + 1, deadline).await?;
-        Ok(self.page_tokens.cut(LIST, users, size, |last| last.id)?)
+        Ok(self.page_tokens.paginate(LIST, users, size, |last| last.id)?)
     }
 }

@@ -1,4 +1,4 @@
-//! How Apache Kafka is started: one node that is broker and controller, with its data below the stack's folder.
+//! Starts Apache Kafka: one node that is broker and controller, with its data in the stack's folder.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -9,32 +9,32 @@ use crate::parts::Kafka;
 use crate::process::{Process, ProcessSpec};
 use crate::{BackingOptions, Error, Result, files};
 
-/// The settings that are the same on every stack.
+/// The settings that all stacks share.
 const SETTINGS: &str = include_str!("../../../../../deploy/kafka/server.properties");
-/// What goes into the process's log.
+/// The logging configuration.
 const LOGGING: &str = include_str!("../../../../../deploy/kafka/log4j2.xml");
-/// Every stack's cluster has this id: Kafka wants one, 16 bytes in Base64, and nobody looks at it.
+/// The cluster id of every stack. Kafka needs one, 16 bytes in Base64; nothing reads it.
 const CLUSTER_ID: &str = "fournines-local-stackA";
-/// How long making the data folder ready may take: a Java that starts, writes two files and ends.
+/// How long formatting the data folder may take: Java starts, writes two files and ends.
 const FORMAT_BOUND: Duration = Duration::from_secs(30);
 
-/// A small heap, and a virtual machine that starts fast and takes little of the CPU: for one developer's load.
+/// A small heap, and a virtual machine that starts fast and uses little CPU time: for the load of one developer.
 const JAVA_OPTIONS: [&str; 8] = [
     "-Xms64m",
     "-Xmx512m",
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",
     "-XX:+ExitOnOutOfMemoryError",
-    // Nothing outside the stack's folder, and what a crash has to say goes into the log.
+    // Writes nothing outside the stack's folder; a crash is reported in the log.
     "-XX:-UsePerfData",
     "-XX:-CreateCoredumpOnCrash",
     "-XX:+ErrorFileToStdout",
 ];
 
-/// Where things lie below the stack's folder.
+/// The paths in the stack's folder.
 struct Layout {
     data: PathBuf,
-    /// Java unpacks native libraries here; a killed one leaves them.
+    /// Java unpacks native libraries here; a killed process leaves them behind.
     temp: PathBuf,
     settings: PathBuf,
     logging: PathBuf,
@@ -53,7 +53,7 @@ impl Layout {
     }
 }
 
-/// Writes the settings and makes a new data folder ready. Gives what starts the broker.
+/// Writes the settings and formats a new data folder. Returns the broker's process.
 pub(super) async fn prepare(
     kafka: &Kafka,
     port: u16,
@@ -67,7 +67,7 @@ pub(super) async fn prepare(
     let settings = settings(port, controller_port, &layout.data)?;
     files::write_atomically(&layout.settings, settings.as_bytes(), 0o644)?;
     files::write_atomically(&layout.logging, LOGGING.as_bytes(), 0o644)?;
-    // Formatting writes this file last, so a folder without it holds nothing yet.
+    // Formatting writes this file last, so a folder without it is not formatted yet.
     if !layout.data.join("meta.properties").is_file() {
         format(kafka, &layout).await?;
     }
@@ -81,7 +81,7 @@ fn settings(port: u16, controller_port: u16, data: &Path) -> Result<String> {
     let own = [
         ("listeners", format!("PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}")),
         ("advertised.listeners", format!("PLAINTEXT://127.0.0.1:{port}")),
-        // Named here rather than in the data, so that both ports may be others at the next start.
+        // Set here rather than in the data, so that both ports may change at the next start.
         ("controller.quorum.voters", format!("1@127.0.0.1:{controller_port}")),
         ("log.dirs", data),
     ];
@@ -90,7 +90,7 @@ fn settings(port: u16, controller_port: u16, data: &Path) -> Result<String> {
     Ok(text)
 }
 
-/// A path as a value of a properties file, which is read as Latin-1 and takes a comma for the end of a folder.
+/// A path as a value of a properties file, which is read as Latin-1 and separates folders by commas.
 fn property(path: &Path) -> Result<String> {
     let refused = |why| Error::format(path, format!("Kafka can't keep data here: {why}"));
     let text = path.to_str().ok_or_else(|| refused("the path is not UTF-8"))?;
@@ -158,7 +158,7 @@ mod tests {
         let text = settings(20_001, 20_002, Path::new("/stack/data/kafka")).unwrap();
         let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).collect();
         let keys: std::collections::BTreeSet<&str> = lines.iter().map(|line| line.split_once('=').unwrap().0).collect();
-        assert_eq!(keys.len(), lines.len(), "a setting stands there twice");
+        assert_eq!(keys.len(), lines.len(), "a setting is duplicated");
         assert!(lines.contains(&"log.dirs=/stack/data/kafka"));
         assert!(lines.contains(&"controller.quorum.voters=1@127.0.0.1:20002"));
         assert!(lines.contains(&"auto.create.topics.enable=false"));

@@ -17,14 +17,14 @@ use crate::process::Process;
 use crate::wait::{self, Look};
 use crate::{Error, Progress, Result};
 
-/// Which broker a stack has. Both speak Kafka's protocol.
+/// The broker of a stack. Both speak Kafka's protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BrokerKind {
-    /// Starts at once in 18 MB and keeps nothing on disk: started again, it is empty.
+    /// Starts at once, in 18 MB of memory, and keeps nothing on disk: after a restart it is empty.
     #[default]
     Tansu,
-    /// Apache Kafka itself, one node. Needs Java 17; keeps what it has on disk.
+    /// Apache Kafka, one node. Needs Java 17; keeps its data on disk.
     Kafka,
 }
 
@@ -41,7 +41,7 @@ impl BrokerKind {
         }
     }
 
-    /// The names under which its ports stand in the port book; the first is what clients connect to.
+    /// The names of its ports in the port book. Clients connect to the first.
     pub(super) fn port_names(self) -> &'static [&'static str] {
         match self {
             Self::Tansu => &["broker"],
@@ -96,7 +96,7 @@ pub(super) struct Broker {
 }
 
 impl Broker {
-    /// Starts the broker on `ports`, as [`BrokerKind::port_names`] has them, and waits until it answers.
+    /// Starts the broker on `ports`, in the order of [`BrokerKind::port_names`], and waits until it answers.
     pub(super) async fn start(
         program: Program,
         ports: &[u16],
@@ -144,7 +144,7 @@ impl Broker {
             })
         })
         .await?;
-        // Whoever had the port before may have answered while this process was failing to bind it.
+        // Another process on the port may have answered while this one was failing to bind it.
         self.process.check()
     }
 }

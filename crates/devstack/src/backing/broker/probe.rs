@@ -1,8 +1,8 @@
-//! The question that tells whether a broker is ready: which brokers are there?
+//! The readiness probe of a broker: a metadata request.
 //!
-//! An open port says only that a process got so far. The answer to a metadata request lists the brokers that clients
-//! may use, so a broker that stands in its own answer has been let in by its controller. The request is written by
-//! hand: it is 22 bytes, and a Kafka client of librdkafka's size would serve nothing else here.
+//! An open port only shows that the process has bound it. The answer to a metadata request lists the brokers that
+//! clients may use, so a broker that lists itself was registered by its controller. The request is written by hand: it
+//! has 22 bytes, and a Kafka client of librdkafka's size would have no other use here.
 
 use std::io;
 use std::time::Duration;
@@ -10,11 +10,11 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// How long one question may take.
+/// How long one request may take.
 const BOUND: Duration = Duration::from_secs(2);
-/// The longest answer that is read, in bytes. It holds a few brokers and no topic.
+/// The longest answer that is read, in bytes. It has a few brokers and no topic.
 const ANSWER_LIMIT_BYTES: usize = 64 * 1024;
-/// A metadata request for no topic. Version 1 is the lowest that can ask so, and every broker knows it.
+/// A metadata request for no topic. Version 1 is the lowest that supports that, and every broker knows it.
 const REQUEST: [u8; 22] = *b"\0\0\0\x12\0\x03\0\x01\0\0\0\x07\0\x04nine\0\0\0\0";
 
 /// Whether the broker on this port of 127.0.0.1 answers and lists itself.
@@ -35,7 +35,7 @@ pub(super) async fn lists_itself(port: u16) -> io::Result<bool> {
     tokio::time::timeout(BOUND, asking).await?
 }
 
-/// The ports of the brokers in an answer; `None` when it is cut or something else.
+/// The ports of the brokers in an answer; `None` if it is truncated or invalid.
 fn listed_ports(answer: &[u8]) -> Option<Vec<i32>> {
     let mut rest = Rest(answer);
     let _correlation = rest.int()?;
@@ -51,7 +51,7 @@ fn listed_ports(answer: &[u8]) -> Option<Vec<i32>> {
         .collect()
 }
 
-/// What has not been read of an answer yet.
+/// The rest of an answer.
 struct Rest<'a>(&'a [u8]);
 
 impl Rest<'_> {
@@ -65,7 +65,7 @@ impl Rest<'_> {
         self.take().map(i32::from_be_bytes)
     }
 
-    /// A text has its length before it; -1 stands for none.
+    /// A string has its length before it; -1 is null.
     fn skip_text(&mut self) -> Option<()> {
         let length = i16::from_be_bytes(self.take()?);
         self.0 = self.0.get(usize::try_from(length).unwrap_or(0)..)?;

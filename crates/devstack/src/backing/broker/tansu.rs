@@ -1,4 +1,4 @@
-//! How Tansu is started: everything in memory.
+//! Starts Tansu, with everything in memory.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! A dead letter as it is read.
+//! A dead letter as it is read from the broker.
 
 use jiff::Timestamp;
 use rdkafka::message::{Headers as _, Message as _, OwnedHeaders, OwnedMessage};
@@ -9,10 +9,10 @@ use crate::kafka::dead_letters::{
 use crate::kafka::{HEADER_ID, HEADER_TYPE};
 use crate::{Payload, Topic, Unreadable};
 
-/// Where a letter lies.
+/// The position of a dead letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct LetterPlace {
-    /// The topic of which it was an event.
+pub struct LetterPosition {
+    /// The topic of the event.
     pub topic: Topic,
     /// In the topic of dead letters, counted from 0.
     pub partition: i32,
@@ -20,39 +20,39 @@ pub struct LetterPlace {
     pub offset: i64,
 }
 
-/// Where an event was published before it died.
+/// Where an event was published before it became a dead letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Origin<'a> {
-    /// The topic, by its name at the broker; empty when it is not known.
+    /// The name of the topic at the broker; empty when it is unknown.
     pub topic: &'a str,
     /// Its partition and offset; `None` for an event that had been parked in a database.
-    pub place: Option<(i32, i64)>,
+    pub position: Option<(i32, i64)>,
 }
 
-/// An event that could not be applied, as it was received, and why. Nothing about it is sure but its place: a message
-/// that is no event at all becomes a dead letter too.
+/// An event that could not be applied, as it was received, and the reason. Only its position is certain: a message that
+/// is no event becomes a dead letter too.
 #[derive(Debug, Clone)]
 pub struct Letter {
-    place: LetterPlace,
+    position: LetterPosition,
     message: OwnedMessage,
 }
 
 impl Letter {
     pub(super) fn new(topic: Topic, message: OwnedMessage) -> Self {
-        let place = LetterPlace { topic, partition: message.partition(), offset: message.offset() };
-        Self { place, message }
+        let position = LetterPosition { topic, partition: message.partition(), offset: message.offset() };
+        Self { position, message }
     }
 
-    /// Where it lies.
-    pub fn place(&self) -> LetterPlace {
-        self.place
+    /// Its position in the topic of dead letters.
+    pub fn position(&self) -> LetterPosition {
+        self.position
     }
 
-    /// When it was given up; when the broker took it, if it does not say.
+    /// When it was given up; without that header, when the broker received it.
     pub fn at(&self) -> Option<Timestamp> {
-        let said = self.text(HEADER_AT).and_then(|at| at.parse().ok());
-        let taken = || Timestamp::from_millisecond(self.message.timestamp().to_millis()?).ok();
-        said.or_else(taken)
+        let given_up = self.text(HEADER_AT).and_then(|at| at.parse().ok());
+        let received = || Timestamp::from_millisecond(self.message.timestamp().to_millis()?).ok();
+        given_up.or_else(received)
     }
 
     /// The group that gave it up.
@@ -60,7 +60,7 @@ impl Letter {
         self.text(HEADER_GROUP)
     }
 
-    /// Why, for people.
+    /// The reason, for people.
     pub fn reason(&self) -> Option<&str> {
         self.text(HEADER_REASON)
     }
@@ -69,38 +69,38 @@ impl Letter {
     pub fn origin(&self) -> Origin<'_> {
         let partition = self.text(HEADER_PARTITION).and_then(|partition| partition.parse().ok());
         let offset = self.text(HEADER_OFFSET).and_then(|offset| offset.parse().ok());
-        Origin { topic: self.text(HEADER_TOPIC).unwrap_or_default(), place: partition.zip(offset) }
+        Origin { topic: self.text(HEADER_TOPIC).unwrap_or_default(), position: partition.zip(offset) }
     }
 
-    /// The aggregate that it is about.
+    /// The key: the aggregate of the event.
     pub fn key(&self) -> Option<&[u8]> {
         self.message.key()
     }
 
-    /// What names the event, when it has a name that is text.
+    /// The id of the event, if it has one that is text.
     pub fn event_id(&self) -> Option<&str> {
         self.text(HEADER_ID)
     }
 
-    /// The full name of the payload's message, when it is said.
+    /// The type of the event: the full name of its message.
     pub fn event_type(&self) -> Option<&str> {
         self.text(HEADER_TYPE)
     }
 
-    /// Its headers, with those that tell of its death, in their order.
+    /// All headers in their order, those of the dead letter included.
     pub fn headers(&self) -> impl Iterator<Item = (&str, Option<&[u8]>)> {
         self.message.headers().into_iter().flat_map(|headers| headers.iter()).map(|one| (one.key, one.value))
     }
 
-    /// What it tells, as bytes.
+    /// The payload as bytes.
     pub fn payload(&self) -> Option<&[u8]> {
         self.message.payload()
     }
 
-    /// What it tells.
+    /// The decoded payload.
     ///
     /// # Errors
-    /// When it is no event that is known here.
+    /// When it is no known event.
     pub fn decoded(&self) -> Result<Payload, Unreadable> {
         Payload::decode(self.event_type().unwrap_or_default(), self.payload().unwrap_or_default())
     }

@@ -1,4 +1,4 @@
-//! Reads a topic of dead letters from one offset to another, as part of no group.
+//! Reads a topic of dead letters from one offset to another, without joining a group.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -16,12 +16,12 @@ use crate::{KafkaConfig, Topic};
 
 /// The most bytes of letters that the client fetches ahead, in KiB.
 const FETCHED_AHEAD_KIB: u32 = 4 * 1_024;
-/// The pause before a partition without a leader is asked for again.
+/// The pause before a partition without a leader is queried again.
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Which letters of a topic.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Part {
+pub(super) enum Selection {
     All,
     /// The last of each partition.
     Last(NonZeroU32),
@@ -31,42 +31,42 @@ pub(super) enum Part {
     },
 }
 
-/// What a partition has, and what of it is read: from the first up to, but without, the end.
+/// The lowest offset of a partition, and the offsets that are read: from the first up to, but without, the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Span {
+struct OffsetRange {
     partition: i32,
     low: i64,
     first: i64,
     end: i64,
 }
 
-/// Letters that were there when this was made, on their way from the broker.
+/// The letters that existed when this was opened, as a stream.
 pub struct Letters {
     topic: Topic,
-    /// Only `None` while it is dropped.
+    /// `None` only while it is being dropped.
     consumer: Option<StreamConsumer>,
-    /// The partitions that are still read, with their ends.
+    /// The partitions that are still being read, with their ends.
     ends: BTreeMap<i32, i64>,
     earlier: u64,
 }
 
 impl Letters {
-    pub(super) async fn open(kafka: &KafkaConfig, topic: Topic, part: Part) -> Result<Self, DeadLetterError> {
+    pub(super) async fn open(kafka: &KafkaConfig, topic: Topic, selection: Selection) -> Result<Self, DeadLetterError> {
         let until = Instant::now() + REQUEST_TIMEOUT;
         loop {
             let kafka = kafka.clone();
-            // The client's questions hold up their thread. Only the end of the runtime keeps them from being asked.
-            let asked = tokio::task::spawn_blocking(move || ask(&kafka, topic, part, until)).await;
-            match asked.unwrap_or(Err(DeadLetterError::Broker(KafkaError::Canceled))) {
-                Err(DeadLetterError::Broker(error)) if passes(&error) && Instant::now() + PAUSE < until => {
+            // The client's queries block their thread. The task is cancelled only at the end of the runtime.
+            let opened = tokio::task::spawn_blocking(move || open_blocking(&kafka, topic, selection, until)).await;
+            match opened.unwrap_or(Err(DeadLetterError::Broker(KafkaError::Canceled))) {
+                Err(DeadLetterError::Broker(error)) if is_transient(&error) && Instant::now() + PAUSE < until => {
                     tokio::time::sleep(PAUSE).await;
                 }
-                asked => return asked,
+                opened => return opened,
             }
         }
     }
 
-    /// How many letters there are before those that are read.
+    /// The number of letters before those that are read.
     pub fn earlier(&self) -> u64 {
         self.earlier
     }
@@ -91,7 +91,7 @@ impl Letters {
                 Ok(Err(KafkaError::PartitionEOF(partition))) => {
                     self.ends.remove(&partition);
                 }
-                // It may be back in time: the client tries again by itself.
+                // It may recover in time: the client retries by itself.
                 Ok(Err(error)) => failure = DeadLetterError::Broker(error),
                 Err(_elapsed) => return Err(failure),
             }
@@ -110,23 +110,28 @@ impl Letters {
 
 impl Drop for Letters {
     fn drop(&mut self) {
-        // As with producers, ending a client waits for its thread.
+        // Dropping a client waits for its thread, as with producers.
         if let (Some(consumer), Ok(runtime)) = (self.consumer.take(), tokio::runtime::Handle::try_current()) {
             drop(runtime.spawn_blocking(move || drop(consumer)));
         }
     }
 }
 
-/// Whether a partition only has no leader for the moment, as just after it was made or when a broker has gone.
-fn passes(error: &KafkaError) -> bool {
+/// Whether a partition has no leader for the moment, as just after it was created or while a broker is down.
+fn is_transient(error: &KafkaError) -> bool {
     use RDKafkaErrorCode::{LeaderNotAvailable, NotLeaderForPartition};
     matches!(error.rdkafka_error_code(), Some(LeaderNotAvailable | NotLeaderForPartition))
 }
 
-fn ask(kafka: &KafkaConfig, topic: Topic, part: Part, until: Instant) -> Result<Letters, DeadLetterError> {
+fn open_blocking(
+    kafka: &KafkaConfig,
+    topic: Topic,
+    selection: Selection,
+    until: Instant,
+) -> Result<Letters, DeadLetterError> {
     let name = topic.dead_letters(&kafka.prefix);
     let consumer: StreamConsumer = client_config(kafka, CLIENT)
-        // The client wants the name of a group, though it joins none and commits nothing.
+        // The client needs the name of a group, though it joins none and commits nothing.
         .set("group.id", format!("{}.{CLIENT}", kafka.prefix))
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
@@ -135,10 +140,10 @@ fn ask(kafka: &KafkaConfig, topic: Topic, part: Part, until: Instant) -> Result<
         .set("enable.partition.eof", "true")
         .set("queued.max.messages.kbytes", FETCHED_AHEAD_KIB.to_string())
         .create()?;
-    let spans = spans(&consumer, &name, part, until)?;
-    let mut assigned = TopicPartitionList::with_capacity(spans.len());
+    let ranges = ranges(&consumer, &name, selection, until)?;
+    let mut assigned = TopicPartitionList::with_capacity(ranges.len());
     let (mut ends, mut earlier) = (BTreeMap::new(), 0);
-    for Span { partition, low, first, end } in spans {
+    for OffsetRange { partition, low, first, end } in ranges {
         earlier += u64::try_from(first - low).unwrap_or_default();
         if first < end {
             assigned.add_partition_offset(&name, partition, Offset::Offset(first))?;
@@ -149,7 +154,12 @@ fn ask(kafka: &KafkaConfig, topic: Topic, part: Part, until: Instant) -> Result<
     Ok(Letters { topic, consumer: Some(consumer), ends, earlier })
 }
 
-fn spans(consumer: &StreamConsumer, topic: &str, part: Part, until: Instant) -> Result<Vec<Span>, DeadLetterError> {
+fn ranges(
+    consumer: &StreamConsumer,
+    topic: &str,
+    selection: Selection,
+    until: Instant,
+) -> Result<Vec<OffsetRange>, DeadLetterError> {
     let left = || until.saturating_duration_since(Instant::now());
     let metadata = consumer.fetch_metadata(Some(topic), left())?;
     let found = metadata.topics().iter().find(|found| found.name() == topic);
@@ -162,29 +172,29 @@ fn spans(consumer: &StreamConsumer, topic: &str, part: Part, until: Instant) -> 
         }
         Some(code) => return Err(KafkaError::MetadataFetch(code).into()),
     }
-    let wanted = found.partitions().iter().filter(|partition| part.includes(partition.id()));
+    let wanted = found.partitions().iter().filter(|partition| selection.includes(partition.id()));
     wanted
         .map(|partition| {
             let (low, high) = consumer.fetch_watermarks(topic, partition.id(), left())?;
-            Ok(part.span(partition.id(), low, high))
+            Ok(selection.range(partition.id(), low, high))
         })
         .collect()
 }
 
-impl Part {
+impl Selection {
     fn includes(self, partition: i32) -> bool {
         !matches!(self, Self::One { partition: wanted, .. } if wanted != partition)
     }
 
-    /// What it is of a partition that has the offsets from `low` up to, but without, `high`.
-    fn span(self, partition: i32, low: i64, high: i64) -> Span {
+    /// The selected offsets of a partition that has those from `low` up to, but without, `high`.
+    fn range(self, partition: i32, low: i64, high: i64) -> OffsetRange {
         let (first, end) = match self {
             Self::All => (low, high),
             Self::Last(most) => (low.max(high - i64::from(most.get())), high),
             Self::One { offset, .. } if (low..high).contains(&offset) => (offset, offset + 1),
             Self::One { .. } => (high, high),
         };
-        Span { partition, low, first, end }
+        OffsetRange { partition, low, first, end }
     }
 }
 
@@ -192,28 +202,28 @@ impl Part {
 mod tests {
     use super::*;
 
-    fn span(part: Part, low: i64, high: i64) -> (i64, i64) {
-        let Span { first, end, .. } = part.span(0, low, high);
+    fn range(selection: Selection, low: i64, high: i64) -> (i64, i64) {
+        let OffsetRange { first, end, .. } = selection.range(0, low, high);
         (first, end)
     }
 
     #[test]
-    fn no_more_is_read_than_is_there_and_wanted() {
-        let last = |most| Part::Last(NonZeroU32::new(most).unwrap());
-        assert_eq!(span(Part::All, 5, 9), (5, 9));
-        assert_eq!(span(last(3), 5, 9), (6, 9));
-        assert_eq!(span(last(30), 5, 9), (5, 9));
-        assert_eq!(span(last(3), 9, 9), (9, 9));
+    fn at_most_the_selected_letters_that_exist_are_read() {
+        let last = |most| Selection::Last(NonZeroU32::new(most).unwrap());
+        assert_eq!(range(Selection::All, 5, 9), (5, 9));
+        assert_eq!(range(last(3), 5, 9), (6, 9));
+        assert_eq!(range(last(30), 5, 9), (5, 9));
+        assert_eq!(range(last(3), 9, 9), (9, 9));
     }
 
     #[test]
-    fn one_letter_is_read_only_where_it_is() {
-        let one = |offset| Part::One { partition: 0, offset };
-        assert_eq!(span(one(5), 5, 9), (5, 6));
-        assert_eq!(span(one(8), 5, 9), (8, 9));
+    fn one_letter_is_read_only_at_its_offset() {
+        let one = |offset| Selection::One { partition: 0, offset };
+        assert_eq!(range(one(5), 5, 9), (5, 6));
+        assert_eq!(range(one(8), 5, 9), (8, 9));
         for gone in [-1, 4, 9, i64::MAX] {
-            assert_eq!(span(one(gone), 5, 9), (9, 9));
+            assert_eq!(range(one(gone), 5, 9), (9, 9));
         }
-        assert!(one(5).includes(0) && !one(5).includes(1) && Part::All.includes(1));
+        assert!(one(5).includes(0) && !one(5).includes(1) && Selection::All.includes(1));
     }
 }

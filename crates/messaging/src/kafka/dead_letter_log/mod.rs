@@ -1,4 +1,4 @@
-//! Dead letters as they lie at the broker: reading them, and publishing them again where they came from.
+//! The topics of dead letters: reads them, and publishes dead letters to their original topic again.
 
 mod letter;
 mod letters;
@@ -12,20 +12,20 @@ use tokio::sync::OnceCell;
 use super::dead_letters::own_headers;
 use super::{REQUEST_TIMEOUT, client_config, publisher};
 use crate::{KafkaConfig, Topic};
-pub use letter::{Letter, LetterPlace, Origin};
+pub use letter::{Letter, LetterPosition, Origin};
 pub use letters::Letters;
-use letters::Part;
+use letters::Selection;
 
-/// What its clients call themselves.
+/// The id of its clients at the broker.
 const CLIENT: &str = "dead-letter-log";
 
 /// Why dead letters can't be read or published again.
 #[derive(Debug, thiserror::Error)]
 pub enum DeadLetterError {
-    /// There is no such topic; services make theirs when they start.
+    /// There is no such topic; services create their topics when they start.
     #[error("the broker has no topic {0:?}")]
     NoTopic(String),
-    /// Nothing is there, or no longer.
+    /// There is no letter, or no longer.
     #[error("the topic {topic:?} has no letter at partition {partition}, offset {offset}")]
     NoLetter {
         /// The topic of dead letters.
@@ -35,16 +35,16 @@ pub enum DeadLetterError {
         /// Counted from 0.
         offset: i64,
     },
-    /// It names no topic of this platform, so there is nowhere to publish it.
+    /// Its original topic is none of this platform's, so it can't be published.
     #[error("the topic that it came from, {0:?}, is none of this platform's")]
     UnknownOrigin(String),
     /// The broker could not be reached, or refused.
-    #[error("the broker can't be asked")]
+    #[error("the broker can't be reached or has refused")]
     Broker(#[from] KafkaError),
-    /// The broker was reached and then said nothing for 10 s.
+    /// The broker was reached and has not answered for 10 s.
     #[error("the broker has not answered in time")]
     NoAnswer,
-    /// The broker has not said that it has the event. It may have it all the same; publishing it again is safe.
+    /// The broker has not acknowledged the event. It may have it all the same; publishing it again is safe.
     #[error("the broker has not acknowledged the event")]
     NotAcknowledged(#[source] KafkaError),
 }
@@ -52,7 +52,7 @@ pub enum DeadLetterError {
 /// Where a letter was published again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Republished {
-    /// The topic, by its name at the broker.
+    /// The name of the topic at the broker.
     pub topic: String,
     /// Counted from 0.
     pub partition: i32,
@@ -60,25 +60,25 @@ pub struct Republished {
     pub offset: i64,
 }
 
-/// The topics of dead letters. Reading changes nothing there: no group is joined and nothing is marked as read. What
-/// was published again stays too, as topics only grow, until its retention ends.
+/// The topics of dead letters. Reading changes nothing: no group is joined and no offset is committed. A letter that
+/// was published again stays until its retention ends, since topics are append-only.
 pub struct DeadLetterLog {
     kafka: KafkaConfig,
     producer: OnceCell<FutureProducer>,
 }
 
 impl DeadLetterLog {
-    /// Of the platform that has this prefix at this broker. Connects when first asked.
+    /// That of the platform with this prefix at this broker. Connects on first use.
     pub fn new(kafka: &KafkaConfig) -> Self {
         Self { kafka: kafka.clone(), producer: OnceCell::new() }
     }
 
-    /// All letters of a topic's events that there are now, the oldest of each partition first.
+    /// All current letters of a topic's events, the oldest of each partition first.
     ///
     /// # Errors
     /// [`DeadLetterError::NoTopic`], and [`DeadLetterError::Broker`] within 10 s.
     pub async fn all(&self, topic: Topic) -> Result<Letters, DeadLetterError> {
-        Letters::open(&self.kafka, topic, Part::All).await
+        Letters::open(&self.kafka, topic, Selection::All).await
     }
 
     /// The same, but no more than the last `most` of each partition.
@@ -86,23 +86,23 @@ impl DeadLetterLog {
     /// # Errors
     /// Those of [`Self::all`].
     pub async fn last(&self, topic: Topic, most: NonZeroU32) -> Result<Letters, DeadLetterError> {
-        Letters::open(&self.kafka, topic, Part::Last(most)).await
+        Letters::open(&self.kafka, topic, Selection::Last(most)).await
     }
 
     /// One letter.
     ///
     /// # Errors
     /// [`DeadLetterError::NoLetter`], and those of [`Self::all`] and [`Letters::next`].
-    pub async fn get(&self, place: LetterPlace) -> Result<Letter, DeadLetterError> {
-        let LetterPlace { topic, partition, offset } = place;
-        let mut letters = Letters::open(&self.kafka, topic, Part::One { partition, offset }).await?;
-        let nothing = || DeadLetterError::NoLetter { topic: topic.dead_letters(&self.kafka.prefix), partition, offset };
-        letters.next().await?.ok_or_else(nothing)
+    pub async fn get(&self, position: LetterPosition) -> Result<Letter, DeadLetterError> {
+        let LetterPosition { topic, partition, offset } = position;
+        let mut letters = Letters::open(&self.kafka, topic, Selection::One { partition, offset }).await?;
+        let missing = || DeadLetterError::NoLetter { topic: topic.dead_letters(&self.kafka.prefix), partition, offset };
+        letters.next().await?.ok_or_else(missing)
     }
 
-    /// Publishes a letter to the topic that it came from, as it was: its key, its payload, and its headers without
-    /// those that tell of its death. Returns when all replicas of the broker that are in sync have it. It comes behind
-    /// everything that was published since; consumers that have applied it drop it.
+    /// Publishes a letter to its original topic, unchanged: its key, its payload, and its headers without those of the
+    /// dead letter. Returns when all in-sync replicas of the broker have it. It is ordered behind everything that was
+    /// published since; consumers that have applied it drop it.
     ///
     /// # Errors
     /// [`DeadLetterError::UnknownOrigin`]; [`DeadLetterError::NotAcknowledged`] within 10 s.
@@ -127,7 +127,7 @@ impl DeadLetterLog {
             .set("enable.idempotence", "true")
             .set("acks", "all")
             .set("message.timeout.ms", REQUEST_TIMEOUT.as_millis().to_string())
-            // Letters are sent one at a time: there is nothing to wait for.
+            // Letters are sent one at a time, so there is nothing to gather.
             .set("linger.ms", "0")
             .create()
     }

@@ -1,11 +1,11 @@
-//! Streams that are in the order of a key, read side by side.
+//! Sorted streams that are merged by their keys.
 
 use envelope::Error;
 use futures::stream::{BoxStream, StreamExt as _};
 
 use crate::domain::Keyed;
 
-/// Items in the order of their key; of the stream, one page is in memory.
+/// A stream of items in the order of their key; one page is in memory.
 pub(super) struct Sorted<T: Keyed> {
     pages: BoxStream<'static, Result<Vec<T>, Error>>,
     page: std::vec::IntoIter<T>,
@@ -21,7 +21,7 @@ impl<T: Keyed> Sorted<T> {
     /// The key of the next item; `None` at the end.
     ///
     /// # Errors
-    /// What the stream says, and a key that is below the one before: comparing on would find faults that are none.
+    /// Those of the stream, and a key that is below the one before: comparing further would find false differences.
     pub(super) async fn peek(&mut self) -> Result<Option<T::Key>, Error> {
         while self.head.is_none() {
             self.head = match self.page.next() {
@@ -43,12 +43,12 @@ impl<T: Keyed> Sorted<T> {
         Ok(self.last.clone())
     }
 
-    /// The next item, if it has this key.
+    /// Takes the next item if it has this key.
     pub(super) async fn next_of(&mut self, key: &T::Key) -> Result<Option<T>, Error> {
         Ok(if self.peek().await?.as_ref() == Some(key) { self.head.take() } else { None })
     }
 
-    /// All items with this key.
+    /// Takes all items with this key.
     ///
     /// # Errors
     /// Those of [`Sorted::peek`], and when there are more than `most`.
@@ -56,7 +56,7 @@ impl<T: Keyed> Sorted<T> {
         let mut items = Vec::new();
         while let Some(item) = self.next_of(key).await? {
             if items.len() == most {
-                return Err(Error::internal(format!("more than {most} things of one key")));
+                return Err(Error::internal(format!("more than {most} items of one key")));
             }
             items.push(item);
         }
@@ -64,7 +64,7 @@ impl<T: Keyed> Sorted<T> {
     }
 }
 
-/// The lowest of the next keys of several streams; `None` when all have ended.
+/// The lowest of the next keys of several streams; `None` once all have ended.
 pub(super) fn lowest<K: Ord>(keys: impl IntoIterator<Item = Option<K>>) -> Option<K> {
     keys.into_iter().flatten().min()
 }
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn items_of_a_key_are_gathered_over_pages() {
+    async fn items_of_a_key_are_gathered_across_pages() {
         let mut items = sorted(&[&["a", "b"], &[], &["b", "c"]]);
         assert!(items.next_of(&"b".parse().unwrap()).await.unwrap().is_none());
         assert!(items.next_of(&"a".parse().unwrap()).await.unwrap().is_some());
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_out_of_order_or_without_bound_is_an_error() {
+    async fn items_out_of_order_and_too_many_items_are_errors() {
         let mut items = sorted(&[&["b"], &["a"]]);
         assert!(items.next_of(&"b".parse().unwrap()).await.is_ok());
         assert!(items.peek().await.is_err());

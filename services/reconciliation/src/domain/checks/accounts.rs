@@ -2,40 +2,41 @@
 
 use primitives::{EntryId, PaymentId, UserId};
 
-use super::{Difference, Finding, Payment, PaymentStatus};
+use super::orders::{Payment, PaymentStatus};
+use crate::domain::finding::{Difference, Finding};
 
-/// What an entry is for.
+/// The cause of an account entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EntryKind {
-    /// The account was filled.
+    /// A deposit.
     Deposit,
-    /// It paid.
+    /// A payment from the account.
     Payment(PaymentId),
-    /// It got a payment back.
+    /// A refund of a payment.
     Refund(PaymentId),
 }
 
 /// An entry of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Entry {
+pub struct AccountEntry {
     /// Its id.
     pub id: EntryId,
-    /// Whose account.
+    /// The owner of the account.
     pub owner: UserId,
-    /// Counts the account's entries from 1.
+    /// Its number in the account, from 1.
     pub sequence: u64,
     /// Minor units added or, when negative, taken.
     pub delta: i64,
     /// The balance after it.
     pub balance_after: i64,
-    /// What it is for.
+    /// Its cause.
     pub kind: EntryKind,
 }
 
 /// An account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Account {
-    /// Whose it is.
+    /// The owner.
     pub owner: UserId,
     /// Minor units.
     pub balance: i64,
@@ -43,22 +44,22 @@ pub struct Account {
     pub version: u64,
 }
 
-/// Compares an account with its last entry; `None` is a side that has nothing.
-pub fn account(owner: UserId, account: Option<&Account>, last: Option<&Entry>) -> Option<Finding> {
-    let said = account.map(|account| (account.version, account.balance));
-    let follows = last.map(|last| (last.sequence, last.balance_after));
-    let say = |side: Option<(u64, i64)>| match side {
+/// Compares an account with its last entry; `None` is a side without a document.
+pub fn account(owner: UserId, account: Option<&Account>, last: Option<&AccountEntry>) -> Option<Finding> {
+    let actual = account.map(|account| (account.version, account.balance));
+    let expected = last.map(|last| (last.sequence, last.balance_after));
+    let describe = |side: Option<(u64, i64)>| match side {
         Some((sequence, balance)) => format!("{sequence} entries and a balance of {balance}"),
         None => "no account".to_owned(),
     };
-    (said != follows).then(|| Finding::new(Difference::AccountDiffers, owner, say(follows), say(said)))
+    (actual != expected).then(|| Finding::new(Difference::AccountDiffers, owner, describe(expected), describe(actual)))
 }
 
-/// Compares a payment with the entries that name it, all settled; `payment` is `None` when nobody has it. A captured
-/// payment from an account has an entry that takes its amount, a refunded one also one that gives it back.
-pub fn entries_of_payment(payment: Option<Payment>, entries: &[Entry]) -> Vec<Finding> {
+/// Compares a payment with the entries that name it, all settled; `payment` is `None` when it does not exist. A
+/// captured payment from an account has an entry that debits its amount, a refunded one also an entry that credits it.
+pub fn entries_of_payment(payment: Option<Payment>, entries: &[AccountEntry]) -> Vec<Finding> {
     let payment = payment.filter(|payment| payment.from_account);
-    let (mut takes, mut gives) = match payment.map(|payment| payment.status) {
+    let (mut debit, mut credit) = match payment.map(|payment| payment.status) {
         Some(PaymentStatus::Captured) => (true, false),
         Some(PaymentStatus::Refunded) => (true, true),
         Some(PaymentStatus::NotTaken) | None => (false, false),
@@ -68,8 +69,8 @@ pub fn entries_of_payment(payment: Option<Payment>, entries: &[Entry]) -> Vec<Fi
     for entry in entries {
         let accounted = match entry.kind {
             EntryKind::Deposit => true,
-            EntryKind::Payment(_) => entry.delta == -amount && std::mem::take(&mut takes),
-            EntryKind::Refund(_) => entry.delta == amount && std::mem::take(&mut gives),
+            EntryKind::Payment(_) => entry.delta == -amount && std::mem::take(&mut debit),
+            EntryKind::Refund(_) => entry.delta == amount && std::mem::take(&mut credit),
         };
         if !accounted {
             let expected = payment.map_or_else(
@@ -80,11 +81,11 @@ pub fn entries_of_payment(payment: Option<Payment>, entries: &[Entry]) -> Vec<Fi
             findings.push(Finding::new(Difference::EntryWithoutPayment, entry.id, expected, found));
         }
     }
-    if let Some(payment) = payment.filter(|_| takes || gives) {
-        let missing = match (takes, gives) {
+    if let Some(payment) = payment.filter(|_| debit || credit) {
+        let missing = match (debit, credit) {
             (true, true) => "neither entry",
-            (true, false) => "no entry that takes it",
-            _ => "no entry that gives it back",
+            (true, false) => "no entry that debits it",
+            _ => "no entry that credits it",
         };
         let expected = format!("entries for {amount}, {:?}", payment.status);
         findings.push(Finding::new(Difference::PaymentWithoutEntry, payment.id, expected, missing));
@@ -92,15 +93,34 @@ pub fn entries_of_payment(payment: Option<Payment>, entries: &[Entry]) -> Vec<Fi
     findings
 }
 
+/// The entries of an order by the payment that they name, and, with `None`, those that name no payment of the order.
+pub fn entries_by_payment(payments: &[Payment], entries: &[AccountEntry]) -> Vec<(Option<Payment>, Vec<AccountEntry>)> {
+    let named = |entry: &AccountEntry| match entry.kind {
+        EntryKind::Deposit => None,
+        EntryKind::Payment(payment) | EntryKind::Refund(payment) => Some(payment),
+    };
+    let is_known = |entry: &AccountEntry| payments.iter().any(|payment| named(entry) == Some(payment.id));
+    let of_payment = |payment: &Payment| {
+        let entries = entries.iter().filter(|entry| named(entry) == Some(payment.id));
+        (Some(*payment), entries.copied().collect())
+    };
+    let mut grouped: Vec<_> = payments.iter().map(of_payment).collect();
+    let strays: Vec<_> = entries.iter().filter(|entry| !is_known(entry)).copied().collect();
+    if !strays.is_empty() {
+        grouped.push((None, strays));
+    }
+    grouped
+}
+
 /// Compares an entry with the one before it in the same account; `None` before the first.
-pub fn chain(before: Option<&Entry>, entry: &Entry) -> Option<Finding> {
+pub fn chain(before: Option<&AccountEntry>, entry: &AccountEntry) -> Option<Finding> {
     let sequence = before.map_or(0, |before| before.sequence).saturating_add(1);
     let balance = before.map_or(0, |before| before.balance_after).saturating_add(entry.delta);
-    let follows = entry.sequence == sequence && entry.balance_after == balance;
-    let say = |sequence, balance| format!("entry {sequence} with a balance of {balance}");
-    (!follows).then(|| {
-        let found = say(entry.sequence, entry.balance_after);
-        Finding::new(Difference::AccountDiffers, entry.owner, say(sequence, balance), found)
+    let is_next = entry.sequence == sequence && entry.balance_after == balance;
+    let describe = |sequence, balance| format!("entry {sequence} with a balance of {balance}");
+    (!is_next).then(|| {
+        let found = describe(entry.sequence, entry.balance_after);
+        Finding::new(Difference::AccountDiffers, entry.owner, describe(sequence, balance), found)
     })
 }
 
@@ -121,11 +141,11 @@ mod tests {
         }
     }
 
-    fn entry(kind: EntryKind, delta: i64) -> Entry {
-        Entry { id: EntryId::new(), owner: UserId::new(), sequence: 1, delta, balance_after: delta, kind }
+    fn entry(kind: EntryKind, delta: i64) -> AccountEntry {
+        AccountEntry { id: EntryId::new(), owner: UserId::new(), sequence: 1, delta, balance_after: delta, kind }
     }
 
-    fn kinds(payment: Option<Payment>, entries: &[Entry]) -> Vec<Difference> {
+    fn kinds(payment: Option<Payment>, entries: &[AccountEntry]) -> Vec<Difference> {
         entries_of_payment(payment, entries).into_iter().map(|finding| finding.difference).collect()
     }
 
@@ -158,13 +178,26 @@ mod tests {
     }
 
     #[test]
-    fn an_account_that_its_last_entry_does_not_lead_to_is_found() {
+    fn entries_are_grouped_by_the_payment_that_they_name() {
+        let (paid, unpaid) = (payment(PaymentStatus::Captured), payment(PaymentStatus::NotTaken));
+        let taken = entry(EntryKind::Payment(paid.id), -300);
+        let given = entry(EntryKind::Refund(paid.id), 300);
+        let stray = entry(EntryKind::Payment(PaymentId::new()), -300);
+        let deposit = entry(EntryKind::Deposit, 300);
+        let grouped = entries_by_payment(&[paid, unpaid], &[taken, stray, given, deposit]);
+        let expected = [(Some(paid), vec![taken, given]), (Some(unpaid), vec![]), (None, vec![stray, deposit])];
+        assert_eq!(grouped, expected);
+        assert_eq!(entries_by_payment(&[], &[]), []);
+    }
+
+    #[test]
+    fn an_account_that_differs_from_its_last_entry_is_found() {
         let last = entry(EntryKind::Deposit, 300);
         let right = Account { owner: last.owner, balance: last.balance_after, version: last.sequence };
         assert_eq!(account(last.owner, Some(&right), Some(&last)), None);
         let off = Account { balance: right.balance + 1, ..right };
-        for (said, last) in [(Some(&off), Some(&last)), (None, Some(&last)), (Some(&right), None)] {
-            let finding = account(right.owner, said, last).unwrap();
+        for (actual, last) in [(Some(&off), Some(&last)), (None, Some(&last)), (Some(&right), None)] {
+            let finding = account(right.owner, actual, last).unwrap();
             assert_eq!(finding.difference, Difference::AccountDiffers);
         }
     }
@@ -173,9 +206,9 @@ mod tests {
     fn a_gap_and_a_wrong_balance_are_found() {
         let first = entry(EntryKind::Deposit, 300);
         assert_eq!(chain(None, &first), None);
-        let second = Entry { sequence: 2, delta: -100, balance_after: 200, ..first };
+        let second = AccountEntry { sequence: 2, delta: -100, balance_after: 200, ..first };
         assert_eq!(chain(Some(&first), &second), None);
-        for wrong in [Entry { sequence: 3, ..second }, Entry { balance_after: 199, ..second }] {
+        for wrong in [AccountEntry { sequence: 3, ..second }, AccountEntry { balance_after: 199, ..second }] {
             let finding = chain(Some(&first), &wrong).unwrap();
             assert_eq!(finding.difference, Difference::AccountDiffers);
         }

@@ -1,13 +1,13 @@
-//! What was written to be published against what was applied.
+//! The events that publishers keep against those that were applied.
 
 use std::collections::BTreeMap;
 
 use primitives::EventId;
 
-use super::{Difference, Finding};
-use crate::domain::{Publisher, Remedy};
+use crate::domain::finding::{Difference, Finding};
+use crate::domain::remedy::{Publisher, Remedy};
 
-/// An event that its writer keeps.
+/// An event in the outbox of its publisher.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptEvent {
     /// Its id.
@@ -16,25 +16,25 @@ pub struct KeptEvent {
     pub kind: String,
     /// Whether the broker has acknowledged it.
     pub sent: bool,
-    /// Who keeps it.
+    /// Its publisher.
     pub publisher: Publisher,
-    /// The entry that it is part of.
+    /// The entry of the outbox that it is part of.
     pub entry: EventId,
 }
 
-/// Something that was applied.
+/// The effect of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Effect {
-    /// The event that it was applied for.
+pub struct AppliedEffect {
+    /// The event.
     pub event: EventId,
-    /// What it is, for people.
-    pub what: String,
+    /// A description, for people.
+    pub description: String,
 }
 
-/// Compares the events of one time with what was applied of that time; old enough for all of them to have been. Each
-/// event has one effect, and each effect an event.
-pub fn events_and_effects(kept: &[KeptEvent], effects: &[Effect]) -> Vec<Finding> {
-    let mut applied: BTreeMap<EventId, &Effect> = effects.iter().map(|effect| (effect.event, effect)).collect();
+/// Compares the events of one moment with their effects; the moment must be old enough for all of them to have been
+/// applied. Each event has one effect, and each effect an event.
+pub fn events_and_effects(kept: &[KeptEvent], effects: &[AppliedEffect]) -> Vec<Finding> {
+    let mut applied: BTreeMap<EventId, &AppliedEffect> = effects.iter().map(|effect| (effect.event, effect)).collect();
     let mut findings = Vec::new();
     for event in kept {
         if applied.remove(&event.id).is_none() {
@@ -45,7 +45,7 @@ pub fn events_and_effects(kept: &[KeptEvent], effects: &[Effect]) -> Vec<Finding
     }
     findings.extend(applied.into_values().map(|effect| {
         let expected = "an event that it was applied for";
-        Finding::new(Difference::DoubledEffect, effect.event, expected, format!("only {}", effect.what))
+        Finding::new(Difference::DoubledEffect, effect.event, expected, format!("only {}", effect.description))
     }));
     findings
 }
@@ -59,8 +59,8 @@ mod tests {
         KeptEvent { id, kind: "OrderEvent".into(), sent, publisher: Publisher::Order, entry }
     }
 
-    fn effect(event: EventId) -> Effect {
-        Effect { event, what: "order_placed".into() }
+    fn effect(event: EventId) -> AppliedEffect {
+        AppliedEffect { event, description: "order_placed".into() }
     }
 
     #[test]
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_applied_is_found_and_can_be_published_again() {
+    fn an_event_that_was_not_applied_is_found_and_can_be_published_again() {
         let events = [kept(true), kept(false)];
         let findings = events_and_effects(&events, &[]);
         assert!(findings.iter().all(|finding| finding.difference == Difference::LostEvent));
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_event_accounts_for_is_found_and_left_to_a_person() {
+    fn an_effect_without_an_event_is_found_and_left_to_a_person() {
         let event = kept(true);
         let doubled = effect(EventId::new());
         let findings = events_and_effects(std::slice::from_ref(&event), &[effect(event.id), doubled.clone()]);

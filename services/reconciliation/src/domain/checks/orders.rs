@@ -2,10 +2,10 @@
 
 use primitives::{OrderId, PaymentId};
 
-use super::{Difference, Finding};
-use crate::domain::Remedy;
+use crate::domain::finding::{Difference, Finding};
+use crate::domain::remedy::Remedy;
 
-/// Where an order is.
+/// The status of an order, as far as payments depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OrderStatus {
     /// It may still be paid.
@@ -16,59 +16,59 @@ pub enum OrderStatus {
     Ended,
 }
 
-/// What payments have to know of an order.
+/// An order, as far as payments depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Order {
     /// Its id.
     pub id: OrderId,
-    /// Where it is.
+    /// Its status.
     pub status: OrderStatus,
-    /// What it costs, in minor units.
+    /// Its total, in minor units.
     pub total: i64,
-    /// Somebody is paying it: a payment may be there before the order says so.
+    /// A payment is under way: it may exist before the order is marked as paid.
     pub being_paid: bool,
-    /// A captured payment is about to be given back.
+    /// A captured payment is about to be refunded.
     pub refund_due: bool,
 }
 
-/// Where a payment is.
+/// The status of a payment, as far as orders depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PaymentStatus {
-    /// The money was taken.
+    /// The money was captured.
     Captured,
-    /// It was taken and given back.
+    /// It was captured and refunded.
     Refunded,
-    /// It was never taken.
+    /// It was never captured.
     NotTaken,
 }
 
-/// What orders have to know of a payment.
+/// A payment, as far as orders depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Payment {
     /// Its id.
     pub id: PaymentId,
     /// The order that it is for.
     pub order: OrderId,
-    /// Where it is.
+    /// Its status.
     pub status: PaymentStatus,
     /// Minor units.
     pub amount: i64,
     /// Whether it was made from an account.
     pub from_account: bool,
-    /// Whether it is on its way back.
+    /// Whether a refund is under way.
     pub refunding: bool,
 }
 
-/// Compares an order with its payments, both of one moment; `order` is `None` when nobody has it. A paid order has one
-/// captured payment of its total; any other has none, but for the steps between order and payment, which are written
-/// one after the other: while it is being paid nothing can be said, and a refund may be due or under way.
+/// Compares an order with its payments, both of one moment; `order` is `None` when it does not exist. A paid order has
+/// one captured payment of its total; any other has none. Order and payment are written one after the other, so nothing
+/// is compared while the order is being paid, and a payment whose refund is due or under way counts as refunded.
 pub fn payments_of_order(order: Option<Order>, payments: &[Payment]) -> Vec<Finding> {
     if order.is_some_and(|order| order.being_paid) {
         return Vec::new();
     }
-    let goes_back = |payment: &&Payment| payment.refunding || order.is_some_and(|order| order.refund_due);
+    let is_being_refunded = |payment: &&Payment| payment.refunding || order.is_some_and(|order| order.refund_due);
     let captured = payments.iter().filter(|payment| payment.status == PaymentStatus::Captured);
-    let mut captured = captured.filter(|payment| !goes_back(payment));
+    let mut captured = captured.filter(|payment| !is_being_refunded(payment));
     let paid = order.filter(|order| order.status == OrderStatus::Paid);
     let mut findings = Vec::new();
     if let Some(order) = paid {
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn an_order_paid_once_is_equal_whatever_failed_before() {
+    fn failed_payments_before_the_captured_one_make_no_difference() {
         let paid = order(OrderStatus::Paid);
         let payments = [payment(paid, PaymentStatus::NotTaken, 500), payment(paid, PaymentStatus::Captured, 500)];
         assert_eq!(kinds(Some(paid), &payments), []);
@@ -126,8 +126,8 @@ mod tests {
         assert_eq!(kinds(Some(paid), &[]), [Difference::OrderWithoutPayment]);
         let short = payment(paid, PaymentStatus::Captured, 499);
         assert_eq!(kinds(Some(paid), &[short]), [Difference::OrderWithoutPayment]);
-        let given_back = payment(paid, PaymentStatus::Refunded, 500);
-        assert_eq!(kinds(Some(paid), &[given_back]), [Difference::OrderWithoutPayment]);
+        let refunded = payment(paid, PaymentStatus::Refunded, 500);
+        assert_eq!(kinds(Some(paid), &[refunded]), [Difference::OrderWithoutPayment]);
     }
 
     #[test]
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_an_ended_order_was_paid_with_can_be_given_back_unasked() {
+    fn only_a_payment_of_an_ended_order_is_refunded_without_asking() {
         let ended = order(OrderStatus::Ended);
         let captured = payment(ended, PaymentStatus::Captured, 500);
         let remedy = |order| payments_of_order(order, &[captured])[0].remedy;
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_between_two_steps_is_no_difference() {
+    fn a_payment_or_refund_under_way_is_no_difference() {
         let pending = order(OrderStatus::Pending);
         let captured = payment(pending, PaymentStatus::Captured, 500);
         assert_eq!(kinds(Some(Order { being_paid: true, ..pending }), &[captured]), []);

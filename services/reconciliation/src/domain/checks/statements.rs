@@ -2,20 +2,21 @@
 
 use jiff::civil::Date;
 
-use super::{Difference, Finding};
-use crate::domain::{MerchantDay, StatementKey, Totals};
+use crate::domain::finding::{Difference, Finding};
+use crate::domain::merchant::MerchantDay;
+use crate::domain::statement::{StatementKey, Totals};
 
-/// Compares a statement with the totals of its lines, both of one moment; `None` is a side that has nothing.
+/// Compares a statement with the totals of its lines, both of one moment; `None` is a side without a document.
 pub fn statement(key: StatementKey, statement: Option<&Totals>, lines: Option<&Totals>) -> Option<Finding> {
     if statement == lines && statement.is_none_or(Totals::add_up) {
         return None;
     }
-    let say = |totals: Option<&Totals>| match totals {
+    let describe = |totals: Option<&Totals>| match totals {
         Some(totals) => format!("{} lines, net {}, {:?}", totals.lines, totals.net, totals.tallies),
         None => "nothing".to_owned(),
     };
     let subject = format!("{} {}", key.user, key.day);
-    Some(Finding::new(Difference::StatementDiffers, subject, say(lines), say(statement)))
+    Some(Finding::new(Difference::StatementDiffers, subject, describe(lines), describe(statement)))
 }
 
 /// Compares the merchant's day with the sums of its lines, both of one moment.
@@ -33,19 +34,19 @@ mod tests {
     use primitives::UserId;
 
     use super::*;
-    use crate::domain::{Kind, Tally};
+    use crate::domain::{LineKind, Tally};
 
     #[test]
-    fn a_statement_that_is_not_its_lines_is_found() {
+    fn a_statement_that_differs_from_its_lines_is_found() {
         let key = StatementKey { day: "2026-11-24".parse().unwrap(), user: UserId::new() };
-        let right = Totals::of(BTreeMap::from([(Kind::PaymentCaptured, Tally { count: 2, amount: 700 })]));
+        let right = Totals::of(BTreeMap::from([(LineKind::PaymentCaptured, Tally { count: 2, amount: 700 })]));
         let off = Totals { net: 699, ..right.clone() };
         assert_eq!(statement(key, Some(&right), Some(&right)), None);
         assert_eq!(statement(key, None, None), None);
-        for (left, lines) in
+        for (kept, lines) in
             [(Some(&off), Some(&right)), (Some(&right), None), (None, Some(&right)), (Some(&off), Some(&off))]
         {
-            let finding = statement(key, left, lines).unwrap();
+            let finding = statement(key, kept, lines).unwrap();
             assert_eq!(finding.difference, Difference::StatementDiffers);
         }
     }

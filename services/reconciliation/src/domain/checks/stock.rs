@@ -2,38 +2,38 @@
 
 use primitives::{MovementId, Sku};
 
-use super::{Difference, Finding};
+use crate::domain::finding::{Difference, Finding};
 
-/// A movement of the ledger that orders made.
+/// A movement of the stock ledger that was made for orders.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Movement {
     /// Its id.
     pub id: MovementId,
-    /// What it moved.
+    /// The SKU.
     pub sku: Sku,
-    /// Pieces that came or, when negative, went.
+    /// Pieces added or, when negative, removed.
     pub delta: i64,
 }
 
-/// Compares a movement with the sum of the order lines that name it, both settled. Pieces that the lines took count as
-/// negative. `movement` is `None` when the ledger does not have it; `lines` is `None` when no order names it.
+/// Compares a movement with the sum of the order lines that name it, both settled. Pieces that orders have taken are
+/// negative. `movement` is `None` when the ledger does not have it, `lines` when no order names it.
 pub fn movement(id: MovementId, movement: Option<&Movement>, lines: Option<i64>) -> Option<Finding> {
     let moved = movement.map(|movement| movement.delta);
     if moved == lines {
         return None;
     }
-    // Lines may say more or less than was moved; what was moved in excess is the movement's fault.
+    // The side with more pieces is the one that the other does not account for.
     let excess = match (moved, lines) {
         (Some(_), None) => true,
         (Some(moved), Some(lines)) => moved.unsigned_abs() > lines.unsigned_abs(),
         (None, _) => false,
     };
     let difference = if excess { Difference::MovementWithoutOrder } else { Difference::OrderWithoutMovement };
-    let say = |who: &str, pieces: Option<i64>| match pieces {
-        Some(pieces) => format!("{who}: {pieces} pieces"),
-        None => format!("{who}: nothing"),
+    let describe = |side: &str, pieces: Option<i64>| match pieces {
+        Some(pieces) => format!("{side}: {pieces} pieces"),
+        None => format!("{side}: nothing"),
     };
-    Some(Finding::new(difference, id, say("orders", lines), say("ledger", moved)))
+    Some(Finding::new(difference, id, describe("orders", lines), describe("ledger", moved)))
 }
 
 /// Compares a counter with the sum of its movements, both of one moment.
