@@ -20,7 +20,7 @@ const SHARED: &[Room] = &[
     room("events", &["domain"]),
     room("store", &["domain", "error", "events"]),
     room("upstreams", &["domain", "error", "config"]),
-    room("lanes", &["domain", "store", "error"]),
+    room("lanes", &["domain", "store", "error", "config"]),
     room("app", &["domain", "store", "upstreams", "lanes", "error", "config"]),
     room("grpc", &["app", "domain", "error"]),
     // The books as of a cut are read without a use case.

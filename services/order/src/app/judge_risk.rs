@@ -1,4 +1,5 @@
-//! Decides about the risk of a new order: by the verdict of the risk service or, without one in time, by the local rules.
+//! Decides about the risk of a new order: by the verdict of the risk service or, without one in time, by the local
+//! rules.
 
 use std::convert::Infallible;
 

@@ -1,9 +1,9 @@
 //! Reviews orders that were accepted without the risk service: asks for its verdicts, and cancels the orders that it
 //! rejects.
 //!
-//! The order's event asks the risk service for an assessment. This service polls for the verdict, so it needs no consumer
-//! of events, and a verdict reaches its order however late it is. A rejected order is cancelled through the commit lanes
-//! like any other: once, with its stock, and with a refund if it was paid.
+//! The order's event asks the risk service for an assessment. This service polls for the verdict, so it needs no
+//! consumer of events, and a verdict reaches its order however late it is. A rejected order is cancelled through the
+//! commit lanes like any other: once, with its stock, and with a refund if it was paid.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -112,7 +112,8 @@ impl App {
         match self.lanes.commit(work, context.deadline).await {
             Ok(answer) => {
                 metrics::counter!("order_risk_rejected_late_total").increment(1);
-                tracing::info!(order_id = %id, was_paid = answer.value.paid_at.is_some(), "cancelled: the risk service rejects it");
+                let was_paid = answer.value.paid_at.is_some();
+                tracing::info!(order_id = %id, was_paid, "cancelled: the risk service rejects it");
                 self.refund_soon(context, &answer.value);
                 Ok(Cancelled::Now)
             }

@@ -1,5 +1,5 @@
-//! The commands of callers. Each serializes as a whole to be fingerprinted, all but its key: a field that is added later
-//! is then part of the request that an idempotency key stands for.
+//! The commands of callers. Each serializes as a whole to be fingerprinted, all but its key: a field that is added
+//! later is then part of the request that an idempotency key stands for.
 
 use primitives::{IdempotencyKey, OrderId, OrderLines};
 use serde::Serialize;

@@ -1,4 +1,5 @@
-//! Finishes work on an order that was left unfinished: a payment whose outcome was not learned, or a refund that is due.
+//! Finishes work on an order that was left unfinished: a payment whose outcome was not learned, or a refund that is
+//! due.
 
 use super::{Order, Payment, PaymentClaim, PaymentStatus};
 

@@ -46,8 +46,8 @@ impl PaymentClaim {
         }
     }
 
-    /// Whether a claim ends with an attempt that was not charged. An attempt that may have charged keeps it, and so does
-    /// one that has overtaken another, which may still be charging: the follow-up learns the outcome.
+    /// Whether a claim ends with an attempt that was not charged. An attempt that may have charged keeps it, and so
+    /// does one that has overtaken another, which may still be charging: the follow-up learns the outcome.
     pub(crate) fn ends_uncharged(is_certain: bool, overtakes: bool) -> bool {
         is_certain && !overtakes
     }

@@ -22,8 +22,8 @@ pub(crate) fn first_review_at(risk: Risk, placed_at: Timestamp) -> Option<Timest
     }
 }
 
-/// When an order without a verdict is reviewed next: after a quarter of its age, within bounds, in whole seconds so that
-/// orders share a time. `None` when it is too old.
+/// When an order without a verdict is reviewed next: after a quarter of its age, within bounds, in whole seconds so
+/// that orders share a time. `None` when it is too old.
 pub(crate) fn next_review_at(order: &Order, now: Timestamp) -> Option<Timestamp> {
     if order.created_at + MAX_AGE < now {
         return None;

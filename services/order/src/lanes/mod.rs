@@ -1,8 +1,8 @@
 //! The commit lanes: work that changes the stock waits here, is committed in batches, and is answered when its batch is
 //! committed.
 //!
-//! Batching is an optimisation. The transaction keeps stock from being sold twice and a key from placing two orders, with
-//! any number of replicas; correctness does not depend on the lanes.
+//! Batching is an optimisation. The transaction keeps stock from being sold twice and a key from placing two orders,
+//! with any number of replicas; correctness does not depend on the lanes.
 
 mod schedule;
 mod shortages;
@@ -104,8 +104,8 @@ impl CommitLanes {
     /// Checks whether a new order would be admitted, before any work is done for it.
     ///
     /// # Errors
-    /// `INSUFFICIENT_STOCK` when a counter was too low a moment ago; `OVERLOADED` when the queue is full, or the order's
-    /// turn would come after its deadline.
+    /// `INSUFFICIENT_STOCK` when a counter was too low a moment ago; `OVERLOADED` when the queue is full, or the
+    /// order's turn would come after its deadline.
     pub(crate) fn check_admission(&self, lines: &OrderLines, deadline: Deadline) -> Result<(), OrderError> {
         let (mut state, now) = (self.state(), Instant::now());
         let shortages = state.shortages.of(lines.as_ref(), now);
@@ -117,8 +117,8 @@ impl CommitLanes {
     }
 
     /// Queues work and waits until it is committed or refused. When the request is dropped, work that has started is
-    /// finished and work that has not is discarded. A retry of a request that is in flight waits for that attempt and is
-    /// given its answer.
+    /// finished and work that has not is discarded. A retry of a request that is in flight waits for that attempt and
+    /// is given its answer.
     ///
     /// # Errors
     /// `OVERLOADED` at once when the queue is full or the turn would come after the deadline; `IDEMPOTENCY_IN_FLIGHT`

@@ -56,13 +56,15 @@ const ORDERS_AND_INDEXES: Migration = Migration {
 };
 
 fn order_schema() -> Document {
+    let max_lines = i32::try_from(OrderLines::MAX).unwrap_or(i32::MAX);
+    let max_quantity = i32::try_from(Quantity::MAX).unwrap_or(i32::MAX);
     let line = doc! {
         "bsonType": "object",
         "required": ["sku", "quantity", "unitPrice", "lineTotal", "takenBy"],
         "additionalProperties": false,
         "properties": {
             "sku": { "bsonType": "string", "minLength": 1, "maxLength": 64 },
-            "quantity": { "bsonType": "int", "minimum": 1, "maximum": i32::try_from(Quantity::MAX).unwrap_or(i32::MAX) },
+            "quantity": { "bsonType": "int", "minimum": 1, "maximum": max_quantity },
             "unitPrice": { "bsonType": "long", "minimum": 1 },
             "lineTotal": { "bsonType": "long", "minimum": 1 },
             "takenBy": { "bsonType": "binData" },
@@ -91,7 +93,7 @@ fn order_schema() -> Document {
             "_id": { "bsonType": "binData" },
             "userId": { "bsonType": "binData" },
             "status": { "enum": Status::ALL.map(Status::name).to_vec() },
-            "lines": { "bsonType": "array", "minItems": 1, "maxItems": i32::try_from(OrderLines::MAX).unwrap_or(i32::MAX), "items": line },
+            "lines": { "bsonType": "array", "minItems": 1, "maxItems": max_lines, "items": line },
             "total": { "bsonType": "long", "minimum": 1 },
             "currency": { "bsonType": "string", "pattern": "^[A-Z]{3}$" },
             "risk": {

@@ -1,5 +1,5 @@
-//! Finds out what has become of a batch whose commit has no known outcome. It was committed as a whole or not at all, and
-//! the keys of its requests tell which, as a majority has them.
+//! Finds out what has become of a batch whose commit has no known outcome. It was committed as a whole or not at all,
+//! and the keys of its requests tell which, as a majority has them.
 
 use std::time::Duration;
 

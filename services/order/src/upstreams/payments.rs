@@ -23,8 +23,8 @@ const PROVIDER_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub(crate) struct Payments {
     payment: Upstream,
-    /// The same for calls that may wait for the card provider. They have a policy of their own, so that a provider that is
-    /// down opens no breaker for payments from a balance.
+    /// The same for calls that may wait for the card provider. They have a policy of their own, so that a provider that
+    /// is down opens no breaker for payments from a balance.
     cards: Upstream,
 }
 

@@ -41,7 +41,7 @@ impl Payments {
     async fn refund_to_balance(&self, payment: Payment, deadline: Deadline) -> Result<Option<Payment>, Error> {
         match self.store.refund_to_balance(&payment, deadline).await {
             Ok(()) => {
-                let refunded = payment.after(Transition::RefundToBalance);
+                let refunded = Transition::RefundToBalance.apply(payment);
                 super::settle::count(refunded.method, refunded.status);
                 Ok(Some(refunded))
             }
@@ -55,7 +55,7 @@ impl Payments {
     async fn begin_refund(&self, payment: Payment, deadline: Deadline) -> Result<Option<Payment>, Error> {
         let transition = Transition::BeginRefund { next_look: primitives::now() + self.first_look };
         match self.store.step(payment.id, Step::take(transition, None), deadline).await {
-            Ok(()) => Ok(Some(payment.after(transition))),
+            Ok(()) => Ok(Some(transition.apply(payment))),
             Err(Error::Refused(Refusal::Changed)) => Ok(None),
             Err(error) => Err(error),
         }

@@ -39,7 +39,7 @@ impl Payments {
         match self.store.step(payment.id, step, deadline).await {
             Ok(()) => {
                 count(payment.method, transition.to());
-                Ok(payment.clone().after(transition))
+                Ok(transition.apply(payment.clone()))
             }
             Err(Error::Refused(Refusal::Changed)) => {
                 let present = self.store.payment(payment.id, deadline).await?;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use primitives::{Currency, EntryId, Money, OrderId, PaymentId, UserId};
 
-use super::{Event, Payment, Refusal};
+use super::{Payment, Refusal};
 
 /// The highest balance that a deposit may lead to, in minor units.
 const MAX_BALANCE: i64 = 1_000_000_000_000_000;
@@ -220,11 +220,6 @@ impl Posted {
     pub(crate) fn balance(&self) -> Balance {
         Balance { money: self.account.balance, as_of: self.entry.created_at }
     }
-
-    /// The event of the entry.
-    pub(crate) fn event(&self) -> Event {
-        Event::Account { entry: self.entry.clone(), currency: self.account.balance.currency() }
-    }
 }
 
 #[cfg(test)]
@@ -278,7 +273,6 @@ mod tests {
         assert_eq!(second.account, Account { owner, balance: usd(300), version: 2 });
         assert!(one.created_at < two.created_at, "although the clock stood still");
         assert_eq!(second.balance(), Balance { money: usd(300), as_of: two.created_at });
-        assert_eq!(second.event(), Event::Account { entry: two.clone(), currency: Currency::USD });
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use primitives::Currency;
 
-use super::{Entry, Payment, Status};
+use super::{Entry, Payment, Posted, Status};
 
 /// A change that is published to other services. It is written in the transaction of the change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +47,11 @@ impl Event {
             Status::Pending | Status::Refunding => return None,
         };
         Some(Self::Payment { payment: payment.clone(), outcome, at })
+    }
+
+    /// The event of an entry in an account.
+    pub(crate) fn of_posted(posted: &Posted) -> Self {
+        Self::Account { entry: posted.entry.clone(), currency: posted.account.balance.currency() }
     }
 }
 

@@ -7,6 +7,7 @@ mod method;
 mod payment;
 pub(crate) mod refund;
 mod refusal;
+mod schedule;
 pub(crate) mod settlement;
 mod transition;
 

@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 use primitives::{Currency, Money, OrderId, PaymentId, UserId};
 
-use super::{Method, Refusal, Transition};
+use super::{Method, Refusal};
 
 /// One attempt to pay an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,11 +52,6 @@ impl Payment {
     /// Whether the payment keeps its order from being paid again.
     pub(crate) fn is_live(&self) -> bool {
         Status::LIVE.contains(&self.status)
-    }
-
-    /// The payment after a transition.
-    pub(crate) fn after(self, transition: Transition) -> Self {
-        Self { status: transition.to(), ..self }
     }
 
     /// Whether this payment is for this order, with the same owner and amount.

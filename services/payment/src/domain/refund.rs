@@ -126,7 +126,7 @@ mod tests {
                 };
                 if let Some(transition) = transition {
                     prop_assert_eq!(transition.from(), payment.status);
-                    payment = payment.after(transition);
+                    payment = transition.apply(payment);
                 }
             }
             let went_back = matches!(payment.status, Status::Refunding | Status::Refunded);

@@ -5,12 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::schedule::age;
 use super::{Payment, Status, Transition};
-
-/// The resolver looks at a payment again after a quarter of its age, within these bounds: often while it is young,
-/// rarely when the provider has been down for hours.
-const SHORTEST_WAIT: Duration = Duration::from_secs(1);
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// A charge at the provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,20 +63,8 @@ pub(crate) fn is_given_up(looked_up: &Payment, now: Timestamp, grace: Duration) 
     looked_up.status == Status::Pending && age(looked_up.created_at, now) >= grace
 }
 
-/// When the resolver looks at an unsettled payment again.
-pub(super) fn next_look(created_at: Timestamp, now: Timestamp) -> Timestamp {
-    now + (age(created_at, now) / 4).clamp(SHORTEST_WAIT, LONGEST_WAIT)
-}
-
-/// 0 when the clock of the replica that created the payment is ahead.
-fn age(created_at: Timestamp, now: Timestamp) -> Duration {
-    Duration::try_from(now.duration_since(created_at)).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
-
     use super::*;
     use crate::domain::payment::tests::card_payment;
 
@@ -119,25 +103,5 @@ mod tests {
         }
         let from_a_clock_ahead = card_payment(Status::Pending);
         assert!(!is_given_up(&from_a_clock_ahead, at(-100), grace));
-    }
-
-    #[test]
-    fn the_next_look_is_a_quarter_of_the_age_away() {
-        assert_eq!(next_look(at(0), at(0)), at(1));
-        assert_eq!(next_look(at(0), at(40)), at(50));
-        assert_eq!(next_look(at(0), at(86_400)), at(86_460));
-    }
-
-    proptest! {
-        #[test]
-        fn the_next_look_is_1_to_60_seconds_away_and_never_sooner_for_an_older_payment(
-            age in -10_000_i64..1_000_000,
-            older_by in 0_i64..1_000_000,
-        ) {
-            let (now, wait) = (at(2_000_000), |age| next_look(at(2_000_000 - age), at(2_000_000)));
-            prop_assert!((now + SHORTEST_WAIT..=now + LONGEST_WAIT).contains(&wait(age)));
-            prop_assert!(wait(age + older_by) >= wait(age));
-            prop_assert_eq!(wait(age.min(4)), now + SHORTEST_WAIT);
-        }
     }
 }

@@ -9,7 +9,7 @@
 
 use jiff::Timestamp;
 
-use super::settlement::next_look;
+use super::schedule::next_look;
 use super::{Payment, Status};
 
 /// A change from one status to another. There are no others: code that writes a status needs one of these.
@@ -53,6 +53,11 @@ impl Transition {
     /// The status that it gets.
     pub(crate) const fn to(self) -> Status {
         self.ends().1
+    }
+
+    /// The payment after it.
+    pub(crate) fn apply(self, payment: Payment) -> Payment {
+        Payment { status: self.to(), ..payment }
     }
 }
 

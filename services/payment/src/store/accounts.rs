@@ -12,7 +12,7 @@ use service::Deadline;
 
 use super::documents::{AccountDocument, BalanceDocument, EntryDocument};
 use super::{Store, Written, account_key, unreadable};
-use crate::domain::{Account, Balance, Entry, Ledger, Posted, Posting, Refusal};
+use crate::domain::{Account, Balance, Entry, Event, Ledger, Posted, Posting, Refusal};
 
 /// A deposit with its idempotency key.
 #[derive(Debug)]
@@ -74,7 +74,7 @@ impl Store {
         let answer = BalanceDocument::from(&posted.balance());
         self.deposits.record(session, &deposit.key, &deposit.request_id, &answer).await?;
         self.write(session, &posted).await?;
-        self.publish(session, [posted.event()]).await?;
+        self.publish(session, [Event::of_posted(&posted)]).await?;
         Ok(posted.balance())
     }
 

@@ -140,7 +140,7 @@ impl Store {
         }
         let posted = self.post(session, payment.user_id, posting).await?;
         let captured = Event::of_payment(&payment, payment.created_at);
-        self.publish(session, captured.into_iter().chain([posted.event()])).await?;
+        self.publish(session, captured.into_iter().chain([Event::of_posted(&posted)])).await?;
         Ok(payment)
     }
 
@@ -148,7 +148,7 @@ impl Store {
         let (transition, posting) = refund::to_balance(payment);
         let refunded = self.write_step(session, payment.id, Step::take(transition, None)).await?;
         let posted = self.post(session, payment.user_id, posting).await?;
-        Ok(self.publish(session, refunded.into_iter().chain([posted.event()])).await?)
+        Ok(self.publish(session, refunded.into_iter().chain([Event::of_posted(&posted)])).await?)
     }
 }
 

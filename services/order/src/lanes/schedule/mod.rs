@@ -1,8 +1,8 @@
 //! The schedule of the commit lanes: which waiting orders are committed together, and when. Without I/O.
 //!
-//! A lane commits one batch at a time. A batch takes the oldest waiting work whose SKUs no running batch holds. Each SKU
-//! has a first-in, first-out queue, and work keeps its position in it even while another of its SKUs is held. So no work
-//! overtakes other work on a SKU, and the oldest starts at the latest when the batches that run now have ended.
+//! A lane commits one batch at a time. A batch takes the oldest waiting work whose SKUs no running batch holds. Each
+//! SKU has a first-in, first-out queue, and work keeps its position in it even while another of its SKUs is held. So no
+//! work overtakes other work on a SKU, and the oldest starts at the latest when the batches that run now have ended.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
@@ -83,8 +83,8 @@ pub(crate) struct Scheduler<T> {
     next: u64,
     /// The smoothed duration of a batch.
     pace: Duration,
-    /// The smoothed duration of a batch for each of its orders, while more orders wait than a batch takes; zero when none
-    /// has waited lately. Only then does the duration show how well orders fit together.
+    /// The smoothed duration of a batch for each of its orders, while more orders wait than a batch takes; zero when
+    /// none has waited lately. Only then does the duration show how well orders fit together.
     pace_of_one: Duration,
 }
 
@@ -169,8 +169,8 @@ impl<T> Scheduler<T> {
         Ok(())
     }
 
-    /// The next batch, if a lane is free and work is ready. `is_wanted` tells whether the caller of a piece of work still
-    /// waits.
+    /// The next batch, if a lane is free and work is ready. `is_wanted` tells whether the caller of a piece of work
+    /// still waits.
     pub(crate) fn next(&mut self, now: Instant, is_wanted: impl Fn(&T) -> bool) -> Step<T> {
         let mut late = Vec::new();
         if self.running.len() >= self.limits.lanes {
@@ -280,7 +280,8 @@ impl<T> Scheduler<T> {
     }
 
     /// The least time that work for these SKUs is expected to wait for its turn: the running batch and the batches that
-    /// the work before it on its longest queue fills; and, while no lane is free, all work that waits, at the recent pace.
+    /// the work before it on its longest queue fills; and, while no lane is free, all work that waits, at the recent
+    /// pace.
     fn expected_wait<'a>(&self, skus: impl IntoIterator<Item = &'a Sku>) -> Duration {
         let most = self.limits.batch_orders.max(1);
         let batches = |queue: &SkuQueue| queue.ages.len() / most + usize::from(queue.held);
