@@ -3,7 +3,7 @@
 //! `nines with-stack` starts one for a whole run and names it in `FOURNINES_TEST_STACK`. Without that variable each
 //! test process starts its own, which ends with the process even if that is killed.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tokio::sync::OnceCell;
 
@@ -58,9 +58,20 @@ pub async fn backing() -> &'static SharedBacking {
     }
 }
 
+impl BackingOptions {
+    /// For a test that needs a backing of its own: small, with MongoDB's fail points, and with the kind of broker of
+    /// the test run, so that `nines with-stack --broker` decides for all tests.
+    ///
+    /// # Panics
+    /// When the run's stack can't be read: tests must not run on another broker than the requested one.
+    pub fn for_tests(dir: impl Into<PathBuf>) -> Self {
+        Self::for_test_run(dir, broker_kind())
+    }
+}
+
 /// The kind of broker of this test run: that of its stack, or the default without one.
 #[allow(clippy::panic, reason = "called for tests only, which can't handle an error")]
-pub(crate) fn broker_kind() -> BrokerKind {
+fn broker_kind() -> BrokerKind {
     match running() {
         Ok(connection) => connection.map(|connection| connection.broker_kind).unwrap_or_default(),
         Err(error) => panic!("the test stack can't be read: {error}"),

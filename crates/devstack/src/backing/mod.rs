@@ -18,7 +18,7 @@ use crate::parts::{self, MONGOD};
 use crate::ports::PortBook;
 use crate::process::Process;
 use crate::wait::{self, Look};
-use crate::{Error, Progress, Result, files, testing};
+use crate::{Error, Progress, Result, files};
 
 /// The name of the replica set.
 pub const REPLICA_SET: &str = "fournines";
@@ -60,16 +60,7 @@ impl BackingOptions {
         }
     }
 
-    /// For a test that needs a backing of its own: small, with MongoDB's fail points, and with the kind of broker of
-    /// the test run, so that `nines with-stack --broker` decides for all tests.
-    ///
-    /// # Panics
-    /// When the run's stack can't be read: tests must not run on another broker than the requested one.
-    pub fn for_tests(dir: impl Into<PathBuf>) -> Self {
-        Self::for_test_run(dir, testing::broker_kind())
-    }
-
-    /// For the stack of a whole test run: as [`BackingOptions::for_tests`], with this broker.
+    /// For tests, with this broker: small, with MongoDB's fail points.
     pub fn for_test_run(dir: impl Into<PathBuf>, broker: BrokerKind) -> Self {
         Self { broker, cache_gib: 0.25, oplog_mb: 128, test_commands: true, ..Self::local(dir) }
     }
