@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use devstack::scratch::Scratch;
-use devstack::{Backing, Process, Progress};
+use devstack::{Backing, BackingOptions, Process, Progress};
 use end_to_end::{Client, Overrides, Reply, Shop, eventually, fresh_key, order_of};
 use gateway::config::DeadlinesConfig;
 use gateway::{Access, Endpoint};
@@ -167,7 +167,7 @@ fn columns(words: &[String]) -> Vec<Column> {
 
 impl Sale {
     async fn open(scratch: &Scratch) -> Self {
-        let options = devstack::testing::backing_options(scratch.path());
+        let options = BackingOptions::for_tests(scratch.path());
         let backing = Backing::start(options, &Progress::silent()).await.unwrap();
         let card = toml::toml! { [card]
         timeout_ms = 1_000 };

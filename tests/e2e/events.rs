@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use devstack::scratch::Scratch;
-use devstack::{Backing, Progress};
+use devstack::{Backing, BackingOptions, Progress};
 use end_to_end::{Client, Overrides, Shop, fresh_key, order_of};
 use futures::StreamExt as _;
 use mongodb::Collection;
@@ -27,8 +27,7 @@ enum Victim {
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_thousand_orders_reach_their_statements_once_whatever_dies() {
     let scratch = Scratch::create().unwrap();
-    let backing =
-        Backing::start(devstack::testing::backing_options(scratch.path()), &Progress::silent()).await.unwrap();
+    let backing = Backing::start(BackingOptions::for_tests(scratch.path()), &Progress::silent()).await.unwrap();
     let settings = toml::toml! { [reconciliation]
     settle_ms = 15_000
     incremental_period_ms = 1_000 };

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use tokio::sync::OnceCell;
 
 use crate::scratch::Scratch;
-use crate::{Backing, BackingOptions, Connection, Error, Progress, Result};
+use crate::{Backing, BackingOptions, BrokerKind, Connection, Error, Progress, Result};
 
 /// The variable that names the JSON file of a running stack: `{"mongoUri": …, "broker": …, "brokerKind": …}`.
 pub const STACK_VARIABLE: &str = "FOURNINES_TEST_STACK";
@@ -58,17 +58,22 @@ pub async fn backing() -> &'static SharedBacking {
     }
 }
 
-/// The options of a backing for one test: small, with MongoDB's fail points, and with the kind of broker of the test run,
-/// so that `nines with-stack --broker` decides for all tests.
-///
-/// # Panics
-/// When the run's stack can't be read: tests must not run on another broker than the requested one.
-#[allow(clippy::panic, reason = "called from tests only, which can't handle an error")]
-pub fn backing_options(dir: impl Into<PathBuf>) -> BackingOptions {
+impl BackingOptions {
+    /// For a test that needs a backing of its own: small, with MongoDB's fail points, and with the kind of broker of
+    /// the test run, so that `nines with-stack --broker` decides for all tests.
+    ///
+    /// # Panics
+    /// When the run's stack can't be read: tests must not run on another broker than the requested one.
+    pub fn for_tests(dir: impl Into<PathBuf>) -> Self {
+        Self::for_test_run(dir, broker_kind())
+    }
+}
+
+/// The kind of broker of this test run: that of its stack, or the default without one.
+#[allow(clippy::panic, reason = "called for tests only, which can't handle an error")]
+fn broker_kind() -> BrokerKind {
     match running() {
-        Ok(connection) => {
-            BackingOptions::for_test_run(dir, connection.map(|connection| connection.broker_kind).unwrap_or_default())
-        }
+        Ok(connection) => connection.map(|connection| connection.broker_kind).unwrap_or_default(),
         Err(error) => panic!("the test stack can't be read: {error}"),
     }
 }
@@ -78,7 +83,7 @@ async fn start() -> Result<SharedBacking> {
         return Ok(SharedBacking { connection, _own: None });
     }
     let scratch = Scratch::create()?;
-    let backing = Backing::start(backing_options(scratch.path()), &Progress::silent()).await?;
+    let backing = Backing::start(BackingOptions::for_tests(scratch.path()), &Progress::silent()).await?;
     Ok(SharedBacking { connection: backing.connection(), _own: Some((backing, scratch)) })
 }
 

@@ -60,7 +60,7 @@ impl BackingOptions {
         }
     }
 
-    /// For the stack of a whole test run: small, with MongoDB's fail points, and with this broker.
+    /// For tests, with this broker: small, with MongoDB's fail points.
     pub fn for_test_run(dir: impl Into<PathBuf>, broker: BrokerKind) -> Self {
         Self { broker, cache_gib: 0.25, oplog_mb: 128, test_commands: true, ..Self::local(dir) }
     }

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use devstack::scratch::Scratch;
-use devstack::{Backing, Progress};
+use devstack::{Backing, BackingOptions, Progress};
 use mongodb::Client;
 use mongodb::bson::doc;
 
@@ -13,7 +13,7 @@ use super::{count, insert};
 const BOUND: Duration = Duration::from_secs(60);
 
 async fn start(scratch: &Scratch) -> Backing {
-    Backing::start(devstack::testing::backing_options(scratch.path()), &Progress::silent()).await.unwrap()
+    Backing::start(BackingOptions::for_tests(scratch.path()), &Progress::silent()).await.unwrap()
 }
 
 async fn client(backing: &Backing) -> Client {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use devstack::scratch::Scratch;
-use devstack::{Backing, BrokerKind, Progress};
+use devstack::{Backing, BackingOptions, BrokerKind, Progress};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -56,7 +56,7 @@ async fn only_tansu_creates_a_topic_on_a_metadata_request() {
 }
 
 async fn start(scratch: &Scratch) -> Backing {
-    Backing::start(devstack::testing::backing_options(scratch.path()), &Progress::silent()).await.unwrap()
+    Backing::start(BackingOptions::for_tests(scratch.path()), &Progress::silent()).await.unwrap()
 }
 
 /// Whether a broker of this kind keeps its data on disk.

@@ -16,11 +16,12 @@ pub(super) struct Position {
 
 /// The messages that were taken from each partition, and which of them are done.
 #[derive(Debug, Default)]
-pub(super) struct Offsets(Mutex<State>);
+pub(super) struct Offsets(Mutex<Assignments>);
 
 #[derive(Debug, Default)]
-struct State {
-    assignments: u64,
+struct Assignments {
+    /// The number of the last one.
+    last: u64,
     partitions: HashMap<Partition, Taken>,
 }
 
@@ -39,8 +40,8 @@ impl Offsets {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let partition = (topic.to_owned(), partition);
         if state.partitions.get(&partition).is_none_or(|taken| offset <= taken.last) {
-            state.assignments += 1;
-            let taken = Taken { assignment: state.assignments, offsets: VecDeque::new(), last: offset };
+            state.last += 1;
+            let taken = Taken { assignment: state.last, offsets: VecDeque::new(), last: offset };
             state.partitions.insert(partition.clone(), taken);
         }
         let mut assignment = 0;

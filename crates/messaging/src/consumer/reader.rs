@@ -25,10 +25,10 @@ const FETCHED_AHEAD_KIB: u32 = 16 * 1_024;
 
 /// How many events of its assigned partitions a process has not applied yet.
 #[derive(Debug, Clone, Default)]
-pub struct Lag(Arc<Mutex<State>>);
+pub struct Lag(Arc<Mutex<LagState>>);
 
 #[derive(Debug, Clone, Copy, Default)]
-struct State {
+struct LagState {
     is_reading: bool,
     events: Option<u64>,
 }
@@ -45,7 +45,7 @@ impl Lag {
         self.state().is_reading
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, LagState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -72,7 +72,7 @@ impl Watcher {
     }
 
     fn assigned(&self, partitions: usize) {
-        *self.lag.state() = State { is_reading: partitions > 0, events: None };
+        *self.lag.state() = LagState { is_reading: partitions > 0, events: None };
         let partitions = u32::try_from(partitions).unwrap_or(u32::MAX);
         metrics::gauge!("consumer_partitions", "group" => self.group).set(partitions);
     }

@@ -134,15 +134,7 @@ impl Relay {
         }
         let records = entries.iter().flat_map(EntryDocument::records).collect::<Result<Vec<_>, _>>()?;
         let outcomes = self.publisher.publish(records).await?;
-        let mut outcomes = outcomes.into_iter();
-        let (mut sent, mut failure) = (Vec::new(), None);
-        for entry in &entries {
-            let failed = outcomes.by_ref().take(entry.events.len()).filter_map(Result::err).last();
-            match failed {
-                None => sent.push(entry.id),
-                Some(error) => failure = Some(error),
-            }
-        }
+        let (sent, failure) = acknowledged(entries.iter().map(|entry| (entry.id, entry.events.len())), outcomes);
         self.mark(sent).await?;
         match failure {
             None => Ok(Round::Sent),
@@ -211,7 +203,42 @@ impl Relay {
     }
 }
 
+/// The entries of which all events were acknowledged, and the last failure of the others. An entry is given with its
+/// number of events; outcomes are in the order of entries and their events.
+fn acknowledged(
+    entries: impl IntoIterator<Item = (Uuid, usize)>,
+    outcomes: Vec<Result<(), PublishError>>,
+) -> (Vec<Uuid>, Option<PublishError>) {
+    let mut outcomes = outcomes.into_iter();
+    let (mut sent, mut failure) = (Vec::new(), None);
+    for (entry, events) in entries {
+        let failed = outcomes.by_ref().take(events).filter_map(Result::err).last();
+        match failed {
+            None => sent.push(entry),
+            Some(error) => failure = Some(error),
+        }
+    }
+    (sent, failure)
+}
+
 fn age_seconds(at: DateTime) -> f64 {
     let ms = primitives::now().as_millisecond().saturating_sub(at.timestamp_millis()).max(0);
     Duration::from_millis(ms.unsigned_abs()).as_secs_f64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_sent_when_all_its_events_are_acknowledged() {
+        let entries = [1, 2, 3].map(|byte| Uuid::from_bytes([byte; 16]));
+        let with_events = || entries.into_iter().zip([2, 2, 1]);
+        let lost = || Err(PublishError::NoAnswer);
+        let (sent, failure) = acknowledged(with_events(), vec![Ok(()); 5]);
+        assert!(sent == entries && failure.is_none());
+        let (sent, failure) = acknowledged(with_events(), vec![Ok(()), Ok(()), lost(), Ok(()), Ok(())]);
+        assert_eq!(sent, [entries[0], entries[2]]);
+        assert!(matches!(failure, Some(PublishError::NoAnswer)));
+    }
 }

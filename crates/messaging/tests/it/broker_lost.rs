@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use devstack::scratch::Scratch;
-use devstack::{Backing, BrokerKind, Progress};
+use devstack::{Backing, BackingOptions, BrokerKind, Progress};
 use messaging::Topic;
 
 use crate::reader::Reader;
@@ -12,8 +12,7 @@ use crate::world::{PATIENCE, World, moved, number};
 #[tokio::test(flavor = "multi_thread")]
 async fn events_that_are_written_without_a_broker_are_published_once_it_is_back() {
     let scratch = Scratch::create().unwrap();
-    let backing =
-        Backing::start(devstack::testing::backing_options(scratch.path()), &Progress::silent()).await.unwrap();
+    let backing = Backing::start(BackingOptions::for_tests(scratch.path()), &Progress::silent()).await.unwrap();
     let world = World::on(&backing.mongo_uri(), &backing.broker(), "broker_lost").await;
     world.outbox.relay(&world.kafka, &world.shell.tasks);
     world.write(vec![moved("tea", 0)], true).await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use devstack::scratch::Scratch;
 use devstack::testing::backing;
-use devstack::{Backing, Progress};
+use devstack::{Backing, BackingOptions, Progress};
 use futures::FutureExt as _;
 use mongo::{Abort, Db, MongoConfig, Policy, to_bson_uuid};
 use mongodb::bson::{Document, doc};
@@ -43,7 +43,7 @@ async fn a_live_system_is_compared_as_of_one_moment() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_moment_that_the_server_no_longer_keeps_is_an_error_and_no_verdict() {
     let scratch = Scratch::create().unwrap();
-    let own = Backing::start(devstack::testing::backing_options(scratch.path()), &Progress::silent()).await.unwrap();
+    let own = Backing::start(BackingOptions::for_tests(scratch.path()), &Progress::silent()).await.unwrap();
     for node in own.mongods() {
         let forget = doc! { "setParameter": 1, "minSnapshotHistoryWindowInSeconds": 0 };
         node.direct().unwrap().admin(forget).await.unwrap();

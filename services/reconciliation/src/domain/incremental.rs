@@ -41,7 +41,7 @@ impl IncrementalProgress {
     }
 
     /// The time to compare when everything up to `settled` has settled; `None` when nothing has since the last run.
-    /// It is empty when it has waited for events for an hour: then the run goes on without them.
+    /// It is empty when the run has waited for events for an hour: then it continues without them.
     pub fn next_window(&self, settled: Timestamp) -> Option<TimeRange> {
         let earliest = settled - MAX_WINDOW;
         let from = self.compared_to.map_or(earliest, |at| at.max(earliest));

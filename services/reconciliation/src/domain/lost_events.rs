@@ -27,13 +27,17 @@ pub fn withhold_remedies(findings: &mut [Finding], recorded: &HashSet<EventId>, 
 /// Whether a window has to be compared again, once its events could be applied: there are lost events whose remedy is
 /// not given up, or more differences than were kept.
 pub fn awaits_events(events: &Comparison, histories: &ExceptionHistories) -> bool {
-    !events.is_complete() || healable_events(events).iter().any(|finding| !histories.is_given_up(finding))
+    !events.is_complete() || healable(events).any(|finding| !histories.is_given_up(finding))
 }
 
-/// The lost events that have a remedy.
+/// The lost events that have a remedy: those whose histories [`awaits_events`] needs.
 pub fn healable_events(events: &Comparison) -> Vec<Finding> {
+    healable(events).cloned().collect()
+}
+
+fn healable(events: &Comparison) -> impl Iterator<Item = &Finding> {
     let lost = events.findings.iter().filter(|finding| finding.lost_event().is_some());
-    lost.filter(|finding| finding.remedy.is_some()).cloned().collect()
+    lost.filter(|finding| finding.remedy.is_some())
 }
 
 #[cfg(test)]
