@@ -19,21 +19,10 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("messaging", &["mongo", "proto", "service", "envelope", "primitives"]),
     ("stock", &["messaging", "mongo", "proto", "service", "envelope", "primitives"]),
     ("devstack", &["primitives"]),
-    (
-        "nines",
-        &[
-            "primitives",
-            "envelope",
-            "proto",
-            "resilience",
-            "service",
-            "balancer",
-            "mongo",
-            "messaging",
-            "stock",
-            "devstack",
-        ],
-    ),
+    ("verify", &[]),
+    ("cli", &["devstack", "service"]),
+    ("nines", &["cli", "verify", "devstack", "messaging", "proto", "service", "envelope", "primitives"]),
+    ("bench", &["cli", "verify", "devstack", "proto", "service", "envelope", "primitives"]),
 ];
 
 /// What each service may use of our own crates.
@@ -153,6 +142,8 @@ mod tests {
             ("mongo", "order"),
             ("primitives", "service"),
             ("nines", "gateway"),
+            ("nines", "bench"),
+            ("verify", "order"),
             ("order", "devstack"),
         ] {
             assert_eq!(findings(name, dependency), 1, "{name} -> {dependency}");

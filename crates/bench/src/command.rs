@@ -1,89 +1,107 @@
-//! `nines bench`: how fast orders are taken. Each benchmark starts a replica set and platforms of its own in a
-//! temporary folder, loads them for a bounded time, and checks the books after every round: wrong books void what was
-//! measured.
+//! The command line of `bench`.
 //!
-//! Everything shares this machine: the replica set, the services and the clients. The ratio of two sides that were
-//! measured in alternation says more than any of its figures alone.
+//! Each benchmark starts a replica set and platforms of its own in a temporary folder, loads them for a bounded time,
+//! and checks the books after every round: wrong books void the measurement. The replica set, the services and the
+//! clients share one machine, so the ratio of two sides that were measured in alternation says more than a figure
+//! alone.
 
-mod buyer;
-mod chart;
-pub(crate) mod drive;
-mod events;
-mod gateway;
-mod lanes;
-pub(crate) mod metrics;
-mod naive;
-mod naive_events;
-mod orders;
-mod overload;
-mod reconciled;
-mod replicas;
-mod rest;
-pub(crate) mod results;
-mod round;
-pub(crate) mod shop;
-pub(crate) mod stats;
-pub(crate) mod stock;
-mod telemetry;
-mod through_gateway;
-pub(crate) mod usage;
-pub(crate) mod workload;
+use std::process::ExitCode;
 
-use clap::{Args, Subcommand};
+use clap::{Parser, Subcommand};
+use cli::{Signals, terminal};
 use devstack::Progress;
 
-/// Measure how fast orders are taken, on a replica set and platforms of the benchmark's own.
-#[derive(Debug, Args)]
-pub struct Bench {
+use crate::drill::Drill;
+use crate::import::Import;
+use crate::replay::Replay;
+use crate::{events, gateway, orders, overload, replicas, telemetry, through_gateway};
+
+/// Benchmarks and drills of Fournines, and the real baskets that they are run with.
+#[derive(Debug, Parser)]
+#[command(name = "bench", version, about)]
+pub struct Cli {
     #[command(subcommand)]
-    what: What,
+    command: Command,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
-    /// One transaction an order against the order service, by workload, clients and loop.
-    Orders(orders::Orders),
-    /// The order service over gRPC against the same through the gateway over REST.
-    Rest(through_gateway::ThroughGateway),
-    /// One, two and three order replicas behind the gateway, with and without SKU affinity.
-    Replicas(replicas::Replicas),
-    /// Ten times more orders than can be taken.
-    Overload(overload::Overload),
-    /// The latency and the CPU that the gateway adds, and its cached reads.
-    Gateway(gateway::GatewayCost),
+enum Command {
+    #[command(flatten)]
+    Benchmark(Benchmark),
+    /// Break a platform while shoppers use it, and report what they notice.
+    Drill(Drill),
+    /// Load a catalogue with its first stock.
+    Import(Import),
+    /// Send real baskets as orders over REST, in time order.
+    Replay(Replay),
     /// The other side of `gateway`, in a process of its own.
     #[command(hide = true)]
     Bare(gateway::Bare),
-    /// What telemetry costs.
+}
+
+#[derive(Debug, Subcommand)]
+enum Benchmark {
+    /// Compare one transaction per order with the order service, by workload, clients and loop.
+    Orders(orders::Orders),
+    /// Compare the order service over gRPC with the same through the gateway over REST.
+    Rest(through_gateway::ThroughGateway),
+    /// Measure one, two and three order replicas behind the gateway, with and without SKU affinity.
+    Replicas(replicas::Replicas),
+    /// Offer ten times more orders than can be taken.
+    Overload(overload::Overload),
+    /// Measure the latency and the CPU that the gateway adds, and its cached reads.
+    Gateway(gateway::GatewayCost),
+    /// Measure the cost of telemetry.
     Telemetry(telemetry::TelemetryCost),
-    /// The way of an order to its statement, and comparing the books of many orders.
+    /// Measure how far statements lag behind orders, and how long comparing the books of many orders takes.
     Events(events::Events),
 }
 
-impl Bench {
-    /// Runs the benchmark and prints what it gave, line by line. Dropping this stops all that it started.
+impl Cli {
+    /// Runs the command and gives the exit code.
     ///
     /// # Errors
-    /// When the platform does not come up, an order is refused that should have been placed, or the books are wrong.
-    pub async fn run(self, progress: &Progress) -> anyhow::Result<()> {
-        match self.what {
-            What::Orders(orders) => orders.run(progress).await,
-            What::Rest(through_gateway) => through_gateway.run(progress).await,
-            What::Replicas(replicas) => replicas.run(progress).await,
-            What::Overload(overload) => overload.run(progress).await,
-            What::Gateway(gateway) => gateway.run(progress).await,
-            What::Telemetry(telemetry) => telemetry.run(progress).await,
-            What::Bare(bare) => bare.run().await,
-            What::Events(events) => events.run(progress).await,
+    /// When the platform does not start, a benchmark meets an order that should not be refused, or the books are wrong.
+    pub async fn run(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            Command::Benchmark(benchmark) => {
+                let progress = cli::progress();
+                until_signal(benchmark.run(&progress), "stopped; the results so far are kept").await
+            }
+            Command::Drill(drill) => {
+                let progress = cli::progress();
+                until_signal(drill.run(&progress), "stopped; there is no report").await
+            }
+            Command::Import(import) => import.run().await,
+            Command::Replay(replay) => replay.run().await,
+            Command::Bare(bare) => until_signal(bare.run(), "stopped").await,
         }
     }
 }
 
-/// The most clients; more than the connections that a member of the replica set is made for.
-const MOST_CLIENTS: i64 = 4_096;
+impl Benchmark {
+    async fn run(self, progress: &Progress) -> anyhow::Result<()> {
+        match self {
+            Self::Orders(orders) => orders.run(progress).await,
+            Self::Rest(through_gateway) => through_gateway.run(progress).await,
+            Self::Replicas(replicas) => replicas.run(progress).await,
+            Self::Overload(overload) => overload.run(progress).await,
+            Self::Gateway(gateway) => gateway.run(progress).await,
+            Self::Telemetry(telemetry) => telemetry.run(progress).await,
+            Self::Events(events) => events.run(progress).await,
+        }
+    }
+}
 
-/// A number of clients on the command line.
-fn parse_clients(text: &str) -> Result<usize, String> {
-    let clients = text.parse().ok().filter(|clients| (1..=MOST_CLIENTS).contains(clients));
-    clients.and_then(|clients| usize::try_from(clients).ok()).ok_or(format!("must be 1 to {MOST_CLIENTS}"))
+/// Runs a benchmark or a drill; a signal ends it together with everything that it started, since all of that stops when
+/// it is dropped.
+async fn until_signal(run: impl Future<Output = anyhow::Result<()>>, message: &str) -> anyhow::Result<ExitCode> {
+    let mut signals = Signals::listen()?;
+    tokio::select! {
+        ended = run => ended.map(|()| ExitCode::SUCCESS),
+        () = signals.next() => {
+            terminal::note(message);
+            Ok(ExitCode::FAILURE)
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! `nines bench overload`: what the order service does while far more is offered than it can take.
+//! `bench overload`: the order service while far more orders are offered than it can take.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,81 +6,81 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
+use cli::terminal;
 use devstack::Progress;
 use serde::Serialize;
 use tokio::time::MissedTickBehavior;
 
-use super::buyer::PATIENCE;
-use super::drive::{Load, Pace, Tally, drive};
-use super::lanes::Lanes;
-use super::round::{Bout, Rounds};
-use super::shop::{Ground, Setup, Shop};
-use super::stats::{quantiles_ms, rounded};
-use super::usage::{CpuSeconds, Memory};
-use super::workload::{Goods, Workload};
-use super::{parse_clients, results};
-use crate::terminal;
+use crate::harness::buyer::PATIENCE;
+use crate::harness::clients::parse_clients;
+use crate::harness::drive::{Load, Pace, Tally, drive};
+use crate::harness::lanes::Lanes;
+use crate::harness::results;
+use crate::harness::round::{Rounds, Trial};
+use crate::harness::shop::{Setup, Shop, Testbed};
+use crate::harness::stats::{quantiles_ms, rounded};
+use crate::harness::usage::{CpuSeconds, Memory};
+use crate::harness::workload::{Goods, Workload};
 
-/// How long a round takes in which the best goodput is looked for.
+/// The length of a round of the search for the best goodput.
 const BEST_SECONDS: u64 = 5;
-/// How long each offered order may take.
+/// The deadline of each offered order.
 const DEADLINE: Duration = Duration::from_secs(2);
-/// How often the memory of the order service is looked at.
+/// How often the memory of the order service is sampled.
 const MEMORY_PERIOD: Duration = Duration::from_millis(100);
 
-/// Finds the best goodput of a closed loop, then offers many times more in an open loop, over gRPC to one order
-/// service, with a deadline of 2 s for each order. The generator shares the machine's cores with what it loads.
+/// Find the best goodput of a closed loop, then offer a multiple of it in an open loop, over gRPC to one order service,
+/// with a deadline of 2 s for each order. The load generator shares the machine's cores with the platform.
 #[derive(Debug, Args)]
-pub(super) struct Overload {
-    /// What is bought.
+pub(crate) struct Overload {
+    /// The workload.
     #[arg(long, value_enum, default_value = "baskets")]
     workload: Workload,
-    /// With how many clients the best goodput is looked for.
+    /// The numbers of clients with which the best goodput is searched.
     #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "64,256,512", value_parser = parse_clients)]
     clients: Vec<usize>,
-    /// How many rounds are measured with each number of clients; the best median counts.
+    /// The number of rounds for each number of clients; the best median counts.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
-    /// How many times the best goodput is offered.
+    /// The offered load, as a multiple of the best goodput.
     #[arg(long, value_name = "TIMES", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     times: u32,
-    /// The most orders under way at once, which should be more than the service lets wait; arrivals that find no room
-    /// are counted as not sent.
+    /// The most orders in flight, which should be more than the service queues; arrivals beyond that count as not sent.
     #[arg(long, value_name = "N", default_value_t = 8_192, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     in_flight: u32,
-    /// How long so much is offered, in seconds.
+    /// The length of the overload, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     seconds: u64,
-    /// Where the result goes.
+    /// The file for the result.
     #[arg(long, value_name = "FILE", default_value = "target/bench/overload.json")]
     out: PathBuf,
 }
 
-/// What an overload gave. Rates are per second of the time in which orders were offered.
+/// The results of an overload. Rates are per second of the time in which orders were offered.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Overloaded {
     workload: Workload,
     seconds: u64,
-    /// The goodput of the closed loop, the best median, and with how many clients.
+    /// The best median goodput of the closed loop, and its number of clients.
     best_orders_per_second: f64,
     best_clients: usize,
-    /// Arrivals, and of those the ones that the generator had room to send.
+    /// Arrivals, and those of them that were sent.
     offered_per_second: f64,
     sent_per_second: f64,
-    /// Orders that were placed within the time.
+    /// Orders that were placed within that time.
     accepted_per_second: f64,
     overloaded_per_second: f64,
     timed_out_per_second: f64,
     unavailable_per_second: f64,
-    /// Goodput over the best of the closed loop.
+    /// The goodput divided by the best of the closed loop.
     ratio: f64,
-    /// Of accepted orders, from when they were sent and from when they were due.
+    /// Latencies of accepted orders, from when they were sent and from when they were due.
     p50_from_send_ms: f64,
     p99_from_send_ms: f64,
     p99_from_due_ms: f64,
     memory: OrderMemory,
-    /// CPU seconds by process, until the last order was answered.
+    /// CPU seconds by process, up to the last answer.
     cpu_seconds_by_process: CpuSeconds,
 }
 
@@ -89,28 +89,28 @@ struct Overloaded {
 #[serde(rename_all = "camelCase")]
 struct OrderMemory {
     resident_before_kib: u64,
-    /// The most that was seen while orders were offered.
+    /// The largest sample while orders were offered.
     resident_most_kib: u64,
     resident_after_kib: u64,
-    /// The kernel's own peak since the process began.
+    /// The kernel's peak since the process was started.
     peak_before_kib: u64,
     peak_after_kib: u64,
 }
 
 impl Overload {
-    pub(super) async fn run(self, progress: &Progress) -> anyhow::Result<()> {
-        let mut ground = Ground::start(progress).await?;
+    pub(crate) async fn run(self, progress: &Progress) -> anyhow::Result<()> {
+        let mut testbed = Testbed::start(progress).await?;
         let goods = Goods::of(self.workload).await?;
-        let mut shop = ground.open(&goods, Setup { replicas: 1, affinity: None }).await?;
-        let looking = self.best(&mut shop, &goods);
-        let best = progress.step("the best goodput of a closed loop", looking).await?;
+        let mut shop = testbed.open(&goods, Setup { replicas: 1, affinity: None }).await?;
+        let searching = self.best(&mut shop, &goods);
+        let best = progress.step("the best goodput of a closed loop", searching).await?;
         let overloading = self.overload(&mut shop, &goods, best);
         let overloaded = progress.step("the overload", overloading).await?;
         shop.close().await?;
-        ground.stop().await?;
+        testbed.stop().await?;
         let json = serde_json::to_string_pretty(&overloaded)?;
         results::write(&self.out, json.as_bytes())?;
-        Ok(terminal::print(&json, false)?)
+        Ok(terminal::line(json)?)
     }
 
     async fn best(&self, shop: &mut Shop, goods: &Arc<Goods>) -> anyhow::Result<Best> {
@@ -119,7 +119,7 @@ impl Overload {
         for clients in &self.clients {
             let lanes = Lanes::connect(&shop.order_replicas()?, shop.metrics()?, goods, *clients, PATIENCE)?;
             let load = rounds.load(*clients, Pace::Closed);
-            let measured = Bout { shop, goods, load, rounds }.measure(&Arc::new(lanes)).await?;
+            let measured = Trial { shop, goods, load, rounds }.measure(&Arc::new(lanes)).await?;
             if measured.orders_per_second > best.per_second {
                 best = Best { per_second: measured.orders_per_second, clients: *clients };
             }
@@ -136,7 +136,7 @@ impl Overload {
         let load = Load { clients, pace, lasting: Duration::from_secs(self.seconds) };
         let (pid, cpu) = (shop.order_pid()?, shop.meter().read()?);
         let before = Memory::of(pid)?;
-        let (tally, resident_most_kib) = watched(pid, drive(&Arc::new(lanes), goods, load)).await?;
+        let (tally, resident_most_kib) = with_peak_memory(pid, drive(&Arc::new(lanes), goods, load)).await?;
         let after = Memory::of(pid)?;
         let mut cpu_seconds_by_process = shop.meter().since(&cpu)?;
         cpu_seconds_by_process.values_mut().for_each(|seconds| *seconds = rounded(*seconds));
@@ -161,7 +161,7 @@ impl Overload {
         let seconds = Duration::from_secs(self.seconds).as_secs_f64();
         #[allow(clippy::cast_precision_loss)] // no run comes near 2^53 orders
         let per_second = |orders: u64| rounded(orders as f64 / seconds);
-        let none = "no order was placed in the whole overload";
+        let none = "no order was placed during the overload";
         let [p50, p99] = quantiles_ms(tally.placed_from_send(), [0.5, 0.99]).context(none)?;
         let [p99_due] = quantiles_ms(tally.placed_from_due(), [0.99]).context(none)?;
         let accepted_per_second = per_second(tally.placed_in_time);
@@ -186,15 +186,15 @@ impl Overload {
     }
 }
 
-/// The best goodput of a closed loop, and with how many clients it was reached.
+/// The best goodput of a closed loop, and its number of clients.
 #[derive(Debug, Clone, Copy)]
 struct Best {
     per_second: f64,
     clients: usize,
 }
 
-/// Runs a load and gives the most memory that a process was seen to have meanwhile, in KiB.
-async fn watched<T>(pid: u32, load: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<(T, u64)> {
+/// Runs a load and gives the largest resident set of a process that was sampled meanwhile, in KiB.
+async fn with_peak_memory<T>(pid: u32, load: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<(T, u64)> {
     let mut load = std::pin::pin!(load);
     let mut ticks = tokio::time::interval(MEMORY_PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -1,5 +1,4 @@
-//! `nines bench replicas`: what more order replicas bring, and what it brings that the gateway sends orders of one SKU
-//! to the same one.
+//! `bench replicas`: the gain from more order replicas, and from sending all orders of a SKU to the same replica.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,37 +8,38 @@ use clap::Args;
 use devstack::Progress;
 use serde::Serialize;
 
-use super::drive::Pace;
-use super::parse_clients;
-use super::rest::Rest;
-use super::results::{self, Results};
-use super::round::{Bout, Measured, Ratio, Rounds};
-use super::shop::{Ground, Setup};
-use super::workload::{Goods, Workload};
+use crate::harness::clients::parse_clients;
+use crate::harness::drive::Pace;
+use crate::harness::rest::Rest;
+use crate::harness::results::{self, Results};
+use crate::harness::round::{Measured, Ratio, Rounds, Trial};
+use crate::harness::shop::{Setup, Testbed};
+use crate::harness::workload::{Goods, Workload};
 
-/// One, two and three order replicas behind the gateway, with and without SKU affinity, over REST in a closed loop. One
-/// after the other, each on a platform of its own.
+/// Measure one, two and three order replicas behind the gateway, with and without SKU affinity, over REST in a closed
+/// loop, one after the other, each on a platform of its own.
 #[derive(Debug, Args)]
-pub(super) struct Replicas {
-    /// What is bought.
+pub(crate) struct Replicas {
+    /// The workloads.
     #[arg(long, value_enum, value_delimiter = ',', default_value = "one-sku,10k-skus,baskets")]
     workloads: Vec<Workload>,
-    /// How many clients buy.
+    /// The number of clients.
     #[arg(long, value_name = "N", default_value = "256", value_parser = parse_clients)]
     clients: usize,
-    /// How many order replicas.
-    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "1,2,3", value_parser = clap::value_parser!(u8).range(1..=8))]
+    /// The numbers of order replicas.
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "1,2,3")]
+    #[arg(value_parser = clap::value_parser!(u8).range(1..=8))]
     replicas: Vec<u8>,
     #[command(flatten)]
     rounds: Rounds,
-    /// Where the results go.
+    /// The file for the results.
     #[arg(long, value_name = "FILE", default_value = "target/bench/replicas.json")]
     out: PathBuf,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Cell {
+struct ReplicasCell {
     workload: Workload,
     clients: usize,
     replicas: u8,
@@ -49,33 +49,33 @@ struct Cell {
 }
 
 impl Replicas {
-    pub(super) async fn run(self, progress: &Progress) -> anyhow::Result<()> {
+    pub(crate) async fn run(self, progress: &Progress) -> anyhow::Result<()> {
         let mut results = Results::begin(&self.out)?;
-        let mut ground = Ground::start(progress).await?;
-        results::head("workload    replicas  affinity")?;
+        let mut testbed = Testbed::start(progress).await?;
+        results::header("workload    replicas  affinity")?;
         for workload in &self.workloads {
             let goods = Goods::of(*workload).await?;
             for replicas in &self.replicas {
                 for affinity in [true, false] {
                     let setup = Setup { replicas: usize::from(*replicas), affinity: Some(affinity) };
-                    let rest = self.measure(&mut ground, &goods, setup).await;
+                    let rest = self.measure(&mut testbed, &goods, setup).await;
                     let rest = rest.with_context(|| format!("{workload}, {replicas} replicas"))?;
                     let label = format!("{:<12}{replicas:>8}  {affinity}", workload.to_string());
                     results::line(&label, "rest", &rest, &Ratio::default())?;
                     let (workload, replicas) = (*workload, *replicas);
-                    results.add(Cell { workload, clients: self.clients, replicas, affinity, rest })?;
+                    results.add(ReplicasCell { workload, clients: self.clients, replicas, affinity, rest })?;
                 }
             }
         }
-        ground.stop().await
+        testbed.stop().await
     }
 
-    async fn measure(&self, ground: &mut Ground, goods: &Arc<Goods>, setup: Setup) -> anyhow::Result<Measured> {
-        let mut shop = ground.open(goods, setup).await?;
+    async fn measure(&self, testbed: &mut Testbed, goods: &Arc<Goods>, setup: Setup) -> anyhow::Result<Measured> {
+        let mut shop = testbed.open(goods, setup).await?;
         let rest = Rest::connect(&shop.gateway(), shop.metrics()?, goods, self.clients).await?;
         let load = self.rounds.load(self.clients, Pace::Closed);
-        let mut bout = Bout { shop: &mut shop, goods, load, rounds: self.rounds };
-        let measured = bout.measure(&Arc::new(rest)).await?;
+        let mut trial = Trial { shop: &mut shop, goods, load, rounds: self.rounds };
+        let measured = trial.measure(&Arc::new(rest)).await?;
         shop.close().await?;
         Ok(measured)
     }

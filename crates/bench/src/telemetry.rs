@@ -1,5 +1,5 @@
-//! `nines bench telemetry`: what traces cost: orders over REST on two platforms in alternation, one of which sends its
-//! spans to a collector that throws them away.
+//! `bench telemetry`: the cost of traces. Orders go over REST to two platforms in alternation, one of which sends its
+//! spans to a collector that discards them.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use clap::Args;
+use cli::terminal;
 use devstack::Progress;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
@@ -18,64 +19,64 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 
-use super::drive::{Load, Pace, drive};
-use super::parse_clients;
-use super::rest::Rest;
-use super::results;
-use super::shop::{Ground, Setup, Shop, overrides};
-use super::stats::{median, rounded};
-use super::workload::{Goods, Workload};
-use crate::terminal;
+use crate::harness::clients::parse_clients;
+use crate::harness::drive::{Load, Pace, drive};
+use crate::harness::rest::Rest;
+use crate::harness::results;
+use crate::harness::shop::{Setup, Shop, Testbed, overrides};
+use crate::harness::stats::{median, rounded};
+use crate::harness::usage::OWN;
+use crate::harness::workload::{Goods, Workload};
 
 const WARM_UP: Duration = Duration::from_secs(5);
-/// The processes that take part in an order.
+/// The processes that are involved in an order.
 const PROCESSES: [&str; 6] = ["gateway", "order", "inventory", "payment", "risk", "reconciliation"];
 
-/// Measures orders over REST with telemetry on and off, in alternation, in a closed loop.
+/// Measure orders over REST with telemetry on and off, in alternation, in a closed loop.
 #[derive(Debug, Args)]
-pub(super) struct TelemetryCost {
-    /// How many clients buy.
+pub(crate) struct TelemetryCost {
+    /// The number of clients.
     #[arg(long, value_name = "N", default_value = "64", value_parser = parse_clients)]
     clients: usize,
-    /// The share of traces that is kept.
+    /// The sampling ratio of traces.
     #[arg(long, value_name = "RATIO", default_value_t = 0.01)]
     ratio: f64,
-    /// How many rounds of each side.
+    /// The number of rounds of each side.
     #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
-    /// How long a round takes, in seconds.
+    /// The length of a round, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 6, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
-    /// Where the result goes.
+    /// The file for the result.
     #[arg(long, value_name = "FILE", default_value = "target/bench/telemetry.json")]
     out: PathBuf,
 }
 
-/// Medians over the rounds, and what telemetry changes, round by round.
+/// The rounds of both sides, and the medians of their ratios.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Measured {
+struct TelemetryResult {
     sample_ratio: f64,
     clients: usize,
-    off: Side,
-    on: Side,
-    /// On over off; the median.
+    off: TelemetrySide,
+    on: TelemetrySide,
+    /// On divided by off, round by round; the median.
     throughput_ratio: f64,
     cpu_ratio: f64,
-    /// That arrived at the collector.
+    /// The number of spans that arrived at the collector.
     spans: u64,
 }
 
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Side {
+struct TelemetrySide {
     orders_per_second: Vec<f64>,
     /// Of the services, without MongoDB and the clients.
     cpu_seconds_per_1000: Vec<f64>,
 }
 
 impl TelemetryCost {
-    pub(super) async fn run(self, progress: &Progress) -> anyhow::Result<()> {
+    pub(crate) async fn run(self, progress: &Progress) -> anyhow::Result<()> {
         let sink = Sink::default();
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let endpoint = format!("http://{}", listener.local_addr()?);
@@ -85,17 +86,18 @@ impl TelemetryCost {
                 .add_service(TraceServiceServer::new(sink.clone()))
                 .serve_with_incoming(TcpIncoming::from(listener)),
         );
-        let mut ground = Ground::start(progress).await?;
+        let mut testbed = Testbed::start(progress).await?;
         let goods = Goods::of(Workload::TenThousandSkus).await?;
-        let mut off = Bench::open(&mut ground, &goods, self.clients, BTreeMap::new()).await?;
-        let mut on = Bench::open(&mut ground, &goods, self.clients, exporting(&endpoint, self.ratio)).await?;
+        let mut off = MeasuredShop::open(&mut testbed, &goods, self.clients, BTreeMap::new()).await?;
+        let mut on = MeasuredShop::open(&mut testbed, &goods, self.clients, exporting(&endpoint, self.ratio)).await?;
         let load = Load { clients: self.clients, pace: Pace::Closed, lasting: Duration::from_secs(self.seconds) };
-        let (mut sides, step) = ((Side::default(), Side::default()), "orders with and without telemetry");
+        let (mut sides, step) =
+            ((TelemetrySide::default(), TelemetrySide::default()), "orders with and without telemetry");
         let measuring = async {
             off.round(Load { lasting: WARM_UP, ..load }).await?;
             on.round(Load { lasting: WARM_UP, ..load }).await?;
             for number in 0..self.rounds {
-                // Whoever comes second finds the database larger.
+                // The order alternates, as the second side meets a larger database.
                 if number % 2 == 0 {
                     sides.0.add(off.round(load).await?);
                     sides.1.add(on.round(load).await?);
@@ -109,11 +111,12 @@ impl TelemetryCost {
         progress.step(step, measuring).await?;
         off.shop.close().await?;
         on.shop.close().await?;
-        ground.stop().await?;
+        testbed.stop().await?;
         let (off, on) = sides;
-        let ratio =
-            |of: fn(&Side) -> &Vec<f64>| rounded(median(of(&on).iter().zip(of(&off)).map(|(on, off)| on / off)));
-        let measured = Measured {
+        let ratio = |of: fn(&TelemetrySide) -> &Vec<f64>| {
+            rounded(median(of(&on).iter().zip(of(&off)).map(|(on, off)| on / off)))
+        };
+        let measured = TelemetryResult {
             sample_ratio: self.ratio,
             clients: self.clients,
             throughput_ratio: ratio(|side| &side.orders_per_second),
@@ -124,7 +127,7 @@ impl TelemetryCost {
         };
         let json = serde_json::to_string_pretty(&measured)?;
         results::write(&self.out, json.as_bytes())?;
-        Ok(terminal::print(&json, false)?)
+        Ok(terminal::line(json)?)
     }
 }
 
@@ -134,20 +137,20 @@ fn exporting(endpoint: &str, ratio: f64) -> BTreeMap<String, toml::Table> {
 }
 
 /// A platform and its buyers.
-struct Bench {
+struct MeasuredShop {
     shop: Shop,
     buyers: Arc<Rest>,
     goods: Arc<Goods>,
 }
 
-impl Bench {
+impl MeasuredShop {
     async fn open(
-        ground: &mut Ground,
+        testbed: &mut Testbed,
         goods: &Arc<Goods>,
         clients: usize,
         settings: BTreeMap<String, toml::Table>,
     ) -> anyhow::Result<Self> {
-        let shop = ground.open_with(goods, |options| {
+        let shop = testbed.open_with(goods, |options| {
             options.order_replicas = 1;
             options.overrides = overrides(Setup { replicas: 1, affinity: None });
             for (process, table) in settings {
@@ -159,13 +162,13 @@ impl Bench {
         Ok(Self { shop, buyers, goods: Arc::clone(goods) })
     }
 
-    /// Orders a second, and the services' CPU seconds for 1,000 of them.
+    /// Runs a round and gives orders per second, and the services' CPU seconds per 1,000 of them.
     async fn round(&mut self, load: Load) -> anyhow::Result<[f64; 2]> {
         let before = self.shop.meter().read()?;
         let tally = drive(&self.buyers, &self.goods, load).await?;
         let used = self.shop.meter().since(&before)?;
         self.shop.check_books(&tally).await?;
-        let services = used.iter().filter(|(name, _)| *name != "nines" && !name.starts_with("mongod"));
+        let services = used.iter().filter(|(name, _)| *name != OWN && !name.starts_with("mongod"));
         let seconds: f64 = services.map(|(_, seconds)| seconds).sum();
         #[allow(clippy::cast_precision_loss)] // no round comes near 2^53 orders
         let (placed, in_time) = (tally.placed as f64, tally.placed_in_time as f64);
@@ -173,14 +176,14 @@ impl Bench {
     }
 }
 
-impl Side {
+impl TelemetrySide {
     fn add(&mut self, [per_second, cpu]: [f64; 2]) {
         self.orders_per_second.push(per_second);
         self.cpu_seconds_per_1000.push(cpu);
     }
 }
 
-/// Counts spans and throws them away.
+/// A collector that counts spans and discards them.
 #[derive(Debug, Clone, Default)]
 struct Sink {
     spans: Arc<AtomicU64>,

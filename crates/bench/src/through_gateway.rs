@@ -1,4 +1,4 @@
-//! `nines bench rest`: what the gateway leaves of the order service's speed.
+//! `bench rest`: the throughput of the order service with and without the gateway in front of it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,38 +7,38 @@ use clap::Args;
 use devstack::Progress;
 use serde::Serialize;
 
-use super::buyer::PATIENCE;
-use super::drive::Pace;
-use super::lanes::Lanes;
-use super::parse_clients;
-use super::rest::Rest;
-use super::results::{self, Results};
-use super::round::{Bout, Measured, Ratio, Rounds};
-use super::shop::{Ground, Setup};
-use super::workload::{Goods, Workload};
+use crate::harness::buyer::PATIENCE;
+use crate::harness::clients::parse_clients;
+use crate::harness::drive::Pace;
+use crate::harness::lanes::Lanes;
+use crate::harness::rest::Rest;
+use crate::harness::results::{self, Results};
+use crate::harness::round::{Measured, Ratio, Rounds, Trial};
+use crate::harness::shop::{Setup, Testbed};
+use crate::harness::workload::{Goods, Workload};
 
-/// The order service over gRPC against the same through the gateway over REST, in alternation, in a closed loop.
+/// Compare the order service over gRPC with the same through the gateway over REST, in alternation, in a closed loop.
 #[derive(Debug, Args)]
-pub(super) struct ThroughGateway {
-    /// What is bought.
+pub(crate) struct ThroughGateway {
+    /// The workloads.
     #[arg(long, value_enum, value_delimiter = ',', default_value = "one-sku")]
     workloads: Vec<Workload>,
-    /// How many clients buy.
+    /// The number of clients.
     #[arg(long, value_name = "N", default_value = "256", value_parser = parse_clients)]
     clients: usize,
     #[command(flatten)]
     rounds: Rounds,
-    /// How many order replicas.
+    /// The number of order replicas.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
     replicas: u8,
-    /// Where the results go.
+    /// The file for the results.
     #[arg(long, value_name = "FILE", default_value = "target/bench/rest.json")]
     out: PathBuf,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Cell {
+struct RestCell {
     workload: Workload,
     clients: usize,
     grpc: Measured,
@@ -49,31 +49,31 @@ struct Cell {
 }
 
 impl ThroughGateway {
-    pub(super) async fn run(self, progress: &Progress) -> anyhow::Result<()> {
+    pub(crate) async fn run(self, progress: &Progress) -> anyhow::Result<()> {
         let mut results = Results::begin(&self.out)?;
-        let mut ground = Ground::start(progress).await?;
-        results::head("workload    clients")?;
+        let mut testbed = Testbed::start(progress).await?;
+        results::header("workload    clients")?;
         for workload in &self.workloads {
-            let cell = self.cell(&mut ground, *workload).await?;
+            let cell = self.cell(&mut testbed, *workload).await?;
             let label = format!("{:<12}{:>7}", workload.to_string(), self.clients);
             results::line(&label, "grpc", &cell.grpc, &Ratio::default())?;
             results::line("", "rest", &cell.rest, &cell.ratio)?;
             results.add(cell)?;
         }
-        ground.stop().await
+        testbed.stop().await
     }
 
-    async fn cell(&self, ground: &mut Ground, workload: Workload) -> anyhow::Result<Cell> {
+    async fn cell(&self, testbed: &mut Testbed, workload: Workload) -> anyhow::Result<RestCell> {
         let goods = Goods::of(workload).await?;
         let setup = Setup { replicas: usize::from(self.replicas), affinity: None };
-        let mut shop = ground.open(&goods, setup).await?;
+        let mut shop = testbed.open(&goods, setup).await?;
         let (replicas, metrics) = (shop.order_replicas()?, shop.metrics()?);
         let grpc = Arc::new(Lanes::connect(&replicas, metrics.clone(), &goods, self.clients, PATIENCE)?);
         let rest = Arc::new(Rest::connect(&shop.gateway(), metrics, &goods, self.clients).await?);
         let load = self.rounds.load(self.clients, Pace::Closed);
-        let mut bout = Bout { shop: &mut shop, goods: &goods, load, rounds: self.rounds };
-        let (grpc, rest, ratio) = bout.compare(&grpc, &rest).await?;
+        let mut trial = Trial { shop: &mut shop, goods: &goods, load, rounds: self.rounds };
+        let (grpc, rest, ratio) = trial.compare(&grpc, &rest).await?;
         shop.close().await?;
-        Ok(Cell { workload, clients: self.clients, grpc, rest, ratio })
+        Ok(RestCell { workload, clients: self.clients, grpc, rest, ratio })
     }
 }

@@ -1,4 +1,4 @@
-//! The way to a service at an address, for commands that call one.
+//! Connects to a service at an address.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,16 +14,16 @@ use tonic::transport::{Channel, Endpoint, Uri};
 /// How long a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Who the command is, for services with mutual TLS.
+/// The client certificate of the command, for services with mutual TLS.
 #[derive(Debug, Clone, Args)]
 pub struct Identity {
-    /// Services with mutual TLS: the certificate of their authority, PEM.
+    /// For services with mutual TLS: the certificate of the authority that issued theirs, PEM.
     #[arg(long, value_name = "FILE", requires_all = ["tls_certificate", "tls_key"])]
     tls_ca: Option<PathBuf>,
-    /// A certificate of that authority, PEM, with a name that the services take.
+    /// A certificate of that authority, PEM, with a name that the services accept.
     #[arg(long, value_name = "FILE", requires = "tls_ca")]
     tls_certificate: Option<PathBuf>,
-    /// The key of the certificate, PEM.
+    /// The private key of the certificate, PEM.
     #[arg(long, value_name = "FILE", requires = "tls_ca")]
     tls_key: Option<PathBuf>,
 }
@@ -42,11 +42,10 @@ impl Identity {
     }
 }
 
-/// A channel to one process, which must prove to be this service where there is an identity. It connects with the first
-/// call.
+/// A channel to one process; with an identity, the process must prove to be this service. Connects with the first call.
 ///
 /// # Errors
-/// When the address is no URL.
+/// When the address is not a URL.
 pub fn channel(service: &'static str, address: &str, tls: Option<&Tls>) -> anyhow::Result<Channel> {
     let endpoint = Endpoint::from_shared(address.to_owned())
         .with_context(|| format!("the address of {service} is not valid"))?

@@ -1,39 +1,21 @@
-//! What the commands of the stack print: results to stdout, everything else to stderr.
+//! The progress of a local stack that starts or stops, on stderr.
 
 use std::collections::HashMap;
-use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use devstack::{Event, Progress};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use crate::terminal;
+
 /// How often a spinner turns.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Prints a result. That nobody reads it any more, as in `nines logs | head`, is no failure.
-///
-/// # Errors
-/// [`ErrorKind::BrokenPipe`] when the reader has gone, so that a command that follows a log can end; any other
-/// when stdout can't be written to.
-pub(crate) fn result(text: &str) -> io::Result<()> {
-    writeln!(io::stdout().lock(), "{text}")
-}
-
-/// Whether an error only says that nobody reads the output any more.
-pub(crate) fn reader_has_gone(error: &anyhow::Error) -> bool {
-    let found = error.chain().find_map(|cause| cause.downcast_ref::<io::Error>());
-    found.is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
-}
-
-/// Tells the person at the terminal something that is no result.
-pub(crate) fn complain(text: &str) {
-    // There is no further place to report that stderr is closed.
-    let _closed = writeln!(io::stderr().lock(), "{text}");
-}
-
-/// Shows progress on stderr: a spinner a step on a terminal, a line a step elsewhere.
-pub(crate) fn progress() -> Progress {
+/// Shows progress on stderr: a spinner for each step on a terminal, a line for each event elsewhere.
+#[must_use]
+pub fn progress() -> Progress {
     if io::stderr().is_terminal() { spinners() } else { lines() }
 }
 
@@ -42,10 +24,10 @@ fn lines() -> Progress {
     Progress::new(move |event| {
         let seconds = started.elapsed().as_secs_f32();
         match event {
-            Event::Begin(step) => complain(&format!("[{seconds:5.1}s] {step} ...")),
-            Event::End(step) => complain(&format!("[{seconds:5.1}s] {step}: done")),
-            Event::Fail(step) => complain(&format!("[{seconds:5.1}s] {step}: failed")),
-            Event::Note(text) => complain(&format!("[{seconds:5.1}s] {text}")),
+            Event::Begin(step) => terminal::note(&format!("[{seconds:5.1}s] {step} ...")),
+            Event::End(step) => terminal::note(&format!("[{seconds:5.1}s] {step}: done")),
+            Event::Fail(step) => terminal::note(&format!("[{seconds:5.1}s] {step}: failed")),
+            Event::Note(text) => terminal::note(&format!("[{seconds:5.1}s] {text}")),
         }
     })
 }
@@ -59,7 +41,7 @@ fn spinners() -> Progress {
             if let Some(bar) = bars.remove(step) {
                 let seconds = bar.elapsed().as_secs_f32();
                 bar.finish_and_clear();
-                say(&all, &format!("{mark} {step} ({seconds:.1} s)"));
+                print_above(&all, &format!("{mark} {step} ({seconds:.1} s)"));
             }
         };
         match event {
@@ -69,7 +51,7 @@ fn spinners() -> Progress {
             }
             Event::End(step) => finish(step, "✔"),
             Event::Fail(step) => finish(step, "✘"),
-            Event::Note(text) => say(&all, text),
+            Event::Note(text) => print_above(&all, text),
         }
     })
 }
@@ -83,7 +65,8 @@ fn spinner(step: &str) -> ProgressBar {
     bar
 }
 
-fn say(all: &MultiProgress, text: &str) {
-    // Without a terminal any more there is nobody to tell.
-    let _unseen = all.println(text);
+/// Prints a line above the spinners.
+fn print_above(all: &MultiProgress, text: &str) {
+    // A closed stderr can't be reported anywhere.
+    let _closed = all.println(text);
 }

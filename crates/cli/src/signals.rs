@@ -1,18 +1,22 @@
 //! The signals that end a command.
 
-use anyhow::Context;
+use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Ctrl-C, SIGTERM, and the terminal closing.
-pub(crate) struct Signals {
+/// SIGINT (Ctrl-C), SIGTERM and SIGHUP.
+#[derive(Debug)]
+pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hangup: Signal,
 }
 
 impl Signals {
-    /// From here on these signals no longer end the process by themselves.
-    pub(crate) fn listen() -> anyhow::Result<Self> {
+    /// Takes over the signals: from here on they no longer end the process by themselves.
+    ///
+    /// # Errors
+    /// When a handler can't be installed.
+    pub fn listen() -> anyhow::Result<Self> {
         let listen = |kind| signal(kind).context("can't listen for signals");
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
@@ -21,8 +25,8 @@ impl Signals {
         })
     }
 
-    /// Waits for the next one. Safe to drop.
-    pub(crate) async fn next(&mut self) {
+    /// Waits for the next signal. Cancel-safe.
+    pub async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}

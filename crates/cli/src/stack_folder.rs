@@ -1,4 +1,4 @@
-//! Which local stack a command is about.
+//! The local stack that a command works on.
 
 use std::path::PathBuf;
 
@@ -8,17 +8,17 @@ use devstack::stack::{StackDir, StackState};
 
 /// The folder of a local stack.
 #[derive(Debug, Clone, Args)]
-pub struct Place {
+pub struct StackFolder {
     /// The folder of the stack.
     #[arg(long, default_value = ".local", value_name = "FOLDER")]
     pub dir: PathBuf,
 }
 
-impl Place {
+impl StackFolder {
     /// The stack that runs there.
     ///
     /// # Errors
-    /// When none does, or it is still starting.
+    /// When no stack runs there, or it is still starting.
     pub fn running(&self) -> anyhow::Result<StackState> {
         let state = StackDir::find(&self.dir)?.map(|dir| dir.state()).transpose()?.flatten();
         let running = state.filter(|state| state.ready);

@@ -1,5 +1,5 @@
-//! An HTTP client with its own TLS, and a bound on everything. What is sent and to where is never in an error: a URL
-//! may hold a token.
+//! An HTTP client with TLS, and with limits on time and size. Errors never contain the request or its URL, which may
+//! hold a token.
 
 use std::time::Duration;
 
@@ -12,22 +12,22 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-/// How long an unused connection is kept.
+/// How long an idle connection is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A client of http and https.
+/// A client for http and https.
 #[derive(Debug, Clone)]
 pub(crate) struct Http {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
-    /// Of a whole call, connecting and reading the answer included.
+    /// The time limit of a call, including connecting and reading the answer.
     timeout: Duration,
     /// The longest answer that is read, in bytes.
     max_answer: usize,
 }
 
-/// A whole answer, good or bad.
+/// A complete answer with any status.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct HttpAnswer {
     pub(crate) status: StatusCode,
     pub(crate) body: Bytes,
 }
@@ -44,14 +44,14 @@ pub(crate) enum HttpError {
 }
 
 impl Http {
-    /// A client; no connection is made yet.
+    /// A client; no connection is opened yet.
     ///
     /// # Errors
     /// When TLS can't be set up.
     pub(crate) fn new(timeout: Duration, max_answer: usize) -> anyhow::Result<Self> {
         let mut tcp = HttpConnector::new();
         tcp.set_nodelay(true);
-        // The TLS connector decides about the scheme.
+        // The TLS connector checks the scheme.
         tcp.enforce_http(false);
         let connector = HttpsConnectorBuilder::new()
             .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())?
@@ -65,30 +65,30 @@ impl Http {
         Ok(Self { client, timeout, max_answer })
     }
 
-    /// Asks for something.
+    /// Sends a GET request.
     ///
     /// # Errors
-    /// When no whole answer comes in time.
-    pub(crate) async fn get(&self, uri: Uri) -> Result<Answer, HttpError> {
+    /// When no complete answer arrives in time.
+    pub(crate) async fn get(&self, uri: Uri) -> Result<HttpAnswer, HttpError> {
         self.send(Request::builder().method(Method::GET).uri(uri), Bytes::new()).await
     }
 
-    /// Sends JSON.
+    /// Posts JSON.
     ///
     /// # Errors
-    /// When no whole answer comes in time; what was sent may have arrived.
-    pub(crate) async fn post_json(&self, uri: Uri, body: Vec<u8>) -> Result<Answer, HttpError> {
+    /// When no complete answer arrives in time; the request may have arrived.
+    pub(crate) async fn post_json(&self, uri: Uri, body: Vec<u8>) -> Result<HttpAnswer, HttpError> {
         let request = Request::builder().method(Method::POST).uri(uri);
         self.send(request.header(CONTENT_TYPE, "application/json"), body.into()).await
     }
 
-    async fn send(&self, request: http::request::Builder, body: Bytes) -> Result<Answer, HttpError> {
+    async fn send(&self, request: http::request::Builder, body: Bytes) -> Result<HttpAnswer, HttpError> {
         let sent = async {
             let request = request.body(Full::new(body)).map_err(failed)?;
             let response = self.client.request(request).await.map_err(failed)?;
             let status = response.status();
             match Limited::new(response.into_body(), self.max_answer).collect().await {
-                Ok(body) => Ok(Answer { status, body: body.to_bytes() }),
+                Ok(body) => Ok(HttpAnswer { status, body: body.to_bytes() }),
                 Err(error) if error.is::<LengthLimitError>() => Err(HttpError::TooLong(self.max_answer)),
                 Err(error) => Err(HttpError::Connection(error)),
             }

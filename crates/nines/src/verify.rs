@@ -1,4 +1,4 @@
-//! The command around the check.
+//! `nines verify`: checks the books from the database alone.
 
 use std::fmt;
 use std::process::ExitCode;
@@ -7,13 +7,12 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
+use cli::{StackFolder, terminal};
 use mongodb::options::ClientOptions;
 use mongodb::{Client, Database};
+use verify::verify;
 
-use super::verify;
-use crate::{Place, terminal};
-
-/// The exit code when the books could not be checked; 1 says that they are wrong.
+/// The exit code when the books could not be checked; 1 means that they are wrong.
 const NOT_CHECKED: u8 = 2;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const SERVER_SELECTION_TIMEOUT: Duration = Duration::from_secs(5);
@@ -34,10 +33,10 @@ pub struct Verify {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    place: Place,
+    folder: StackFolder,
 }
 
-/// May hold a password, so it is never shown.
+/// A connection string, which may contain a password and is never printed.
 #[derive(Clone)]
 struct MongoUri(String);
 
@@ -72,7 +71,7 @@ impl Verify {
                 Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
             }
             Err(error) => {
-                terminal::complain(&format!("the books could not be checked: {error:#}"))?;
+                terminal::note(&format!("the books could not be checked: {error:#}"));
                 Ok(ExitCode::from(NOT_CHECKED))
             }
         }
@@ -82,7 +81,7 @@ impl Verify {
         let (uri, named) = match &self.mongo_uri {
             Some(uri) => (uri.0.clone(), self.database.clone()),
             None => {
-                let state = self.place.running()?;
+                let state = self.folder.running()?;
                 (state.mongo_uri, Some(state.database))
             }
         };

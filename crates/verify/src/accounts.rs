@@ -1,14 +1,14 @@
-//! Each account against its entries.
+//! Checks each account against its entries.
 
 use mongodb::bson::{Uuid, doc};
 
-use super::VerifyError;
-use super::cut::{Cut, lowest};
-use super::documents::{Account, Entry, fields};
-use super::findings::{Check, Difference, Findings};
-use super::report::Counted;
+use crate::cut::{Cut, lowest};
+use crate::documents::{Account, Entry, fields};
+use crate::error::VerifyError;
+use crate::findings::{Check, Difference, Findings};
+use crate::report::Counted;
 
-pub(super) async fn check(cut: &mut Cut, findings: &mut Findings, counted: &mut Counted) -> Result<(), VerifyError> {
+pub(crate) async fn check(cut: &mut Cut, findings: &mut Findings, counted: &mut Counted) -> Result<(), VerifyError> {
     let mut accounts = cut.stream::<Account>(vec![doc! { "$sort": { "_id": 1 } }]).await?;
     let wanted = fields(&["accountId", "sequence", "delta", "balanceAfter"]);
     let in_order = doc! { "$sort": { "accountId": 1, "sequence": 1 } };
@@ -16,7 +16,7 @@ pub(super) async fn check(cut: &mut Cut, findings: &mut Findings, counted: &mut 
     while let Some(id) = lowest([accounts.key(), entries.key()]) {
         let account = accounts.next_of(&id, cut).await?;
         let mut ledger = Ledger::new(id);
-        // One by one: an account may have any number of them.
+        // One at a time: the number of entries of an account has no bound.
         while let Some(entry) = entries.next_of(&id, cut).await? {
             counted.entries += 1;
             ledger.add(&entry, findings);
@@ -27,7 +27,7 @@ pub(super) async fn check(cut: &mut Cut, findings: &mut Findings, counted: &mut 
     Ok(())
 }
 
-/// The entries of an account so far.
+/// The entries of an account that were read so far.
 struct Ledger {
     account: Uuid,
     sum: i64,
@@ -50,7 +50,7 @@ impl Ledger {
             findings.add(Check::AccountNotNegative, Difference::new(subject(), "0 or more", entry.balance_after));
         }
         self.sum = self.sum.saturating_add(entry.delta);
-        // From what is there, so that one offender is told once.
+        // Goes on from the stored values, so that one wrong entry is reported once.
         self.sequence = entry.sequence;
         self.balance_after = entry.balance_after;
     }

@@ -1,4 +1,4 @@
-//! One moment of the database, and its collections as sorted streams.
+//! A snapshot of the database, and its collections as sorted streams.
 
 use std::collections::BTreeMap;
 
@@ -7,40 +7,40 @@ use mongodb::bson::{Document, RawDocumentBuf, doc};
 use mongodb::{ClientSession, Collection, Database, SessionCursor};
 use serde::Deserialize;
 
-use super::VerifyError;
-use super::documents::Stored;
-use super::findings::{Difference, Differences};
+use crate::documents::Stored;
+use crate::error::VerifyError;
+use crate::findings::{Difference, Differences};
 
 /// Documents a batch of a cursor.
 const BATCH: u32 = 1_000;
 
-/// One moment of the database. Everything read through it is as it was then.
-pub(super) struct Cut {
+/// A snapshot of the database: everything that is read through it is as of one moment.
+pub(crate) struct Cut {
     database: Database,
     session: ClientSession,
     unreadable: Differences,
 }
 
 impl Cut {
-    /// The first query decides which moment it is.
-    pub(super) async fn open(database: &Database) -> Result<Self, VerifyError> {
+    /// Starts a session; its first query decides the moment.
+    pub(crate) async fn open(database: &Database) -> Result<Self, VerifyError> {
         let session = database.client().start_session().snapshot(true).await?;
         Ok(Self { database: database.clone(), session, unreadable: Differences::default() })
     }
 
-    /// Which moment it is; `None` before the first query.
-    pub(super) fn time(&self) -> Option<Timestamp> {
+    /// The moment of the snapshot; `None` before the first query.
+    pub(crate) fn time(&self) -> Option<Timestamp> {
         let seconds = self.session.snapshot_time()?.time;
         Timestamp::from_second(i64::from(seconds)).ok()
     }
 
-    /// What could not be read; it is left out of the other checks.
-    pub(super) fn unreadable(&mut self) -> Differences {
+    /// The documents that could not be read; the other checks leave them out.
+    pub(crate) fn unreadable(&mut self) -> Differences {
         std::mem::take(&mut self.unreadable)
     }
 
-    /// What a pipeline gives. It must end sorted by the key of `T`.
-    pub(super) async fn stream<T: Stored>(&mut self, pipeline: Vec<Document>) -> Result<Sorted<T>, VerifyError> {
+    /// Runs a pipeline, whose results must be sorted by the key of `T`.
+    pub(crate) async fn stream<T: Stored>(&mut self, pipeline: Vec<Document>) -> Result<Sorted<T>, VerifyError> {
         let collection = self.collection::<T>();
         let cursor = collection
             .aggregate(pipeline)
@@ -54,8 +54,8 @@ impl Cut {
         Ok(sorted)
     }
 
-    /// How many documents there are, by their `status`.
-    pub(super) async fn count_by_status<T: Stored>(&mut self) -> Result<BTreeMap<String, u64>, VerifyError> {
+    /// Counts documents by their `status`.
+    pub(crate) async fn count_by_status<T: Stored>(&mut self) -> Result<BTreeMap<String, u64>, VerifyError> {
         #[derive(Deserialize)]
         struct Group {
             #[serde(rename = "_id")]
@@ -81,19 +81,19 @@ impl Cut {
 }
 
 /// Documents in order of their key.
-pub(super) struct Sorted<T> {
+pub(crate) struct Sorted<T> {
     cursor: SessionCursor<RawDocumentBuf>,
     head: Option<T>,
 }
 
 impl<T: Stored> Sorted<T> {
     /// The key of the next document.
-    pub(super) fn key(&self) -> Option<T::Key> {
+    pub(crate) fn key(&self) -> Option<T::Key> {
         self.head.as_ref().map(T::key)
     }
 
     /// The next document, if it has this key.
-    pub(super) async fn next_of(&mut self, key: &T::Key, cut: &mut Cut) -> Result<Option<T>, VerifyError> {
+    pub(crate) async fn next_of(&mut self, key: &T::Key, cut: &mut Cut) -> Result<Option<T>, VerifyError> {
         if self.key().as_ref() != Some(key) {
             return Ok(None);
         }
@@ -102,8 +102,8 @@ impl<T: Stored> Sorted<T> {
         Ok(document)
     }
 
-    /// All documents with this key, at most `limit`; the others are passed over.
-    pub(super) async fn all_of(&mut self, key: &T::Key, limit: usize, cut: &mut Cut) -> Result<Vec<T>, VerifyError> {
+    /// The documents with this key, at most `limit`; the others are skipped.
+    pub(crate) async fn all_of(&mut self, key: &T::Key, limit: usize, cut: &mut Cut) -> Result<Vec<T>, VerifyError> {
         let mut documents = Vec::new();
         while let Some(document) = self.next_of(key, cut).await? {
             if documents.len() < limit {
@@ -124,7 +124,7 @@ impl<T: Stored> Sorted<T> {
                 Err(error) => {
                     let id = document.get("_id").ok().flatten();
                     let subject = format!("{} {id:?}", T::COLLECTION);
-                    cut.unreadable.add(Difference::new(subject, "a document of our form", error));
+                    cut.unreadable.add(Difference::new(subject, "a document of the expected form", error));
                 }
             }
         }
@@ -132,8 +132,8 @@ impl<T: Stored> Sorted<T> {
     }
 }
 
-/// The lowest of the next keys of several streams.
-pub(super) fn lowest<K: Ord>(keys: impl IntoIterator<Item = Option<K>>) -> Option<K> {
+/// The lowest of the next keys of several streams, so that they can be merged.
+pub(crate) fn lowest<K: Ord>(keys: impl IntoIterator<Item = Option<K>>) -> Option<K> {
     keys.into_iter().flatten().min()
 }
 

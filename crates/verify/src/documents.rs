@@ -1,36 +1,36 @@
-//! What the checks read of the stored documents. Written down here a second time, and not taken from the services, so
-//! that a fault in their reading can't hide itself.
+//! The fields of the stored documents that the checks read. Declared here a second time rather than taken from the
+//! services, so that a fault in how a service reads them can't hide itself.
 
 use mongodb::bson::{Bson, DateTime, Document, Uuid, doc};
 use serde::{Deserialize, Deserializer};
 
 /// A document in a stream that is sorted by a key.
-pub(super) trait Stored: serde::de::DeserializeOwned {
+pub(crate) trait Stored: serde::de::DeserializeOwned {
     const COLLECTION: &'static str;
-    /// What the stream is sorted by.
+    /// The sort key of the stream.
     type Key: Ord + Clone;
 
     fn key(&self) -> Self::Key;
 }
 
 /// All collections that are checked.
-pub(super) const COLLECTIONS: [&str; 6] =
+pub(crate) const COLLECTIONS: [&str; 6] =
     ["stock_levels", "stock_movements", "orders", "accounts", "account_entries", "payments"];
 
 /// The reasons of movements for an order.
-pub(super) const PLACED: &str = "order_placed";
-pub(super) const CANCELLED: &str = "order_cancelled";
-pub(super) const EXPIRED: &str = "order_expired";
-pub(super) const INITIAL: &str = "initial";
-pub(super) const ADJUSTMENT: &str = "adjustment: ";
+pub(crate) const PLACED: &str = "order_placed";
+pub(crate) const CANCELLED: &str = "order_cancelled";
+pub(crate) const EXPIRED: &str = "order_expired";
+pub(crate) const INITIAL: &str = "initial";
+pub(crate) const ADJUSTMENT: &str = "adjustment: ";
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Level {
+pub(crate) struct Level {
     #[serde(rename = "_id")]
-    pub(super) sku: String,
+    pub(crate) sku: String,
     #[serde(deserialize_with = "integer")]
-    pub(super) available: i64,
+    pub(crate) available: i64,
 }
 
 impl Stored for Level {
@@ -45,19 +45,19 @@ impl Stored for Level {
 /// The movements of a SKU, added up by the server.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct MovementSums {
+pub(crate) struct MovementSums {
     #[serde(rename = "_id")]
-    pub(super) sku: String,
+    pub(crate) sku: String,
     #[serde(deserialize_with = "integer")]
-    pub(super) count: i64,
+    pub(crate) count: i64,
     #[serde(deserialize_with = "integer")]
-    pub(super) sum: i64,
+    pub(crate) sum: i64,
     /// Initial stock and adjustments alone.
     #[serde(deserialize_with = "integer")]
-    pub(super) base: i64,
-    /// How many have a reason that the ledger doesn't know.
+    pub(crate) base: i64,
+    /// How many have a reason that is not one of the ledger's.
     #[serde(deserialize_with = "integer")]
-    pub(super) unknown: i64,
+    pub(crate) unknown: i64,
 }
 
 impl Stored for MovementSums {
@@ -71,11 +71,11 @@ impl Stored for MovementSums {
 
 /// The pieces of a SKU in live orders, added up by the server.
 #[derive(Debug, Clone, Deserialize)]
-pub(super) struct LivePieces {
+pub(crate) struct LivePieces {
     #[serde(rename = "_id")]
-    pub(super) sku: String,
+    pub(crate) sku: String,
     #[serde(deserialize_with = "integer")]
-    pub(super) pieces: i64,
+    pub(crate) pieces: i64,
 }
 
 impl Stored for LivePieces {
@@ -90,15 +90,15 @@ impl Stored for LivePieces {
 /// A movement for orders.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Movement {
+pub(crate) struct Movement {
     #[serde(rename = "_id")]
-    pub(super) id: Uuid,
-    /// When it is for this order alone.
-    pub(super) order_id: Option<Uuid>,
-    pub(super) sku: String,
+    pub(crate) id: Uuid,
+    /// Set when it is for this order alone.
+    pub(crate) order_id: Option<Uuid>,
+    pub(crate) sku: String,
     #[serde(deserialize_with = "integer")]
-    pub(super) delta: i64,
-    pub(super) reason: String,
+    pub(crate) delta: i64,
+    pub(crate) reason: String,
 }
 
 impl Stored for Movement {
@@ -110,27 +110,27 @@ impl Stored for Movement {
     }
 }
 
-/// The order lines that name a movement, added up by the server. What should be the same in all of them is there as the
-/// lowest and the highest.
+/// The order lines that name a movement, added up by the server. A value that should be the same in all of them is kept
+/// as its minimum and maximum.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Lines {
+pub(crate) struct LineSums {
     #[serde(rename = "_id")]
-    pub(super) movement: Uuid,
+    pub(crate) movement: Uuid,
     #[serde(deserialize_with = "integer")]
-    pub(super) count: i64,
+    pub(crate) count: i64,
     #[serde(deserialize_with = "integer")]
-    pub(super) pieces: i64,
-    pub(super) first_sku: String,
-    pub(super) last_sku: String,
-    pub(super) first_order: Uuid,
-    pub(super) last_order: Uuid,
-    /// Of the orders.
-    pub(super) first_status: String,
-    pub(super) last_status: String,
+    pub(crate) pieces: i64,
+    pub(crate) first_sku: String,
+    pub(crate) last_sku: String,
+    pub(crate) first_order: Uuid,
+    pub(crate) last_order: Uuid,
+    /// The statuses of the orders.
+    pub(crate) first_status: String,
+    pub(crate) last_status: String,
 }
 
-impl Stored for Lines {
+impl Stored for LineSums {
     const COLLECTION: &'static str = "orders";
     type Key = Uuid;
 
@@ -141,7 +141,7 @@ impl Stored for Lines {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum OrderStatus {
+pub(crate) enum OrderStatus {
     PendingPayment,
     Paid,
     Cancelled,
@@ -149,7 +149,7 @@ pub(super) enum OrderStatus {
 }
 
 impl OrderStatus {
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::PendingPayment => "pending_payment",
             Self::Paid => "paid",
@@ -161,36 +161,36 @@ impl OrderStatus {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Order {
+pub(crate) struct Order {
     #[serde(rename = "_id")]
-    pub(super) id: Uuid,
-    pub(super) user_id: Uuid,
-    pub(super) status: OrderStatus,
-    pub(super) lines: Vec<Line>,
+    pub(crate) id: Uuid,
+    pub(crate) user_id: Uuid,
+    pub(crate) status: OrderStatus,
+    pub(crate) lines: Vec<OrderLine>,
     #[serde(deserialize_with = "integer")]
-    pub(super) total: i64,
-    pub(super) currency: String,
-    pub(super) paid_at: Option<DateTime>,
-    /// The attempt to pay that has the order to itself.
-    pub(super) payment: Option<Document>,
-    /// A captured payment has to be given back.
-    pub(super) refund_due: Option<bool>,
+    pub(crate) total: i64,
+    pub(crate) currency: String,
+    pub(crate) paid_at: Option<DateTime>,
+    /// The payment attempt that has claimed the order.
+    pub(crate) payment: Option<Document>,
+    /// Set when a captured payment has to be refunded.
+    pub(crate) refund_due: Option<bool>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Line {
-    pub(super) sku: String,
+pub(crate) struct OrderLine {
+    pub(crate) sku: String,
     #[serde(deserialize_with = "integer")]
-    pub(super) quantity: i64,
+    pub(crate) quantity: i64,
     #[serde(deserialize_with = "integer")]
-    pub(super) unit_price: i64,
+    pub(crate) unit_price: i64,
     #[serde(deserialize_with = "integer")]
-    pub(super) line_total: i64,
+    pub(crate) line_total: i64,
     /// The movement that took its stock.
-    pub(super) taken_by: Option<Uuid>,
-    /// The movement that gave it back.
-    pub(super) returned_by: Option<Uuid>,
+    pub(crate) taken_by: Option<Uuid>,
+    /// The movement that returned it.
+    pub(crate) returned_by: Option<Uuid>,
 }
 
 impl Stored for Order {
@@ -204,7 +204,7 @@ impl Stored for Order {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum PaymentStatus {
+pub(crate) enum PaymentStatus {
     Pending,
     Captured,
     Declined,
@@ -213,7 +213,7 @@ pub(super) enum PaymentStatus {
 }
 
 impl PaymentStatus {
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Pending => "pending",
             Self::Captured => "captured",
@@ -226,23 +226,23 @@ impl PaymentStatus {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Method {
+pub(crate) enum Method {
     Balance,
     Card,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Payment {
+pub(crate) struct Payment {
     #[serde(rename = "_id")]
-    pub(super) id: Uuid,
-    pub(super) order_id: Uuid,
-    pub(super) user_id: Uuid,
-    pub(super) method: Method,
-    pub(super) status: PaymentStatus,
+    pub(crate) id: Uuid,
+    pub(crate) order_id: Uuid,
+    pub(crate) user_id: Uuid,
+    pub(crate) method: Method,
+    pub(crate) status: PaymentStatus,
     #[serde(deserialize_with = "integer")]
-    pub(super) amount: i64,
-    pub(super) currency: String,
+    pub(crate) amount: i64,
+    pub(crate) currency: String,
 }
 
 impl Stored for Payment {
@@ -256,14 +256,14 @@ impl Stored for Payment {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Account {
+pub(crate) struct Account {
     #[serde(rename = "_id")]
-    pub(super) id: Uuid,
+    pub(crate) id: Uuid,
     #[serde(deserialize_with = "integer")]
-    pub(super) balance: i64,
+    pub(crate) balance: i64,
     /// How many entries it has.
     #[serde(deserialize_with = "integer")]
-    pub(super) version: i64,
+    pub(crate) version: i64,
 }
 
 impl Stored for Account {
@@ -277,16 +277,16 @@ impl Stored for Account {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     #[serde(rename = "_id")]
-    pub(super) id: Uuid,
-    pub(super) account_id: Uuid,
+    pub(crate) id: Uuid,
+    pub(crate) account_id: Uuid,
     #[serde(deserialize_with = "integer")]
-    pub(super) sequence: i64,
+    pub(crate) sequence: i64,
     #[serde(deserialize_with = "integer")]
-    pub(super) delta: i64,
+    pub(crate) delta: i64,
     #[serde(deserialize_with = "integer")]
-    pub(super) balance_after: i64,
+    pub(crate) balance_after: i64,
 }
 
 impl Stored for Entry {
@@ -301,15 +301,15 @@ impl Stored for Entry {
 /// An entry for an order.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct OrderEntry {
+pub(crate) struct OrderEntry {
     #[serde(rename = "_id")]
-    pub(super) id: Uuid,
-    pub(super) order_id: Option<Uuid>,
-    pub(super) payment_id: Option<Uuid>,
-    pub(super) account_id: Uuid,
+    pub(crate) id: Uuid,
+    pub(crate) order_id: Option<Uuid>,
+    pub(crate) payment_id: Option<Uuid>,
+    pub(crate) account_id: Uuid,
     #[serde(deserialize_with = "integer")]
-    pub(super) delta: i64,
-    pub(super) kind: String,
+    pub(crate) delta: i64,
+    pub(crate) kind: String,
 }
 
 impl Stored for OrderEntry {
@@ -323,18 +323,18 @@ impl Stored for OrderEntry {
 
 /// Orders that share an idempotency key.
 #[derive(Debug, Clone, Deserialize)]
-pub(super) struct SharedKey {
+pub(crate) struct SharedKey {
     #[serde(rename = "_id")]
-    pub(super) scope: KeyScope,
+    pub(crate) scope: KeyScope,
     #[serde(deserialize_with = "integer")]
-    pub(super) orders: i64,
+    pub(crate) orders: i64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct KeyScope {
-    pub(super) user_id: Option<Uuid>,
-    pub(super) idempotency_key: Option<String>,
+pub(crate) struct KeyScope {
+    pub(crate) user_id: Option<Uuid>,
+    pub(crate) idempotency_key: Option<String>,
 }
 
 impl Stored for SharedKey {
@@ -346,8 +346,8 @@ impl Stored for SharedKey {
     }
 }
 
-/// A sum of the server is the smallest of its number types that holds it. One that needed a double is beyond what we
-/// count.
+/// The server gives a sum in the smallest number type that holds it. A sum that needs a double is larger than anything
+/// that is counted here.
 fn integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
     match Bson::deserialize(deserializer)? {
         Bson::Int32(value) => Ok(i64::from(value)),
@@ -356,7 +356,7 @@ fn integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> 
     }
 }
 
-/// The fields that a stream needs, so that no others are sorted and sent.
-pub(super) fn fields(names: &[&str]) -> Document {
+/// Projects the fields that a stream needs, so that no others are sorted and sent.
+pub(crate) fn fields(names: &[&str]) -> Document {
     doc! { "$project": names.iter().map(|name| ((*name).to_owned(), Bson::Int32(1))).collect::<Document>() }
 }

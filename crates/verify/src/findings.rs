@@ -1,16 +1,16 @@
-//! The checks, and what they found.
+//! The checks and their findings.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
 
-/// How many offenders of a check are kept; all are counted.
+/// How many differences of a check are kept; all are counted.
 const KEPT: usize = 20;
 
 macro_rules! checks {
     ($($(#[$doc:meta])* $variant:ident, $text:literal;)+) => {
-        /// Something that is always so while the books are right.
+        /// A condition that always holds while the books are right.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
         #[serde(rename_all = "snake_case")]
         pub enum Check {
@@ -35,9 +35,9 @@ checks! {
     CounterNotNegative, "no counter is negative";
     CounterIsSumOfMovements, "each counter is the sum of its movements";
     CounterMatchesOrders, "initial + adjustments - lines of live orders = counter, for each SKU";
-    MovementsKnown, "each movement has a reason of the ledger";
+    MovementsKnown, "each movement has one of the ledger's reasons";
     LinesTaken, "each order line names the movement that took its stock";
-    LinesReturned, "each line of a cancelled or expired order, and no other, names the movement that gave it back";
+    LinesReturned, "each line of an ended order, and no other, names the movement that returned its stock";
     LinesHaveMovements, "each movement that an order line names exists";
     MovementsHaveLines, "each movement for orders is named by an order line";
     MovementsMatchLines, "each movement for orders is the sum of the lines that name it, of its SKU and for its reason";
@@ -48,34 +48,34 @@ checks! {
     AccountNotNegative, "no account is negative, now or after any entry";
     EntriesGapless, "each account's entries are numbered from 1 without gaps, and the account counts them";
     RunningBalance, "each entry's balance follows from the one before";
-    PaidOnce, "each order was paid once at most";
+    PaidOnce, "each order was paid at most once";
     PaidOrdersCaptured, "each paid order has a captured payment";
     PaymentsOfOrders, "each captured payment belongs to an order that is paid, being paid, or being refunded";
-    PaymentAmounts, "each payment is of its order's total and owner";
-    Refunds, "each payment of a cancelled order was given back, or is due to be";
-    PaymentsHaveEntries, "each payment and refund by balance has its entry, once";
+    PaymentAmounts, "each payment has its order's total and owner";
+    Refunds, "each payment of a cancelled order was refunded, or is due to be";
+    PaymentsHaveEntries, "each payment and refund by balance has exactly one entry";
     EntriesHavePayments, "each entry for an order belongs to its payment by balance";
-    Readable, "each document has the form that we write";
+    Readable, "each document has the expected form";
 }
 
-/// One offender, with both sides.
+/// A difference, with both sides.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Difference {
-    /// What is off: a SKU, an order, an account.
+    /// The SKU, order or account that is wrong.
     pub subject: String,
-    /// What should be there.
+    /// The value that it should have.
     pub expected: String,
-    /// What is there.
+    /// The value that it has.
     pub found: String,
 }
 
 impl Difference {
-    pub(super) fn new(subject: impl fmt::Display, expected: impl fmt::Display, found: impl fmt::Display) -> Self {
+    pub(crate) fn new(subject: impl fmt::Display, expected: impl fmt::Display, found: impl fmt::Display) -> Self {
         Self { subject: subject.to_string(), expected: expected.to_string(), found: found.to_string() }
     }
 }
 
-/// The offenders of one check.
+/// The differences that one check found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Differences {
     /// How many there are.
@@ -85,7 +85,7 @@ pub struct Differences {
 }
 
 impl Differences {
-    pub(super) fn add(&mut self, difference: Difference) {
+    pub(crate) fn add(&mut self, difference: Difference) {
         self.count += 1;
         if self.first.len() < KEPT {
             self.first.push(difference);
@@ -93,23 +93,23 @@ impl Differences {
     }
 }
 
-/// What all checks found.
+/// The differences that all checks found.
 #[derive(Debug, Default)]
-pub(super) struct Findings(BTreeMap<Check, Differences>);
+pub(crate) struct Findings(BTreeMap<Check, Differences>);
 
 impl Findings {
-    pub(super) fn add(&mut self, check: Check, difference: Difference) {
+    pub(crate) fn add(&mut self, check: Check, difference: Difference) {
         self.0.entry(check).or_default().add(difference);
     }
 
-    pub(super) fn add_all(&mut self, check: Check, differences: Differences) {
+    pub(crate) fn add_all(&mut self, check: Check, differences: Differences) {
         if differences.count > 0 {
             self.0.insert(check, differences);
         }
     }
 
-    /// Adds an offender when the two sides differ.
-    pub(super) fn compare<T: PartialEq + fmt::Display>(
+    /// Adds a difference when the two sides differ.
+    pub(crate) fn compare<T: PartialEq + fmt::Display>(
         &mut self,
         check: Check,
         subject: impl fmt::Display,
@@ -121,7 +121,7 @@ impl Findings {
         }
     }
 
-    pub(super) fn into_inner(self) -> BTreeMap<Check, Differences> {
+    pub(crate) fn into_inner(self) -> BTreeMap<Check, Differences> {
         self.0
     }
 }
@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_offenders_are_counted_and_the_first_are_kept() {
+    fn all_differences_are_counted_and_the_first_are_kept() {
         let mut findings = Findings::default();
         for number in 0..25 {
             findings.compare(Check::OrderTotals, number, 1, 2);

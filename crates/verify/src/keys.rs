@@ -1,14 +1,14 @@
-//! One order for each user's idempotency key.
+//! Checks that each user's idempotency key has placed one order.
 
 use mongodb::bson::doc;
 
-use super::VerifyError;
-use super::cut::Cut;
-use super::documents::SharedKey;
-use super::findings::{Check, Difference, Findings};
+use crate::cut::Cut;
+use crate::documents::SharedKey;
+use crate::error::VerifyError;
+use crate::findings::{Check, Difference, Findings};
 
-pub(super) async fn check(cut: &mut Cut, findings: &mut Findings) -> Result<(), VerifyError> {
-    // The server holds a group for every order, so each is as small as can be.
+pub(crate) async fn check(cut: &mut Cut, findings: &mut Findings) -> Result<(), VerifyError> {
+    // The server holds a group for every order, so each is kept as small as possible.
     let group = doc! { "$group": {
         "_id": { "userId": "$userId", "idempotencyKey": "$idempotencyKey" },
         "orders": { "$sum": 1 },

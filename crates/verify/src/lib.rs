@@ -1,20 +1,21 @@
-//! `nines verify`: checks the books from the database alone.
+//! Checks the books from the database alone: stock, orders, accounts and payments. `nines verify`, the benchmarks and
+//! the tests use it.
 //!
-//! Every query reads one and the same snapshot, so a live system is compared as of one moment. The server keeps a
-//! snapshot for `minSnapshotHistoryWindowInSeconds`, 300 by default; a check that takes longer ends with
-//! [`VerifyError::TooOld`] and says nothing about the books.
+//! All queries read the same snapshot, so a live system is compared as of one moment. The server keeps a snapshot for
+//! `minSnapshotHistoryWindowInSeconds`, 300 by default; a check that takes longer ends with [`VerifyError::TooOld`].
 //!
-//! The collections are read in order of the key that they are compared by, side by side. So the memory needed here does
-//! not grow with the books: one order, SKU or movement, and one batch of 1,000 documents from each of up to three
+//! The collections are read side by side, each sorted by the key that they are compared by. So the memory does not grow
+//! with the books: it holds one order, SKU or movement, and a batch of 1,000 documents from each of up to three
 //! cursors. MongoDB sorts and groups on disk beyond 100 MB.
 
 mod accounts;
-mod command;
 mod cut;
 mod documents;
+mod error;
 mod findings;
 mod keys;
 mod movements;
+mod order_books;
 mod orders;
 mod payments;
 mod report;
@@ -24,7 +25,7 @@ use std::time::{Duration, Instant};
 
 use mongodb::Database;
 
-pub use command::Verify;
+pub use error::VerifyError;
 pub use findings::{Check, Difference, Differences};
 pub use report::{Counted, Report};
 
@@ -32,58 +33,16 @@ use cut::Cut;
 use documents::{COLLECTIONS, Payment};
 use findings::Findings;
 
-/// How long a check may take. The snapshot is gone sooner unless the server was told to keep it.
+/// How long a check may take. By default the server drops the snapshot sooner.
 const BOUND: Duration = Duration::from_secs(30 * 60);
-/// How often a snapshot is asked for: just after a collection was made or changed there is none.
+/// How often a snapshot is requested: just after a collection was created or changed there is none.
 const SNAPSHOT_TRIES: u32 = 40;
 const SNAPSHOT_WAIT: Duration = Duration::from_millis(250);
-
-/// Why the books could not be checked; it says nothing about whether they are right.
-#[derive(Debug, thiserror::Error)]
-pub enum VerifyError {
-    /// This is no database of the platform, or one that was not migrated.
-    #[error("the database {database} has no collection {missing}: is it the right one, and was it migrated?")]
-    NotOurs {
-        /// The database.
-        database: String,
-        /// The first collection that is missing.
-        missing: &'static str,
-    },
-    /// The check took longer than the server keeps a snapshot.
-    #[error(
-        "the check took longer than the server keeps a snapshot; raise minSnapshotHistoryWindowInSeconds (300 by \
-         default) on every member, or check a copy"
-    )]
-    TooOld(#[source] mongodb::error::Error),
-    /// The server has no snapshot to read from.
-    #[error("the server has no snapshot to read from")]
-    NoSnapshot(#[source] mongodb::error::Error),
-    /// The database can't be read.
-    #[error("the database can't be read")]
-    Database(#[source] mongodb::error::Error),
-    /// The check took too long.
-    #[error("the check did not end within 30 minutes")]
-    TimedOut,
-}
-
-impl From<mongodb::error::Error> for VerifyError {
-    fn from(error: mongodb::error::Error) -> Self {
-        const SNAPSHOT_TOO_OLD: i32 = 239;
-        const SNAPSHOT_UNAVAILABLE: i32 = 246;
-        match &*error.kind {
-            mongodb::error::ErrorKind::Command(command) if command.code == SNAPSHOT_TOO_OLD => Self::TooOld(error),
-            mongodb::error::ErrorKind::Command(command) if command.code == SNAPSHOT_UNAVAILABLE => {
-                Self::NoSnapshot(error)
-            }
-            _ => Self::Database(error),
-        }
-    }
-}
 
 /// Checks the books of a database as of one moment.
 ///
 /// # Errors
-/// When they could not be checked, within 30 minutes; that they are wrong is no error but a report that is not
+/// When the books could not be checked within 30 minutes. Wrong books are not an error: the report is then not
 /// [`Report::is_clean`].
 pub async fn verify(database: &Database) -> Result<Report, VerifyError> {
     let checked = tokio::time::timeout(BOUND, async {
@@ -100,10 +59,10 @@ pub async fn verify(database: &Database) -> Result<Report, VerifyError> {
     checked.await.map_err(|_elapsed| VerifyError::TimedOut)?
 }
 
-/// An empty or misspelt database would have perfect books.
+/// The books of an empty or misspelt database would look perfect.
 async fn require_collections(database: &Database) -> Result<(), VerifyError> {
-    let there = database.list_collection_names().await?;
-    match COLLECTIONS.into_iter().find(|name| !there.iter().any(|there| there == name)) {
+    let existing = database.list_collection_names().await?;
+    match COLLECTIONS.into_iter().find(|name| !existing.iter().any(|existing| existing == name)) {
         Some(missing) => Err(VerifyError::NotOurs { database: database.name().to_owned(), missing }),
         None => Ok(()),
     }

@@ -1,16 +1,16 @@
-//! Each movement for orders against the order lines that name it. A movement is shared by all orders of one batch, so
-//! the lines that it took the stock of, or gave it back for, are found by its id.
+//! Checks each movement for orders against the order lines that name it. All orders of a batch share a movement, so the
+//! lines whose stock it took or returned are found by its id.
 
 use std::fmt;
 
 use mongodb::bson::{Document, Uuid, doc};
 
-use super::VerifyError;
-use super::cut::{Cut, lowest};
-use super::documents::{CANCELLED, EXPIRED, Lines, Movement, PLACED, fields};
-use super::findings::{Check, Difference, Findings};
+use crate::cut::{Cut, lowest};
+use crate::documents::{CANCELLED, EXPIRED, LineSums, Movement, PLACED, fields};
+use crate::error::VerifyError;
+use crate::findings::{Check, Difference, Findings};
 
-pub(super) async fn check(cut: &mut Cut, findings: &mut Findings) -> Result<(), VerifyError> {
+pub(crate) async fn check(cut: &mut Cut, findings: &mut Findings) -> Result<(), VerifyError> {
     let for_orders = doc! { "$match": { "$or": [
         { "orderId": { "$exists": true } },
         { "reason": { "$in": [PLACED, CANCELLED, EXPIRED] } },
@@ -18,8 +18,8 @@ pub(super) async fn check(cut: &mut Cut, findings: &mut Findings) -> Result<(), 
     let wanted = fields(&["orderId", "sku", "delta", "reason"]);
     let by_id = doc! { "$sort": { "_id": 1 } };
     let mut movements = cut.stream::<Movement>(vec![for_orders, wanted, by_id]).await?;
-    let mut taken = cut.stream::<Lines>(lines_by("takenBy")).await?;
-    let mut returned = cut.stream::<Lines>(lines_by("returnedBy")).await?;
+    let mut taken = cut.stream::<LineSums>(lines_by("takenBy")).await?;
+    let mut returned = cut.stream::<LineSums>(lines_by("returnedBy")).await?;
 
     while let Some(id) = lowest([movements.key(), taken.key(), returned.key()]) {
         let books = MovementBooks {
@@ -33,8 +33,8 @@ pub(super) async fn check(cut: &mut Cut, findings: &mut Findings) -> Result<(), 
     Ok(())
 }
 
-/// The order lines by the movement that they name in this field. Those that name none are found where each order is
-/// looked at.
+/// The order lines, summed by the movement that they name in this field. Lines that name none are found by the check of
+/// each order.
 fn lines_by(field: &str) -> Vec<Document> {
     let path = format!("lines.{field}");
     let group = doc! { "$group": {
@@ -58,21 +58,21 @@ fn lines_by(field: &str) -> Vec<Document> {
     ]
 }
 
-/// All that is known about one movement for orders.
+/// Everything that is known about one movement for orders.
 struct MovementBooks {
     id: Uuid,
     movement: Option<Movement>,
     /// The lines whose stock it took.
-    taken: Option<Lines>,
-    /// The lines whose stock it gave back.
-    returned: Option<Lines>,
+    taken: Option<LineSums>,
+    /// The lines whose stock it returned.
+    returned: Option<LineSums>,
 }
 
 impl MovementBooks {
     fn judge(&self, findings: &mut Findings) {
         let Some(movement) = &self.movement else {
             let found = "no such movement for orders";
-            findings.add(Check::LinesHaveMovements, Difference::new(self.subject(), self.named(), found));
+            findings.add(Check::LinesHaveMovements, Difference::new(self.subject(), self.describe_lines(), found));
             return;
         };
         if self.taken.is_none() && self.returned.is_none() {
@@ -81,14 +81,14 @@ impl MovementBooks {
             findings.add(Check::MovementsHaveLines, Difference::new(self.subject(), expected, found));
             return;
         }
-        if !self.fits(movement) {
-            findings.add(Check::MovementsMatchLines, Difference::new(self.subject(), self.named(), movement));
+        if !self.matches(movement) {
+            findings.add(Check::MovementsMatchLines, Difference::new(self.subject(), self.describe_lines(), movement));
         }
         let mut lines = self.taken.iter().chain(&self.returned);
         let mut is_of = |order| lines.all(|lines| [lines.first_order, lines.last_order] == [order; 2]);
         if let Some(order) = movement.order_id.filter(|order| !is_of(*order)) {
             let expected = format!("named by the lines of order {order} alone");
-            findings.add(Check::MovementsOfOneOrder, Difference::new(self.subject(), expected, self.named()));
+            findings.add(Check::MovementsOfOneOrder, Difference::new(self.subject(), expected, self.describe_lines()));
         }
     }
 
@@ -96,15 +96,15 @@ impl MovementBooks {
         format!("movement {}", self.id)
     }
 
-    /// The delta and the reasons that the lines call for.
-    fn called_for(&self) -> impl Iterator<Item = (&Lines, i64, [&'static str; 2])> {
+    /// The delta and the reasons that the movement should have by its lines.
+    fn expected(&self) -> impl Iterator<Item = (&LineSums, i64, [&'static str; 2])> {
         let taken = self.taken.iter().map(|lines| (lines, lines.pieces.saturating_neg(), [PLACED; 2]));
-        taken.chain(self.returned.iter().map(|lines| (lines, lines.pieces, given_back(lines))))
+        taken.chain(self.returned.iter().map(|lines| (lines, lines.pieces, return_reasons(lines))))
     }
 
-    fn fits(&self, movement: &Movement) -> bool {
-        let mut called_for = self.called_for();
-        let (Some((lines, delta, reasons)), None) = (called_for.next(), called_for.next()) else {
+    fn matches(&self, movement: &Movement) -> bool {
+        let mut expected = self.expected();
+        let (Some((lines, delta, reasons)), None) = (expected.next(), expected.next()) else {
             return false;
         };
         delta == movement.delta
@@ -112,9 +112,9 @@ impl MovementBooks {
             && reasons == [&movement.reason; 2]
     }
 
-    /// The lines in words.
-    fn named(&self) -> String {
-        let lines = self.called_for().map(|(lines, delta, [first_reason, last_reason])| {
+    /// How findings describe the lines.
+    fn describe_lines(&self) -> String {
+        let lines = self.expected().map(|(lines, delta, [first_reason, last_reason])| {
             let reason = range(first_reason, last_reason);
             let sku = range(&lines.first_sku, &lines.last_sku);
             let orders = range(lines.first_order, lines.last_order);
@@ -124,12 +124,12 @@ impl MovementBooks {
     }
 }
 
-/// The reasons for which stock comes back to orders of these states.
-fn given_back(lines: &Lines) -> [&'static str; 2] {
+/// The reasons for which the stock of orders with these statuses is returned.
+fn return_reasons(lines: &LineSums) -> [&'static str; 2] {
     [&lines.first_status, &lines.last_status].map(|status| match status.as_str() {
         "cancelled" => CANCELLED,
         "expired" => EXPIRED,
-        _ => "no reason, for the order is live",
+        _ => "no reason, since the order is live",
     })
 }
 

@@ -1,28 +1,19 @@
-//! Each order by itself, and against its payments and the account entries of those.
+//! Checks each order by itself, and against its payments and their account entries.
 
-use mongodb::bson::{Uuid, doc};
+use mongodb::bson::doc;
 
-use super::VerifyError;
-use super::cut::{Cut, lowest};
-use super::documents::{Order, OrderEntry, OrderStatus, Payment, fields};
-use super::findings::{Check, Difference, Findings};
-use super::payments;
-use super::report::Counted;
+use crate::cut::{Cut, lowest};
+use crate::documents::{Order, OrderEntry, OrderStatus, Payment, fields};
+use crate::error::VerifyError;
+use crate::findings::{Check, Difference, Findings};
+use crate::order_books::OrderBooks;
+use crate::payments;
+use crate::report::Counted;
 
-/// More documents of one order than this are passed over: there are findings by then. An order is paid once.
-const MOST: usize = 2_000;
+/// The most payments or entries of one order that are compared; an order is paid once, so more are a finding anyway.
+const MAX_DOCUMENTS: usize = 2_000;
 
-/// All that is known about one order.
-pub(super) struct OrderBooks {
-    /// `None`: what names no order, though it should.
-    pub(super) id: Option<Uuid>,
-    pub(super) order: Option<Order>,
-    /// But for the declined ones.
-    pub(super) payments: Vec<Payment>,
-    pub(super) entries: Vec<OrderEntry>,
-}
-
-pub(super) async fn check(cut: &mut Cut, findings: &mut Findings, counted: &mut Counted) -> Result<(), VerifyError> {
+pub(crate) async fn check(cut: &mut Cut, findings: &mut Findings, counted: &mut Counted) -> Result<(), VerifyError> {
     let by_order = doc! { "$sort": { "orderId": 1, "_id": 1 } };
     let wanted = ["userId", "status", "lines", "total", "currency", "paidAt", "payment.requestId", "refundDue"];
     let mut orders = cut.stream::<Order>(vec![doc! { "$sort": { "_id": 1 } }, fields(&wanted)]).await?;
@@ -43,35 +34,28 @@ pub(super) async fn check(cut: &mut Cut, findings: &mut Findings, counted: &mut 
         let books = OrderBooks {
             id,
             order: orders.next_of(&id, cut).await?,
-            payments: payments.all_of(&id, MOST, cut).await?,
-            entries: entries.all_of(&id, MOST, cut).await?,
+            payments: payments.all_of(&id, MAX_DOCUMENTS, cut).await?,
+            entries: entries.all_of(&id, MAX_DOCUMENTS, cut).await?,
         };
         if let Some(order) = &books.order {
             *counted.orders.entry(order.status.name().to_owned()).or_default() += 1;
             counted.order_lines += u64::try_from(order.lines.len()).unwrap_or(u64::MAX);
         }
-        books.judge(findings);
+        judge(&books, findings);
     }
     Ok(())
 }
 
-impl OrderBooks {
-    fn judge(&self, findings: &mut Findings) {
-        if let Some(order) = &self.order {
-            totals(order, findings);
-            stock(order, findings);
-        }
-        payments::judge(self, findings);
+fn judge(books: &OrderBooks, findings: &mut Findings) {
+    if let Some(order) = &books.order {
+        totals(order, findings);
+        stock(order, findings);
     }
-
-    /// The order in words.
-    pub(super) fn subject(&self) -> String {
-        self.id.map_or_else(|| "no order".to_owned(), |id| format!("order {id}"))
-    }
+    payments::judge(books, findings);
 }
 
-/// Each line says by which movements its stock went and, when the order has ended, came back. Whether those are right
-/// is for [`super::movements`].
+/// Each line names the movement that took its stock and, once the order has ended, the one that returned it. Whether
+/// those movements are right is checked in [`crate::movements`].
 fn stock(order: &Order, findings: &mut Findings) {
     let has_ended = match order.status {
         OrderStatus::PendingPayment | OrderStatus::Paid => false,
@@ -84,7 +68,7 @@ fn stock(order: &Order, findings: &mut Findings) {
             findings.add(Check::LinesTaken, Difference::new(subject(), expected, "none"));
         }
         if line.returned_by.is_some() != has_ended {
-            let expected = if has_ended { "a movement that gave it back" } else { "none that gave it back" };
+            let expected = if has_ended { "a movement that returned it" } else { "none that returned it" };
             let found = line.returned_by.map_or_else(|| "none".to_owned(), |id| format!("movement {id}"));
             findings.add(Check::LinesReturned, Difference::new(subject(), expected, found));
         }

@@ -1,28 +1,28 @@
-//! The payments of an order, and the account entries of those that were paid by balance.
+//! Checks the payments of an order, and the account entries of those that were paid by balance.
 
 use mongodb::bson::Uuid;
 
-use super::documents::{Method, Order, OrderEntry, OrderStatus, Payment, PaymentStatus};
-use super::findings::{Check, Difference, Findings};
-use super::orders::OrderBooks;
+use crate::documents::{Method, Order, OrderEntry, OrderStatus, Payment, PaymentStatus};
+use crate::findings::{Check, Difference, Findings};
+use crate::order_books::OrderBooks;
 
-pub(super) fn judge(books: &OrderBooks, findings: &mut Findings) {
+pub(crate) fn judge(books: &OrderBooks, findings: &mut Findings) {
     if books.payments.len() > 1 {
-        let found: Vec<String> = books.payments.iter().map(told).collect();
-        let expected = "one payment at most that was not declined";
+        let found: Vec<String> = books.payments.iter().map(describe).collect();
+        let expected = "at most one payment that was not declined";
         findings.add(Check::PaidOnce, Difference::new(books.subject(), expected, found.join("; ")));
     }
     match &books.order {
         Some(order) => {
             is_paid(order, &books.payments, findings);
             for payment in &books.payments {
-                fits(order, payment, findings);
+                status(order, payment, findings);
                 amount(order, payment, findings);
             }
         }
         None => {
             for payment in &books.payments {
-                let difference = Difference::new(books.subject(), "an order to be paid", told(payment));
+                let difference = Difference::new(books.subject(), "an order to be paid", describe(payment));
                 findings.add(Check::PaymentsOfOrders, difference);
             }
         }
@@ -30,36 +30,36 @@ pub(super) fn judge(books: &OrderBooks, findings: &mut Findings) {
     entries(books, findings);
 }
 
-fn told(payment: &Payment) -> String {
+fn describe(payment: &Payment) -> String {
     format!("payment {} {} of {} {}", payment.id, payment.status.name(), payment.amount, payment.currency)
 }
 
 fn is_paid(order: &Order, payments: &[Payment], findings: &mut Findings) {
     let captured = payments.iter().filter(|payment| payment.status == PaymentStatus::Captured).count();
     if order.status == OrderStatus::Paid && captured == 0 {
-        let found: Vec<String> = payments.iter().map(told).collect();
+        let found: Vec<String> = payments.iter().map(describe).collect();
         let found = if found.is_empty() { "none".to_owned() } else { found.join("; ") };
         let difference = Difference::new(format!("order {} (paid)", order.id), "a captured payment", found);
         findings.add(Check::PaidOrdersCaptured, difference);
     }
 }
 
-/// Whether the payment is where the order says that it is. An order that is being paid or has a refund due may find it
-/// on either side of the step, since order and payment are written one after the other.
-fn fits(order: &Order, payment: &Payment, findings: &mut Findings) {
+/// The payment's status matches the order's. While an order is being paid or has a refund due, the payment may be on
+/// either side of the step, since order and payment are written one after the other.
+fn status(order: &Order, payment: &Payment, findings: &mut Findings) {
     let being_paid = order.payment.is_some();
     let refund_due = order.refund_due == Some(true);
     let was_paid = order.paid_at.is_some();
-    let ours = matches!(payment.status, PaymentStatus::Captured | PaymentStatus::Refunding);
+    let holds_money = matches!(payment.status, PaymentStatus::Captured | PaymentStatus::Refunding);
     let (check, expected) = match order.status {
         OrderStatus::Paid => return,
-        _ if !ours || being_paid || refund_due => return,
+        _ if !holds_money || being_paid || refund_due => return,
         OrderStatus::PendingPayment => (Check::PaymentsOfOrders, "a paid order, or one that is being paid"),
-        OrderStatus::Cancelled | OrderStatus::Expired if was_paid => (Check::Refunds, "a refund, done or due"),
-        OrderStatus::Cancelled | OrderStatus::Expired => (Check::PaymentsOfOrders, "a refund, done or due"),
+        OrderStatus::Cancelled | OrderStatus::Expired if was_paid => (Check::Refunds, "a refund, made or due"),
+        OrderStatus::Cancelled | OrderStatus::Expired => (Check::PaymentsOfOrders, "a refund, made or due"),
     };
     let subject = format!("order {} ({})", order.id, order.status.name());
-    findings.add(check, Difference::new(subject, expected, told(payment)));
+    findings.add(check, Difference::new(subject, expected, describe(payment)));
 }
 
 fn amount(order: &Order, payment: &Payment, findings: &mut Findings) {
@@ -69,7 +69,8 @@ fn amount(order: &Order, payment: &Payment, findings: &mut Findings) {
     findings.compare(Check::PaymentAmounts, format!("order {}, payment {}", order.id, payment.id), expected, found);
 }
 
-/// A payment by balance took its amount from the owner's account; a refund put it back. A card moves no account.
+/// A payment by balance took its amount from the owner's account, and a refund put it back. A card payment has no
+/// account entries.
 fn entries(books: &OrderBooks, findings: &mut Findings) {
     for payment in &books.payments {
         let mut expected = Vec::new();

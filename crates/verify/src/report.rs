@@ -1,4 +1,4 @@
-//! What was checked, how much of it there was, and what is off.
+//! The report: how much was checked, and each check with its differences.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,13 +7,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::findings::{Check, Differences, Findings};
+use crate::findings::{Check, Differences, Findings};
 
-/// How much was read.
+/// How many documents were read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Counted {
-    /// Counters of stock.
+    /// Stock counters.
     pub skus: u64,
     /// Stock movements.
     pub movements: u64,
@@ -35,29 +35,29 @@ pub struct Counted {
 pub struct Report {
     /// The database.
     pub database: String,
-    /// The moment that everything was read as of, by the database's clock.
+    /// The moment of the snapshot, by the database's clock.
     pub as_of: Option<Timestamp>,
-    /// How long it took, in ms.
+    /// How long the check took, in ms.
     pub duration_ms: u128,
-    /// How much was read.
+    /// How many documents were read.
     pub counted: Counted,
-    /// Every check, with what it found.
+    /// Every check with its differences.
     pub checks: Vec<Checked>,
 }
 
-/// One check with what it found.
+/// One check with its differences.
 #[derive(Debug, Clone, Serialize)]
 pub struct Checked {
     /// The check.
     pub check: Check,
-    /// The same as a sentence.
+    /// The check as a sentence.
     pub text: &'static str,
-    /// What is off.
+    /// What it found.
     pub differences: Differences,
 }
 
 impl Report {
-    pub(super) fn new(
+    pub(crate) fn new(
         database: &str,
         as_of: Option<Timestamp>,
         duration: Duration,
@@ -74,13 +74,13 @@ impl Report {
         Self { database: database.to_owned(), as_of, duration_ms: duration.as_millis(), counted, checks }
     }
 
-    /// Whether nothing is off.
+    /// Whether no check found a difference.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.checks.iter().all(|checked| checked.differences.count == 0)
     }
 
-    /// The checks that found something.
+    /// The checks that found a difference.
     pub fn failed(&self) -> impl Iterator<Item = &Checked> {
         self.checks.iter().filter(|checked| checked.differences.count > 0)
     }

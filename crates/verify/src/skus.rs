@@ -1,14 +1,14 @@
-//! The counter of each SKU against its movements and against the orders that hold its stock.
+//! Checks the counter of each SKU against its movements and against the orders that hold its stock.
 
 use mongodb::bson::doc;
 
-use super::VerifyError;
-use super::cut::{Cut, lowest};
-use super::documents::{ADJUSTMENT, CANCELLED, EXPIRED, INITIAL, Level, LivePieces, MovementSums, PLACED};
-use super::findings::{Check, Difference, Findings};
-use super::report::Counted;
+use crate::cut::{Cut, lowest};
+use crate::documents::{ADJUSTMENT, CANCELLED, EXPIRED, INITIAL, Level, LivePieces, MovementSums, PLACED};
+use crate::error::VerifyError;
+use crate::findings::{Check, Difference, Findings};
+use crate::report::Counted;
 
-pub(super) async fn check(cut: &mut Cut, findings: &mut Findings, counted: &mut Counted) -> Result<(), VerifyError> {
+pub(crate) async fn check(cut: &mut Cut, findings: &mut Findings, counted: &mut Counted) -> Result<(), VerifyError> {
     let by_sku = doc! { "$sort": { "_id": 1 } };
     let mut levels = cut.stream::<Level>(vec![by_sku.clone()]).await?;
     let adjusted = doc! { "$eq": [{ "$indexOfBytes": ["$reason", ADJUSTMENT] }, 0] };
@@ -40,7 +40,7 @@ pub(super) async fn check(cut: &mut Cut, findings: &mut Findings, counted: &mut 
     Ok(())
 }
 
-/// All that is known about one SKU.
+/// Everything that is known about one SKU.
 struct SkuBooks {
     level: Option<i64>,
     movements: Option<MovementSums>,

@@ -1,11 +1,11 @@
-//! Reads single columns of a Parquet table, which needs no more memory than the values that are wanted.
+//! Reads single columns of a Parquet table, so that only the requested values are in memory.
 
 use bytes::Bytes;
 use parquet::column::reader::get_typed_column_reader;
 use parquet::data_type::DataType;
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 
-use super::DataError;
+use super::error::DataError;
 
 /// How many rows are decoded at a time.
 const BATCH_ROWS: usize = 65_536;
@@ -20,7 +20,7 @@ impl Table {
         Ok(Self { reader: SerializedFileReader::new(content)? })
     }
 
-    /// The values of a column without nulls, each through `convert`; `None` from it means that a value is not valid.
+    /// The values of a column without nulls, each converted; `None` from `convert` means that a value is not valid.
     pub(super) fn values<T: DataType, V>(
         &self,
         column: &'static str,
@@ -31,7 +31,7 @@ impl Table {
         values.ok_or(invalid)
     }
 
-    /// The values of a column, each through `convert`; `None` where there is none, or where `convert` gives none.
+    /// The values of a column, each converted; `None` for nulls and where `convert` gives `None`.
     pub(super) fn optional_values<T: DataType, V>(
         &self,
         column: &'static str,
@@ -59,7 +59,7 @@ impl Table {
                 }
                 let mut values = values.iter();
                 let mut next = |level: i16| if level == present { values.next().and_then(&convert) } else { None };
-                // A column that can't hold nulls comes without levels.
+                // A column without nulls has no levels.
                 converted.extend((0..rows).map(|row| next(levels.get(row).copied().unwrap_or(present))));
             }
         }

@@ -1,29 +1,30 @@
-//! Prices in cents, from what the baskets paid.
+//! Prices in cents, derived from the purchases.
 //!
-//! The price of a product is the median of what its lines paid for a piece, at least 1 cent: a discount or a coupon
-//! here and there doesn't move it. A product that nobody bought has no line; it gets the median price of its
-//! department's products in the same category, else of its department, else [`DEFAULT_CENTS`].
+//! The price of a product is the median of the unit prices of its purchases, at least 1 cent, so that single discounts
+//! don't change it. A product without purchases has the median price of its category in its department, else that of
+//! its department, else [`DEFAULT_CENTS`].
 
 use std::collections::HashMap;
 
 use serde::Serialize;
 
-use super::{Line, Product};
+use super::product::Product;
+use super::purchase::Purchase;
 
-/// The price of a product that nothing can be compared with, in cents.
+/// The price of a product without a comparable one, in cents.
 const DEFAULT_CENTS: i64 = 199;
 
-/// Where a price comes from.
+/// The source of a price.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Source {
-    /// What baskets paid for it.
+    /// The purchases of the product.
     Sales,
     /// The median of its category.
     Category,
     /// The median of its department.
     Department,
-    /// [`DEFAULT_CENTS`]: there is nothing to compare it with.
+    /// [`DEFAULT_CENTS`], without a comparable product.
     Default,
 }
 
@@ -36,13 +37,13 @@ pub struct Prices {
 }
 
 impl Prices {
-    /// Learns the prices from the lines that can be lines of an order.
+    /// Learns the prices from the purchases that can be order lines.
     #[must_use]
-    pub fn learn(products: &[Product], lines: &[Line]) -> Self {
+    pub fn learn(products: &[Product], purchases: &[Purchase]) -> Self {
         let mut paid: HashMap<u32, Vec<i64>> = HashMap::new();
-        for line in lines {
-            if let Ok(quantity) = line.quantity() {
-                paid.entry(line.product).or_default().push(cents(line.sales_value, quantity.get()));
+        for purchase in purchases {
+            if let Ok(quantity) = purchase.quantity() {
+                paid.entry(purchase.product).or_default().push(cents(purchase.sales_value, quantity.get()));
             }
         }
         let prices = medians(paid);
@@ -56,7 +57,7 @@ impl Prices {
         Self { products: prices, categories: medians(shelves), departments: medians(departments) }
     }
 
-    /// The price of a product in cents, at least 1, and where it comes from.
+    /// The price of a product in cents, at least 1, and its source.
     #[must_use]
     pub fn of(&self, product: &Product) -> (i64, Source) {
         let sold = self.products.get(&product.id).map(|price| (*price, Source::Sales));
@@ -70,13 +71,13 @@ fn medians<K: std::hash::Hash + Eq>(values: HashMap<K, Vec<i64>>) -> HashMap<K, 
     values.into_iter().filter_map(|(key, values)| Some((key, median(values)?))).collect()
 }
 
-/// The lower of the two in the middle when the number is even, so that a median is a price that was paid.
+/// The lower of the two middle values when their number is even, so that a median is a price that was paid.
 fn median(mut values: Vec<i64>) -> Option<i64> {
     let middle = values.len().checked_sub(1)? / 2;
     Some(*values.select_nth_unstable(middle).1)
 }
 
-/// What one piece cost, in whole cents, at least 1.
+/// The unit price in whole cents, at least 1.
 fn cents(sales_value: f64, quantity: u32) -> i64 {
     let price = (sales_value * 100.0 / f64::from(quantity)).round();
     #[allow(clippy::cast_possible_truncation)]
@@ -94,23 +95,24 @@ mod tests {
         Product { id, department: department.into(), category, kind: None, package_size: None }
     }
 
-    fn line(product: u32, quantity: i64, sales_value: f64) -> Line {
-        Line { basket: 1, household: 1, product, quantity, sales_value, at: 0 }
+    fn purchase(product: u32, quantity: i64, sales_value: f64) -> Purchase {
+        Purchase { basket: 1, household: 1, product, quantity, sales_value, at: 0 }
     }
 
     #[test]
-    fn a_price_is_the_median_of_what_was_paid_for_a_piece() {
+    fn a_price_is_the_median_of_the_unit_prices() {
         let products = [product(1, "A", Some("x"))];
-        let lines = [line(1, 2, 2.78), line(1, 1, 1.5), line(1, 1, 0.2), line(1, 0, 9.0), line(1, 1, 0.0)];
-        assert_eq!(Prices::learn(&products, &lines).of(&products[0]), (139, Source::Sales));
-        let fuel = [line(1, 12_000, 30.0)];
+        let purchases =
+            [purchase(1, 2, 2.78), purchase(1, 1, 1.5), purchase(1, 1, 0.2), purchase(1, 0, 9.0), purchase(1, 1, 0.0)];
+        assert_eq!(Prices::learn(&products, &purchases).of(&products[0]), (139, Source::Sales));
+        let fuel = [purchase(1, 12_000, 30.0)];
         assert_eq!(Prices::learn(&products, &fuel).of(&products[0]), (1, Source::Sales));
     }
 
     #[test]
-    fn what_nobody_bought_is_compared_with_what_stands_nearest() {
+    fn a_product_without_purchases_has_the_price_of_its_category_or_department() {
         let products = [product(1, "A", Some("x")), product(2, "A", Some("y"))];
-        let prices = Prices::learn(&products, &[line(1, 1, 1.0), line(2, 1, 3.0)]);
+        let prices = Prices::learn(&products, &[purchase(1, 1, 1.0), purchase(2, 1, 3.0)]);
         assert_eq!(prices.of(&product(3, "A", Some("y"))), (300, Source::Category));
         assert_eq!(prices.of(&product(3, "A", Some("z"))), (100, Source::Department));
         assert_eq!(prices.of(&product(3, "B", None)), (199, Source::Default));

@@ -1,15 +1,16 @@
-//! The products, with a name and a category that a shop can show.
+//! The products, with a name and a category for the catalogue.
 
 use std::path::Path;
 
 use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
 
 use super::column::Table;
-use super::{DataError, table};
+use super::error::DataError;
+use super::wheel::table;
 
-/// The longest name that the catalogue takes, in characters.
+/// The longest name that the catalogue accepts, in characters.
 const MAX_NAME_CHARS: usize = 200;
-/// The longest category that the catalogue takes, in characters.
+/// The longest category that the catalogue accepts, in characters.
 const MAX_CATEGORY_CHARS: usize = 100;
 
 /// A product of the data.
@@ -34,7 +35,7 @@ pub fn sku(product: u32) -> String {
 }
 
 impl Product {
-    /// What it is called: its kind, or what comes nearest, and the size of its package. 1 to 200 characters.
+    /// The name: the kind, else the category or department, and the package size. 1 to 200 characters.
     #[must_use]
     pub fn name(&self) -> String {
         let kind = self.kind.as_ref().or(self.category.as_ref()).unwrap_or(&self.department);
@@ -45,7 +46,7 @@ impl Product {
         name.chars().take(MAX_NAME_CHARS).collect()
     }
 
-    /// Where it is found: `department/category`, or the department alone. 1 to 100 characters.
+    /// The category for the catalogue: `department/category`, or the department alone. 1 to 100 characters.
     #[must_use]
     pub fn shelf(&self) -> String {
         let shelf = match &self.category {
@@ -56,10 +57,10 @@ impl Product {
     }
 }
 
-/// All products: 92,331 of them, in the order of the data.
+/// All 92,331 products, in the order of the data.
 ///
 /// # Errors
-/// When the wheel is not what it should be.
+/// When the wheel can't be read.
 pub fn read_products(wheel: &Path) -> Result<Vec<Product>, DataError> {
     let table = Table::open(table(wheel, "products")?)?;
     let ids = table.values::<Int64Type, _>("product_id", |value| u32::try_from(*value).ok())?;
@@ -80,7 +81,7 @@ pub fn read_products(wheel: &Path) -> Result<Vec<Product>, DataError> {
     products.ok_or(DataError::Column { column: "product_id", problem: "is longer than another" })
 }
 
-/// A text without white space around it or control characters in it; `None` when nothing is left.
+/// A text without surrounding white space and control characters; `None` when nothing is left.
 fn text(value: &ByteArray) -> Option<String> {
     let text: String = value.as_utf8().ok()?.chars().filter(|c| !c.is_control()).collect();
     let text = text.trim();

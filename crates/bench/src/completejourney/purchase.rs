@@ -1,4 +1,4 @@
-//! The lines of the receipts, and which of them can be lines of an order.
+//! The purchases, and which of them can be order lines.
 
 use std::path::Path;
 
@@ -7,42 +7,43 @@ use primitives::Quantity;
 use serde::Serialize;
 
 use super::column::Table;
-use super::{DataError, table};
+use super::error::DataError;
+use super::wheel::table;
 
-/// A line of a receipt.
+/// A purchase: one line of a receipt.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Line {
-    /// The receipt.
+pub struct Purchase {
+    /// The number of the basket, which is one receipt.
     pub basket: u64,
-    /// Who bought.
+    /// The number of the household.
     pub household: u32,
-    /// What was bought.
+    /// The number of the product.
     pub product: u32,
-    /// How many; for fuel, thousandths of a gallon.
+    /// The number of pieces; for fuel, thousandths of a gallon.
     pub quantity: i64,
-    /// What the shop got for all of them, in dollars.
+    /// What the shop was paid for all of them, in dollars.
     pub sales_value: f64,
-    /// When, in seconds since 1970, by the shop's clock.
+    /// The time in seconds since 1970, by the shop's clock.
     pub at: i64,
 }
 
-/// Why a line of a receipt is no line of an order.
+/// Why a purchase can't be an order line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum NoOrder {
+pub enum SkipReason {
     /// Nothing was bought.
     QuantityZero,
-    /// The shop got nothing for it.
+    /// The shop was paid nothing.
     NoValue,
-    /// More than an order line may ask for ([`Quantity::MAX`]), alone or with other lines of the same basket.
+    /// More than an order line may have ([`Quantity::MAX`]), alone or together with other purchases of the same basket.
     QuantityTooLarge,
 }
 
-impl NoOrder {
+impl SkipReason {
     /// Every reason.
     pub const ALL: [Self; 3] = [Self::QuantityZero, Self::NoValue, Self::QuantityTooLarge];
 
-    /// The reason in words.
+    /// The reason as text.
     #[must_use]
     pub fn text(self) -> &'static str {
         match self {
@@ -53,30 +54,30 @@ impl NoOrder {
     }
 }
 
-impl Line {
-    /// How many an order would ask for.
+impl Purchase {
+    /// The quantity of an order line.
     ///
     /// # Errors
-    /// The first reason that applies, in the order of [`NoOrder`].
-    pub fn quantity(&self) -> Result<Quantity, NoOrder> {
+    /// The first reason that applies, in the order of [`SkipReason`].
+    pub fn quantity(&self) -> Result<Quantity, SkipReason> {
         if self.quantity <= 0 {
-            return Err(NoOrder::QuantityZero);
+            return Err(SkipReason::QuantityZero);
         }
-        // What is not a number is no value either.
+        // False for NaN too.
         let has_value = self.sales_value > 0.0;
         if !has_value {
-            return Err(NoOrder::NoValue);
+            return Err(SkipReason::NoValue);
         }
-        let pieces = u32::try_from(self.quantity).map_err(|_| NoOrder::QuantityTooLarge)?;
-        Quantity::try_from(pieces).map_err(|_| NoOrder::QuantityTooLarge)
+        let pieces = u32::try_from(self.quantity).map_err(|_| SkipReason::QuantityTooLarge)?;
+        Quantity::try_from(pieces).map_err(|_| SkipReason::QuantityTooLarge)
     }
 }
 
-/// All lines: 1,469,307 of them, in time order, in 70 MB of memory.
+/// All 1,469,307 purchases, in time order, in 70 MB of memory.
 ///
 /// # Errors
-/// When the wheel is not what it should be.
-pub fn read_lines(wheel: &Path) -> Result<Vec<Line>, DataError> {
+/// When the wheel can't be read.
+pub fn read_purchases(wheel: &Path) -> Result<Vec<Purchase>, DataError> {
     let table = Table::open(table(wheel, "transactions")?)?;
     let narrow = |value: &i64| u32::try_from(*value).ok();
     let baskets = table.values::<Int64Type, _>("basket_id", |value| u64::try_from(*value).ok())?;
@@ -85,8 +86,8 @@ pub fn read_lines(wheel: &Path) -> Result<Vec<Line>, DataError> {
     let quantities = table.values::<Int64Type, _>("quantity", |value| Some(*value))?;
     let values = table.values::<DoubleType, _>("sales_value", |value| Some(*value))?;
     let times = table.values::<Int96Type, _>("transaction_timestamp", |value| Some(value.to_seconds()))?;
-    let lines = (0..baskets.len()).map(|row| {
-        Some(Line {
+    let purchases = (0..baskets.len()).map(|row| {
+        Some(Purchase {
             basket: *baskets.get(row)?,
             household: *households.get(row)?,
             product: *products.get(row)?,
@@ -95,8 +96,8 @@ pub fn read_lines(wheel: &Path) -> Result<Vec<Line>, DataError> {
             at: *times.get(row)?,
         })
     });
-    let lines: Option<Vec<Line>> = lines.collect();
-    lines.ok_or(DataError::Column { column: "basket_id", problem: "is longer than another" })
+    let purchases: Option<Vec<Purchase>> = purchases.collect();
+    purchases.ok_or(DataError::Column { column: "basket_id", problem: "is longer than another" })
 }
 
 #[cfg(test)]
@@ -104,15 +105,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_reason_is_told_apart() {
-        let line = |quantity, sales_value| Line { basket: 1, household: 1, product: 1, quantity, sales_value, at: 0 };
-        assert_eq!(line(3, 0.01).quantity().map(Quantity::get), Ok(3));
-        assert_eq!(line(100_000, 1.0).quantity().map(Quantity::get), Ok(100_000));
-        assert_eq!(line(0, 0.0).quantity(), Err(NoOrder::QuantityZero));
-        assert_eq!(line(-1, 1.0).quantity(), Err(NoOrder::QuantityZero));
-        assert_eq!(line(1, 0.0).quantity(), Err(NoOrder::NoValue));
-        assert_eq!(line(1, f64::NAN).quantity(), Err(NoOrder::NoValue));
-        assert_eq!(line(100_001, 1.0).quantity(), Err(NoOrder::QuantityTooLarge));
-        assert_eq!(line(i64::MAX, 1.0).quantity(), Err(NoOrder::QuantityTooLarge));
+    fn each_reason_is_distinguished() {
+        let purchase =
+            |quantity, sales_value| Purchase { basket: 1, household: 1, product: 1, quantity, sales_value, at: 0 };
+        assert_eq!(purchase(3, 0.01).quantity().map(Quantity::get), Ok(3));
+        assert_eq!(purchase(100_000, 1.0).quantity().map(Quantity::get), Ok(100_000));
+        assert_eq!(purchase(0, 0.0).quantity(), Err(SkipReason::QuantityZero));
+        assert_eq!(purchase(-1, 1.0).quantity(), Err(SkipReason::QuantityZero));
+        assert_eq!(purchase(1, 0.0).quantity(), Err(SkipReason::NoValue));
+        assert_eq!(purchase(1, f64::NAN).quantity(), Err(SkipReason::NoValue));
+        assert_eq!(purchase(100_001, 1.0).quantity(), Err(SkipReason::QuantityTooLarge));
+        assert_eq!(purchase(i64::MAX, 1.0).quantity(), Err(SkipReason::QuantityTooLarge));
     }
 }

@@ -1,4 +1,4 @@
-//! An open loop of shoppers: requests arrive at a rate, whether or not earlier ones are answered.
+//! Runs shoppers at a pace and collects their requests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::traffic::{Kind, Mix, Outcome, Sample, Shoppers};
-use crate::bench::drive::{Load, Pace, Schedule};
+use super::traffic::{Kind, Mix, RequestOutcome, Sample, Shoppers};
+use crate::harness::drive::{Load, Pace, Schedule};
 
-/// What a load gave: its samples, and how many requests found no client free to send them.
+/// The requests of a load, and the number of those for which no client was free.
 #[derive(Debug)]
 pub(super) struct Samples {
     pub(super) start: Instant,
@@ -18,14 +18,14 @@ pub(super) struct Samples {
 }
 
 impl Samples {
-    /// How many orders were answered as placed.
+    /// The number of orders that were answered as placed.
     pub(super) fn placed(&self) -> u64 {
-        let placed = |sample: &&Sample| sample.kind == Kind::Order && sample.outcome == Outcome::Good;
+        let placed = |sample: &&Sample| sample.kind == Kind::Order && sample.outcome == RequestOutcome::Good;
         self.list.iter().filter(placed).fold(0, |count, _| count + 1)
     }
 }
 
-/// Requests at this pace for so long, by so many clients at most.
+/// Sends requests at this pace for a time, with at most this many clients.
 ///
 /// # Errors
 /// When a client panics.

@@ -1,9 +1,10 @@
-//! Five times more than can be taken: what is still done, what is shed, and how soon all is well again.
+//! An overload: how much is still served, how much is shed, and how soon the platform recovers.
 
 use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
+use cli::terminal;
 use devstack::Progress;
 use serde::Serialize;
 
@@ -11,54 +12,54 @@ use super::load::{Samples, load};
 use super::report::{Figures, Report};
 use super::stage::{Marks, Stage, set};
 use super::traffic::{Kind, Manners, Mix, Sample};
-use crate::bench::drive::Pace;
-use crate::bench::results;
-use crate::bench::stats::rounded;
-use crate::terminal;
+use crate::harness::drive::Pace;
+use crate::harness::results;
+use crate::harness::stats::rounded;
 
-/// With how many clients the peak is looked for: fewer don't fill the batches of orders, more are refused.
+/// The numbers of clients with which the peak is searched: fewer don't fill the batches of orders, more are refused.
 const PEAK_CLIENTS: [usize; 4] = [16, 32, 64, 128];
-/// The share of the peak that is asked before and after.
+/// The load before and after the overload, as a share of the peak.
 const CALM: f64 = 0.5;
-/// A second is well when so much of what was asked is good.
-const WELL: f64 = 0.99;
+/// The share of good answers from which on a second counts as recovered.
+const RECOVERED: f64 = 0.99;
 
-/// Finds the peak goodput of closed loops, then offers many times more in an open loop, with half of the peak before
-/// and after it.
+/// Find the peak goodput of closed loops, then offer a multiple of it in an open loop, with half of the peak before and
+/// after it.
 #[derive(Debug, Args)]
 pub(super) struct Flood {
-    /// How many times the peak is offered.
+    /// The offered load, as a multiple of the peak.
     #[arg(long, value_name = "TIMES", default_value_t = 5, value_parser = clap::value_parser!(u32).range(2..=100))]
     times: u32,
-    /// How long each part takes, in seconds.
+    /// The length of each part, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(5..=600))]
     seconds: u64,
-    /// How often a client sends what was refused or failed again, at once and whatever it was told.
+    /// How often a client retries a refused or failed request, at once and regardless of `Retry-After`.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=10))]
     retries: u32,
-    /// The most requests under way at once.
+    /// The most requests in flight.
     #[arg(long, value_name = "N", default_value_t = 4_096, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     in_flight: u32,
 }
 
-/// What became of an overload.
+/// The results of an overload.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Flooded {
-    /// Good answers a second of the best closed loop, all and those to orders and payments, and its clients.
+    /// The best closed loop: its clients, its good answers per second, and those to orders and payments.
     peak_clients: usize,
     peak_per_second: f64,
     peak_orders_per_second: f64,
     offered_per_second: f64,
-    /// While so much was offered.
+    /// During the overload.
     goodput_per_second: f64,
     goodput_orders_per_second: f64,
     ratio: f64,
     ratio_orders: f64,
     by_kind: [(Kind, Figures); Kind::ALL.len()],
-    /// Of payments that were not shed, in percent.
+    /// The share of good answers to payments that were not shed, in percent.
     payments_good_percent: f64,
-    /// From the end of the overload to the first second in which all is well; none when it never was.
+    /// From the end of the overload to the first second from which on the platform has recovered; `None` when it has
+    /// not.
     recovered_after_seconds: Option<u64>,
 }
 
@@ -82,7 +83,7 @@ impl Flood {
         let flooded = flooded(&flood, &after, &peak, lasting);
         let json = serde_json::to_string_pretty(&flooded)?;
         results::write(&out.join("overload-figures.json"), json.as_bytes())?;
-        terminal::print(&json, false)?;
+        terminal::line(json)?;
         placed += [&before, &flood, &after].into_iter().map(Samples::placed).sum::<u64>();
         let all = [before.list, flood.list, after.list].concat();
         let not_sent = before.not_sent + flood.not_sent + after.not_sent;
@@ -91,7 +92,7 @@ impl Flood {
     }
 }
 
-/// The defaults, in place of the local stack's, which lets in whatever tests send.
+/// The gateway's default limits in place of the local stack's, which admit everything that tests send.
 fn limits_of_a_shop() -> toml::Table {
     toml::toml! {
         [limits.concurrency]
@@ -109,7 +110,7 @@ struct Peak {
     orders_per_second: f64,
 }
 
-/// Finds the peak, a while with each number of clients, and counts the orders that were placed meanwhile.
+/// Finds the peak with each number of clients in turn, and counts the orders that were placed meanwhile.
 async fn peak(stage: &Stage, lasting: Duration) -> anyhow::Result<(Peak, u64)> {
     let (mut best, mut placed) = (Peak::default(), 0);
     for clients in PEAK_CLIENTS {
@@ -150,7 +151,7 @@ fn is_order(sample: &Sample) -> bool {
     matches!(sample.kind, Kind::Order | Kind::Pay)
 }
 
-/// Good answers a second that came before the load's end.
+/// Good answers per second, up to the end of the load.
 fn goodput(samples: &Samples, lasting: Duration, which: fn(&Sample) -> bool) -> f64 {
     let end = samples.start + lasting;
     let good = samples
@@ -162,15 +163,15 @@ fn goodput(samples: &Samples, lasting: Duration, which: fn(&Sample) -> bool) -> 
     good / lasting.as_secs_f64()
 }
 
-/// The first second from which on every second is well.
+/// The first second from which on every second counts as recovered.
 fn recovered(after: &Samples) -> Option<u64> {
     let report = Report::new("recovery", after, Vec::new());
-    let well = |figures: &Figures| {
+    let is_well = |figures: &Figures| {
         #[allow(clippy::cast_precision_loss)] // far below 2^53
         let (good, all) = (figures.good as f64, (figures.good + figures.shed + figures.failed) as f64);
-        good >= all * WELL
+        good >= all * RECOVERED
     };
-    let last_ill = report.seconds.iter().rfind(|second| !well(&second.figures)).map(|second| second.second);
+    let last_ill = report.seconds.iter().rfind(|second| !is_well(&second.figures)).map(|second| second.second);
     let last = report.seconds.last()?.second;
     match last_ill {
         None => Some(0),
@@ -184,13 +185,13 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::drill::traffic::Outcome;
+    use crate::drill::traffic::RequestOutcome;
 
     #[test]
-    fn recovery_is_when_it_stays_well() {
+    fn recovery_starts_with_the_first_good_second_that_no_bad_one_follows() {
         let start = Instant::now();
-        let samples = |outcomes: &[Outcome]| {
-            let sample = |(second, outcome): (u64, &Outcome)| Sample {
+        let samples = |outcomes: &[RequestOutcome]| {
+            let sample = |(second, outcome): (u64, &RequestOutcome)| Sample {
                 kind: Kind::Order,
                 due: start + Duration::from_secs(second),
                 took: Duration::from_millis(1),
@@ -200,7 +201,7 @@ mod tests {
             let list = (0..).zip(outcomes).map(sample).collect();
             Samples { start, list, not_sent: 0 }
         };
-        use Outcome::{Good, Shed};
+        use RequestOutcome::{Good, Shed};
         assert_eq!(recovered(&samples(&[Good, Good])), Some(0));
         assert_eq!(recovered(&samples(&[Shed, Good, Shed, Good])), Some(3));
         assert_eq!(recovered(&samples(&[Good, Shed])), None);

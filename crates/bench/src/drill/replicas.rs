@@ -1,4 +1,4 @@
-//! Replicas that are killed, restarted, slow, failing or mute while shoppers shop.
+//! Replicas that are killed, restarted, slow, failing or hanging while shoppers send requests.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,45 +14,47 @@ use super::load::{Samples, load};
 use super::report::Report;
 use super::stage::{Marks, Stage, set};
 use super::traffic::{Manners, Mix};
-use crate::bench::drive::Pace;
+use crate::harness::drive::Pace;
 
-/// Order replicas.
+/// The number of order replicas.
 const REPLICAS: usize = 3;
-/// From one kill to the next.
+/// The time from one kill to the next.
 const KILL_PERIOD: Duration = Duration::from_secs(10);
-/// How long a killed replica stays away.
-const AWAY: Duration = Duration::from_secs(3);
+/// How long a killed replica stays down.
+const DOWNTIME: Duration = Duration::from_secs(3);
 /// How long a process may take to stop or to be ready.
 const BOUND: Duration = Duration::from_secs(30);
-/// The most requests under way at once.
+/// The most requests in flight.
 const CLIENTS: usize = 512;
 /// How long the load runs before anything is broken.
 const WARM_UP: Duration = Duration::from_secs(5);
 
-/// How much is asked, and for how long.
+/// The rate and length of the load.
 #[derive(Debug, Clone, Copy, Args)]
 pub(super) struct Steady {
-    /// Requests a second.
+    /// Requests per second.
     #[arg(long, value_name = "N", default_value_t = 350, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     rate: u32,
-    /// For how long, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(10..=3_600))]
+    /// The length of the load, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    #[arg(value_parser = clap::value_parser!(u64).range(10..=3_600))]
     seconds: u64,
 }
 
-/// A minute, in the middle third of which something is wrong.
+/// The rate and length of a load in the middle third of which something is broken.
 #[derive(Debug, Clone, Copy, Args)]
 pub(super) struct Minute {
-    /// Requests a second.
+    /// Requests per second.
     #[arg(long, value_name = "N", default_value_t = 350, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(super) rate: u32,
-    /// For how long, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(15..=3_600))]
+    /// The length of the load, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    #[arg(value_parser = clap::value_parser!(u64).range(15..=3_600))]
     pub(super) seconds: u64,
 }
 
 impl Minute {
-    /// How long it is well before, ill, and well after.
+    /// The length of each part: before, during and after the fault.
     pub(super) fn third(self) -> Duration {
         Duration::from_secs(self.seconds / 3)
     }
@@ -68,7 +70,7 @@ impl Steady {
         load(&stage.shoppers, Mix::SHOP, pace, CLIENTS, Duration::from_secs(self.seconds)).await
     }
 
-    /// Runs the load beside `breaking`, which is told to end when the load is over.
+    /// Runs the load beside `breaking`, whose token is cancelled when the load is over.
     async fn beside(
         self,
         name: &'static str,
@@ -90,7 +92,7 @@ impl Steady {
     }
 }
 
-/// Kills one of three order replicas every 10 s, in turn; it is started again 3 s later.
+/// Kill one of three order replicas every 10 s, in turn; it is started again 3 s later.
 #[derive(Debug, Args)]
 pub(super) struct Kill {
     #[command(flatten)]
@@ -103,14 +105,14 @@ impl Kill {
         self.steady
             .beside("kill", stage, out, async |stage, over, marks| {
                 for number in (1..=REPLICAS).cycle() {
-                    if over.run_until_cancelled(sleep(KILL_PERIOD - AWAY)).await.is_none() {
+                    if over.run_until_cancelled(sleep(KILL_PERIOD - DOWNTIME)).await.is_none() {
                         break;
                     }
                     let name = format!("order-{number}");
                     let replica = stage.platform().process(&name)?;
                     replica.kill9().await?;
                     marks.add(format!("{name} killed"));
-                    sleep(AWAY).await;
+                    sleep(DOWNTIME).await;
                     replica.start_again()?;
                 }
                 Ok(())
@@ -119,7 +121,7 @@ impl Kill {
     }
 }
 
-/// Kills the primary of the replica set between a third and two thirds of the time.
+/// Kill the primary of the replica set after a third of the time and start it again after two thirds.
 #[derive(Debug, Args)]
 pub(super) struct Election {
     #[command(flatten)]
@@ -148,8 +150,8 @@ impl Election {
     }
 }
 
-/// Stops each process by SIGTERM and starts it again, one after the other, over and over. A request that a gateway does
-/// not take since it ends goes to the other gateway, as a load balancer in front does it.
+/// Stop each process with SIGTERM and start it again, one after the other, over and over. A request that a gateway does
+/// not accept while it shuts down goes to the other gateway, as a load balancer would send it.
 #[derive(Debug, Args)]
 pub(super) struct Restart {
     #[command(flatten)]
@@ -187,14 +189,14 @@ fn two_of_each(options: &mut PlatformOptions) {
     }
 }
 
-/// What is wrong with one of three order replicas between a third and two thirds of the time.
+/// Make one of three order replicas faulty between a third and two thirds of the time.
 #[derive(Debug, Args)]
 pub(super) struct Faulty {
     #[command(flatten)]
     minute: Minute,
 }
 
-/// Answers in 2 s.
+/// Answers after 2 s.
 pub(super) fn slow() -> Fault {
     Fault::Delay(Duration::from_secs(2))
 }
@@ -204,7 +206,7 @@ pub(super) fn failing() -> Fault {
     Fault::Fail { percent: 50, code: tonic::Code::Unavailable }
 }
 
-/// Takes calls and never answers.
+/// Accepts calls and never answers.
 pub(super) fn hanging() -> Fault {
     Fault::Hang
 }
@@ -228,12 +230,12 @@ impl Faulty {
             let upstreams = toml::toml! { upstreams = {} };
             set(&mut options.overrides, "gateway", with_order(upstreams, &urls));
         });
-        let pointing = stage.await?;
+        let stage = stage.await?;
         for (number, proxy) in proxies.iter().enumerate() {
-            proxy.set_target(&pointing.platform().grpc_url(&format!("order-{}", number + 1))?)?;
+            proxy.set_target(&stage.platform().grpc_url(&format!("order-{}", number + 1))?)?;
         }
         steady
-            .beside(name, pointing, out, async |_stage, over, marks| {
+            .beside(name, stage, out, async |_stage, over, marks| {
                 if over.run_until_cancelled(sleep(third)).await.is_some() {
                     proxies[1].set(fault);
                     marks.add(format!("order-2 {name}"));

@@ -1,4 +1,4 @@
-//! What a drill gave: counts and latencies by kind of request, and second by second.
+//! The report of a drill: counts and latencies by kind of request, and second by second.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::load::Samples;
-use super::traffic::{Kind, Outcome, Sample};
-use crate::bench::stats::{quantiles_ms, rounded};
+use super::traffic::{Kind, RequestOutcome, Sample};
+use crate::harness::stats::{quantiles_ms, rounded};
 
 /// All requests of a drill.
 #[derive(Debug, Serialize)]
@@ -15,7 +15,7 @@ use crate::bench::stats::{quantiles_ms, rounded};
 pub(super) struct Report {
     pub(super) drill: &'static str,
     pub(super) requests: usize,
-    /// Requests that found no client free to send them.
+    /// Requests that were due while no client was free.
     pub(super) not_sent: u64,
     pub(super) failed: usize,
     failed_by_reason: BTreeMap<&'static str, usize>,
@@ -34,11 +34,11 @@ pub(super) struct Report {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Figures {
     pub(super) good: usize,
-    /// Those of the good ones that were answered with an old copy.
+    /// Good answers that were stale copies.
     pub(super) copied: usize,
     pub(super) shed: usize,
     pub(super) failed: usize,
-    /// Of those that were not shed, from when they were due; 0 without any.
+    /// Latencies of requests that were not shed, from when they were due; 0 without such requests.
     pub(super) p50_ms: f64,
     pub(super) p99_ms: f64,
     pub(super) longest_ms: f64,
@@ -53,7 +53,7 @@ pub(super) struct Second {
     pub(super) figures: Figures,
 }
 
-/// Something that was done to the platform.
+/// An action on the platform.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Mark {
@@ -66,7 +66,7 @@ impl Report {
         let mut failed_by_reason = BTreeMap::new();
         let mut seconds: BTreeMap<u64, Vec<&Sample>> = BTreeMap::new();
         for sample in &samples.list {
-            if let Outcome::Failed(reason) = sample.outcome {
+            if let RequestOutcome::Failed(reason) = sample.outcome {
                 *failed_by_reason.entry(reason).or_insert(0) += 1;
             }
             let second = sample.due.duration_since(samples.start).as_secs();
@@ -96,15 +96,15 @@ impl Report {
 impl Figures {
     pub(super) fn of<'a>(samples: impl Iterator<Item = &'a Sample>) -> Self {
         let samples: Vec<&Sample> = samples.collect();
-        let count = |is: fn(&Outcome) -> bool| samples.iter().filter(|sample| is(&sample.outcome)).count();
-        let waits = samples.iter().filter(|sample| sample.outcome != Outcome::Shed);
+        let count = |is: fn(&RequestOutcome) -> bool| samples.iter().filter(|sample| is(&sample.outcome)).count();
+        let waits = samples.iter().filter(|sample| sample.outcome != RequestOutcome::Shed);
         let waits = waits.map(|sample| micros(sample.took));
         let [p50, p99, longest] = quantiles_ms(waits, [0.5, 0.99, 1.0]).unwrap_or_default();
         Self {
             good: count(|outcome| outcome.is_good()),
-            copied: count(|outcome| *outcome == Outcome::Copied),
-            shed: count(|outcome| *outcome == Outcome::Shed),
-            failed: count(|outcome| matches!(outcome, Outcome::Failed(_))),
+            copied: count(|outcome| *outcome == RequestOutcome::Copied),
+            shed: count(|outcome| *outcome == RequestOutcome::Shed),
+            failed: count(|outcome| matches!(outcome, RequestOutcome::Failed(_))),
             p50_ms: rounded(p50),
             p99_ms: rounded(p99),
             longest_ms: rounded(longest),
@@ -132,8 +132,11 @@ mod tests {
             outcome,
             sent: 1,
         };
-        let list =
-            vec![sample(10, Outcome::Good), sample(990, Outcome::Failed("UNAVAILABLE")), sample(1_010, Outcome::Shed)];
+        let list = vec![
+            sample(10, RequestOutcome::Good),
+            sample(990, RequestOutcome::Failed("UNAVAILABLE")),
+            sample(1_010, RequestOutcome::Shed),
+        ];
         let report = Report::new("test", &Samples { start, list, not_sent: 0 }, Vec::new());
         assert_eq!((report.requests, report.failed, report.shed), (3, 1, 1));
         assert_eq!(report.failed_by_reason["UNAVAILABLE"], 1);

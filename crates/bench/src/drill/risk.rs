@@ -1,10 +1,11 @@
-//! A risk service that takes 2 s: what orders pay for it before and after the breaker opens.
+//! A risk service that takes 2 s: the latency of orders before and after the breaker opens.
 
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::ensure;
 use clap::Args;
+use cli::terminal;
 use devstack::Progress;
 use devstack::faults::{Fault, FaultProxy};
 use serde::Serialize;
@@ -15,30 +16,29 @@ use super::replicas::Minute;
 use super::report::{Figures, Report};
 use super::stage::{Marks, Stage, set};
 use super::traffic::{Kind, Manners, Mix};
-use crate::bench::drive::Pace;
-use crate::bench::results;
-use crate::terminal;
+use crate::harness::drive::Pace;
+use crate::harness::results;
 
 const CLIENTS: usize = 512;
 const ANSWER: Duration = Duration::from_secs(2);
-/// In which connections are made.
+/// The time in which connections are opened.
 const WARM_UP: Duration = Duration::from_secs(3);
-/// How often it is looked whether the breaker is open.
-const LOOK: Duration = Duration::from_millis(50);
+/// How often the state of the breaker is polled.
+const POLL: Duration = Duration::from_millis(50);
 
-/// The risk service answers in 2 s between a third and two thirds of the time.
+/// Let the risk service answer after 2 s between a third and two thirds of the time.
 #[derive(Debug, Args)]
 pub(super) struct SlowRisk {
     #[command(flatten)]
     minute: Minute,
 }
 
-/// Orders by what the risk service did when they were due.
+/// Orders by the state of the risk service and the breaker when they were due.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Orders {
+struct OrdersByState {
     well: Figures,
-    /// Until the breaker opens.
+    /// From the fault until the breaker opens.
     at_first: Figures,
     breaker_opens_after_ms: u64,
     breaker_open: Figures,
@@ -67,7 +67,7 @@ impl SlowRisk {
             marks.add("risk slow");
             while metrics.open_breakers("risk").await? == 0 {
                 ensure!(marks.elapsed() < slow + third, "the breaker did not open within {third:?}");
-                sleep(LOOK).await;
+                sleep(POLL).await;
             }
             let open = marks.elapsed();
             marks.add("breaker open");
@@ -87,7 +87,7 @@ impl SlowRisk {
         };
         let before = orders(WARM_UP, slow);
         let (at_first, breaker_open) = (orders(slow, open), orders(open, well));
-        let told = Orders {
+        let by_state = OrdersByState {
             well: before,
             at_first,
             breaker_opens_after_ms: u64::try_from((open - slow).as_millis())?,
@@ -95,9 +95,9 @@ impl SlowRisk {
             p99_rise_at_first_ms: at_first.p99_ms - before.p99_ms,
             p99_rise_with_open_breaker_ms: breaker_open.p99_ms - before.p99_ms,
         };
-        let json = serde_json::to_string_pretty(&told)?;
+        let json = serde_json::to_string_pretty(&by_state)?;
         results::write(&out.join("risk-orders.json"), json.as_bytes())?;
-        terminal::print(&json, false)?;
+        terminal::line(json)?;
         stage.close(Report::new("risk", &samples, marks), samples.placed(), out).await
     }
 }

@@ -1,4 +1,4 @@
-//! What a drill runs on: a replica set, a platform with full shelves, and shoppers with money.
+//! What a drill runs on: a replica set, a platform with products in stock, and customers with money.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::ensure;
+use cli::terminal;
 use devstack::platform::ADMIN_EMAIL;
 use devstack::{Backing, Platform, PlatformOptions, Progress};
 use tokio::time::Instant;
@@ -13,35 +14,34 @@ use tokio::time::Instant;
 use super::chart;
 use super::report::{Mark, Report};
 use super::traffic::{Admin, Manners, Shoppers};
-use crate::bench::metrics::Metrics;
-use crate::bench::results;
-use crate::bench::shop::{Ground, Setup, Shop, overrides};
-use crate::bench::workload::{Goods, Workload};
-use crate::terminal;
+use crate::harness::metrics::Metrics;
+use crate::harness::results;
+use crate::harness::shop::{Setup, Shop, Testbed, overrides};
+use crate::harness::workload::{Goods, Workload};
 
-/// Customers that the clients share.
+/// The number of customers, whom the clients share.
 const CUSTOMERS: usize = 256;
 
-/// A platform under which something is about to break.
+/// A platform to break, with its shoppers.
 pub(super) struct Stage {
-    ground: Ground,
+    testbed: Testbed,
     shop: Shop,
     pub(super) shoppers: Arc<Shoppers>,
 }
 
 impl Stage {
-    /// Starts it, with options of the drill's.
+    /// Starts the platform with the drill's options.
     ///
     /// # Errors
-    /// When it does not come up.
+    /// When it does not start.
     pub(super) async fn open(
         manners: Manners,
         progress: &Progress,
         change: impl FnOnce(&mut PlatformOptions),
     ) -> anyhow::Result<Self> {
-        let mut ground = Ground::start(progress).await?;
+        let mut testbed = Testbed::start(progress).await?;
         let goods = Goods::of(Workload::TenThousandSkus).await?;
-        let opening = ground.open_with(&goods, |options| {
+        let opening = testbed.open_with(&goods, |options| {
             options.overrides = overrides(Setup { replicas: 1, affinity: None });
             change(options);
         });
@@ -52,18 +52,18 @@ impl Stage {
         let gateways = platform.gateway_urls();
         let connecting = Shoppers::connect(gateways, admin, CUSTOMERS, &goods, manners);
         let shoppers = Arc::new(progress.step("customers", connecting).await?);
-        Ok(Self { ground, shop, shoppers })
+        Ok(Self { testbed, shop, shoppers })
     }
 
     pub(super) fn backing(&self) -> &Backing {
-        self.ground.backing()
+        self.testbed.backing()
     }
 
     pub(super) fn platform(&self) -> &Platform {
         self.shop.platform()
     }
 
-    /// What the order replicas count.
+    /// The counters of the order replicas.
     ///
     /// # Errors
     /// When one is missing.
@@ -71,7 +71,7 @@ impl Stage {
         self.shop.metrics()
     }
 
-    /// Checks the books, writes the report and its chart, prints the report without its seconds, and stops all.
+    /// Checks the books, writes the report and its chart, prints the report without its seconds, and stops everything.
     ///
     /// # Errors
     /// When the books are wrong, or hold fewer orders than were answered as placed.
@@ -79,16 +79,16 @@ impl Stage {
         let found = self.shop.count_right_orders().await?;
         ensure!(found >= placed, "{found} orders are in the books, but {placed} were answered as placed");
         self.shop.close().await?;
-        self.ground.stop().await?;
+        self.testbed.stop().await?;
         let name = report.drill;
         results::write(&out.join(format!("{name}.svg")), chart::draw(&report).as_bytes())?;
         results::write(&out.join(format!("{name}.json")), &serde_json::to_vec_pretty(&report)?)?;
         report.seconds.clear();
-        Ok(terminal::print(&serde_json::to_string_pretty(&report)?, false)?)
+        Ok(terminal::line(serde_json::to_string_pretty(&report)?)?)
     }
 }
 
-/// What was done, with when.
+/// What was done to the platform, and when.
 pub(super) struct Marks {
     start: Instant,
     list: Vec<Mark>,
@@ -104,7 +104,7 @@ impl Marks {
         self.list.push(Mark { at_seconds: (at_seconds * 10.0).round() / 10.0, what: what.into() });
     }
 
-    /// How long ago the first moment was.
+    /// The time since the start.
     pub(super) fn elapsed(&self) -> Duration {
         self.start.elapsed()
     }
@@ -114,12 +114,12 @@ impl Marks {
     }
 }
 
-/// Lays a setting of one service over those that are there.
+/// Adds settings of a service to its overrides.
 pub(super) fn set(overrides: &mut BTreeMap<String, toml::Table>, service: &str, settings: toml::Table) {
     let table = overrides.entry(service.to_owned()).or_default();
     for (section, value) in settings {
         match (table.get_mut(&section), value) {
-            (Some(toml::Value::Table(there)), toml::Value::Table(new)) => there.extend(new),
+            (Some(toml::Value::Table(existing)), toml::Value::Table(new)) => existing.extend(new),
             (_, value) => {
                 table.insert(section, value);
             }

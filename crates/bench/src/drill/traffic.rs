@@ -1,4 +1,4 @@
-//! Shoppers: what a shop's customers do over REST while something is broken, and what became of each request.
+//! Shoppers: the requests that customers send over REST while something is broken, and their outcomes.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,47 +17,47 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::bench::workload::Goods;
+use crate::harness::workload::Goods;
 
 /// How long a request may take before its client gives up.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The largest answer that is read.
 const ANSWER_LIMIT_BYTES: usize = 1024 * 1024;
-/// What each customer has on account, in cents: more than a drill can spend.
+/// The balance of each customer, in cents: more than a drill can spend.
 const DEPOSIT: i64 = 1_000_000_000_000;
 /// The most unpaid orders that are remembered for each customer.
 const UNPAID: usize = 64;
-/// The `Cache-Status` of a copy that was given since there was too much to do.
+/// The `Cache-Status` of a stale copy that was served because of overload.
 const OVERLOADED_COPY: &str = "fournines; fwd=stale; detail=overloaded";
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// What a request is about.
+/// The kind of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Kind {
-    /// A product of the catalogue.
+    /// Reads a product of the catalogue.
     Browse,
-    /// An order of the customer's own.
+    /// Reads one of the customer's orders.
     Look,
-    /// A new order.
+    /// Places an order.
     Order,
-    /// A payment of an order, from the balance.
+    /// Pays an order from the balance.
     Pay,
-    /// A log-in, since a token ends soon.
+    /// Logs in, since a token expires soon.
     Login,
 }
 
 impl Kind {
-    /// Those of a mix, then log-ins.
+    /// The kinds of a mix, then log-ins.
     pub(crate) const ALL: [Self; 5] = [Self::Browse, Self::Look, Self::Order, Self::Pay, Self::Login];
 }
 
-/// How often each kind comes, as parts of their sum. Log-ins come when they must.
+/// The weight of each kind. Log-ins have none; they happen when a token expires.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Mix(pub(crate) [u32; 4]);
 
 impl Mix {
-    /// Half of the requests browse; a seventh pays.
+    /// Half of the requests browse; about a seventh pays.
     pub(crate) const SHOP: Self = Self([50, 10, 25, 15]);
 
     fn draw(self) -> Kind {
@@ -72,19 +72,19 @@ impl Mix {
     }
 }
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Outcome {
+pub(crate) enum RequestOutcome {
     Good,
-    /// Good, from an old copy of the catalogue, since too much is going on to ask for a new one.
+    /// Good, with a stale copy of the catalogue that was served because of overload.
     Copied,
-    /// Refused since too much is going on: `OVERLOADED` or `RATE_LIMITED`.
+    /// Refused because of load: `OVERLOADED` or `RATE_LIMITED`.
     Shed,
-    /// Anything else; the text says what, and is one of few.
+    /// Any other failure, with its reason, which is one of a few.
     Failed(&'static str),
 }
 
-impl Outcome {
+impl RequestOutcome {
     pub(crate) fn is_good(self) -> bool {
         matches!(self, Self::Good | Self::Copied)
     }
@@ -98,18 +98,18 @@ pub(crate) struct Sample {
     pub(crate) due: Instant,
     /// From then to the end of the answer.
     pub(crate) took: Duration,
-    pub(crate) outcome: Outcome,
-    /// How often it was sent.
+    pub(crate) outcome: RequestOutcome,
+    /// How many times it was sent.
     pub(crate) sent: u32,
 }
 
-/// How clients behave.
+/// The behaviour of clients.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Manners {
-    /// How often a request is sent again at once when it was refused or failed: a storm of retries.
+    /// How often a refused or failed request is retried at once: a retry storm.
     pub(crate) retries: u32,
-    /// Whether a request that a gateway did not take, because it ends, goes to another gateway once, as a load balancer
-    /// in front does. Only what is safe twice: reads, and what has an idempotency key.
+    /// Whether a request that a gateway did not accept, because it shuts down, is sent to another gateway once, as a
+    /// load balancer does. Safe, since all requests are reads or have an idempotency key.
     pub(crate) hands_over: bool,
 }
 
@@ -118,25 +118,25 @@ pub(crate) struct Manners {
 pub(crate) struct Shoppers {
     http: Client<HttpConnector, Full<Bytes>>,
     gateways: Vec<String>,
-    customers: Vec<Customer>,
+    customers: Vec<Shopper>,
     goods: Arc<Goods>,
     pub(crate) manners: Manners,
 }
 
 #[derive(Debug)]
-struct Customer {
+struct Shopper {
     email: String,
     password: String,
-    session: Mutex<Session>,
+    session: Mutex<ShopperSession>,
     unpaid: Mutex<VecDeque<String>>,
     latest: Mutex<Option<String>>,
 }
 
 #[derive(Debug)]
-struct Session {
-    /// Ready to be sent as `Authorization`.
+struct ShopperSession {
+    /// The value of the `Authorization` header.
     token: HeaderValue,
-    /// When another is asked for, well before this one ends.
+    /// When the token is renewed, well before it expires.
     renew_at: Instant,
 }
 
@@ -147,15 +147,15 @@ pub(crate) struct Admin<'a> {
     pub(crate) password: &'a str,
 }
 
-/// An answer, as far as it matters here.
-struct Answer {
+/// The relevant parts of an answer.
+struct ShopAnswer {
     status: StatusCode,
     copied: bool,
     told: Value,
 }
 
 impl Shoppers {
-    /// Registers so many customers at these gateways, such as `http://127.0.0.1:20001`, and gives them money.
+    /// Registers customers at these gateways, such as `http://127.0.0.1:20001`, and deposits money for them.
     ///
     /// # Errors
     /// When that fails.
@@ -175,13 +175,13 @@ impl Shoppers {
         for number in 0..customers {
             let (email, password) = (format!("drill-{number}@example.com"), Uuid::now_v7().to_string());
             let user = json!({ "name": "Drill", "email": email, "password": password });
-            let user = shoppers.made("/users", None, &user).await.context("a customer can't be registered")?;
+            let user = shoppers.create("/users", None, &user).await.context("a customer can't be registered")?;
             let session = shoppers.log_in(&email, &password).await?;
             let deposit = json!({ "amount": DEPOSIT, "currency": "USD" });
             let id = user["id"].as_str().context("a user without an id")?;
             let path = format!("/users/{id}/deposits");
-            shoppers.made(&path, Some(&admin.token), &deposit).await.context("the deposit")?;
-            shoppers.customers.push(Customer {
+            shoppers.create(&path, Some(&admin.token), &deposit).await.context("the deposit")?;
+            shoppers.customers.push(Shopper {
                 email,
                 password,
                 session: Mutex::new(session),
@@ -192,13 +192,13 @@ impl Shoppers {
         Ok(shoppers)
     }
 
-    async fn log_in(&self, email: &str, password: &str) -> anyhow::Result<Session> {
-        let data = self.made("/sessions", None, &json!({ "email": email, "password": password })).await?;
-        Session::of(&data).context("a session without a token")
+    async fn log_in(&self, email: &str, password: &str) -> anyhow::Result<ShopperSession> {
+        let data = self.create("/sessions", None, &json!({ "email": email, "password": password })).await?;
+        ShopperSession::of(&data).context("a session without a token")
     }
 
     /// Posts, and gives the data of the answer.
-    async fn made(&self, path: &str, token: Option<&HeaderValue>, body: &Value) -> anyhow::Result<Value> {
+    async fn create(&self, path: &str, token: Option<&HeaderValue>, body: &Value) -> anyhow::Result<Value> {
         let key = Uuid::now_v7().to_string();
         let mut answer =
             self.send(0, &Method::POST, path, token, Some((&key, body))).await.map_err(anyhow::Error::msg)?;
@@ -206,7 +206,7 @@ impl Shoppers {
         Ok(answer.told["data"].take())
     }
 
-    /// One request of a customer, as the mix has it, that was due at `due`.
+    /// Sends one request of a customer, of a kind drawn from the mix, that was due at `due`.
     pub(crate) async fn shop(&self, number: usize, mix: Mix, due: Instant) -> Sample {
         let customer = &self.customers[number % self.customers.len()];
         let (kind, order) = customer.subject(mix.draw());
@@ -220,14 +220,21 @@ impl Shoppers {
             }
         };
         if let (Kind::Pay, Some(order)) = (kind, order)
-            && outcome == Outcome::Shed
+            && outcome == RequestOutcome::Shed
         {
-            customer.owes(order);
+            customer.remember_unpaid(order);
         }
         Sample { kind, due, took: due.elapsed(), outcome, sent }
     }
 
-    async fn once(&self, number: usize, customer: &Customer, kind: Kind, order: Option<&str>, key: &str) -> Outcome {
+    async fn once(
+        &self,
+        number: usize,
+        customer: &Shopper,
+        kind: Kind,
+        order: Option<&str>,
+        key: &str,
+    ) -> RequestOutcome {
         let token = customer.session().token.clone();
         let order = order.unwrap_or_default();
         let sku = || &self.goods.product(self.goods.draw()[0]).sku;
@@ -247,22 +254,22 @@ impl Shoppers {
         let token = if matches!(kind, Kind::Browse | Kind::Login) { None } else { Some(&token) };
         let body = body.as_ref().map(|body| (key, body));
         let mut answered = self.send(number, &method, &path, token, body).await;
-        if self.manners.hands_over && is_not_taken(&answered) {
+        if self.manners.hands_over && was_not_accepted(&answered) {
             answered = self.send(number + 1, &method, &path, token, body).await;
         }
         match answered {
-            Err(failure) => Outcome::Failed(failure),
+            Err(failure) => RequestOutcome::Failed(failure),
             Ok(answer) if answer.status.is_success() => {
                 if let (Kind::Order, Some(id)) = (kind, answer.told["data"]["id"].as_str()) {
-                    customer.owes(id.to_owned());
+                    customer.remember_unpaid(id.to_owned());
                 }
                 if kind == Kind::Login {
-                    let Some(session) = Session::of(&answer.told["data"]) else {
-                        return Outcome::Failed("a session without a token");
+                    let Some(session) = ShopperSession::of(&answer.told["data"]) else {
+                        return RequestOutcome::Failed("a session without a token");
                     };
                     *customer.session() = session;
                 }
-                if answer.copied { Outcome::Copied } else { Outcome::Good }
+                if answer.copied { RequestOutcome::Copied } else { RequestOutcome::Good }
             }
             Ok(answer) => outcome(&answer),
         }
@@ -275,7 +282,7 @@ impl Shoppers {
         path: &str,
         token: Option<&HeaderValue>,
         body: Option<(&str, &Value)>,
-    ) -> Result<Answer, &'static str> {
+    ) -> Result<ShopAnswer, &'static str> {
         let gateway = &self.gateways[number % self.gateways.len()];
         let mut request = Request::builder().method(method).uri(format!("{gateway}/api/v1{path}"));
         if let Some(token) = token {
@@ -293,14 +300,15 @@ impl Shoppers {
             let body = Limited::new(body, ANSWER_LIMIT_BYTES).collect().await.map_err(|_| "cut off")?;
             let told = serde_json::from_slice(&body.to_bytes()).unwrap_or_default();
             let copied = head.headers.get("cache-status").is_some_and(|status| status == OVERLOADED_COPY);
-            Ok(Answer { status: head.status, copied, told })
+            Ok(ShopAnswer { status: head.status, copied, told })
         };
         tokio::time::timeout(PATIENCE, answered).await.unwrap_or(Err("no answer in time"))
     }
 }
 
-impl Session {
-    /// The session of an answer, if it has one. After 50 to 80 % of its time it is renewed, so not all at once.
+impl ShopperSession {
+    /// The session in an answer, if it has one. It is renewed after 50 to 80 % of its lifetime, so that not all
+    /// renewals coincide.
     fn of(data: &Value) -> Option<Self> {
         let (token, lasts) = (data["accessToken"].as_str()?, data["expiresIn"].as_u64()?);
         let mut token = HeaderValue::from_str(&format!("Bearer {token}")).ok()?;
@@ -310,17 +318,18 @@ impl Session {
     }
 }
 
-impl Customer {
-    fn session(&self) -> MutexGuard<'_, Session> {
+impl Shopper {
+    fn session(&self) -> MutexGuard<'_, ShopperSession> {
         self.session.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What a request of this kind is about: there may be nothing to pay or to look at yet, or a token that ends soon.
+    /// The kind and the order of the next request: a log-in when the token expires soon, and a new order when there is
+    /// none to pay or to look at.
     fn subject(&self, kind: Kind) -> (Kind, Option<String>) {
         let now = Instant::now();
         let mut session = self.session();
         if session.renew_at <= now {
-            // One client at a time logs a customer in; if it fails, another tries then.
+            // One client at a time logs a customer in; if it fails, another tries after that time.
             session.renew_at = now + PATIENCE;
             return (Kind::Login, None);
         }
@@ -333,7 +342,7 @@ impl Customer {
         if order.is_some() { (kind, order) } else { (Kind::Order, None) }
     }
 
-    fn owes(&self, order: String) {
+    fn remember_unpaid(&self, order: String) {
         *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(order.clone());
         let mut unpaid = self.unpaid.lock().unwrap_or_else(PoisonError::into_inner);
         if unpaid.len() < UNPAID {
@@ -342,17 +351,17 @@ impl Customer {
     }
 }
 
-/// Whether a gateway that ends has not taken a request.
-fn is_not_taken(answered: &Result<Answer, &'static str>) -> bool {
+/// Whether a gateway that shuts down may not have accepted a request.
+fn was_not_accepted(answered: &Result<ShopAnswer, &'static str>) -> bool {
     matches!(answered, Err("no connection" | "cut off"))
 }
 
-fn outcome(answer: &Answer) -> Outcome {
+fn outcome(answer: &ShopAnswer) -> RequestOutcome {
     let reason = answer.told["reason"].as_str().and_then(envelope::Reason::from_name);
     match reason {
-        Some(envelope::Reason::Overloaded | envelope::Reason::RateLimited) => Outcome::Shed,
-        Some(reason) => Outcome::Failed(reason.name()),
-        None => Outcome::Failed("an answer without a reason"),
+        Some(envelope::Reason::Overloaded | envelope::Reason::RateLimited) => RequestOutcome::Shed,
+        Some(reason) => RequestOutcome::Failed(reason.name()),
+        None => RequestOutcome::Failed("an answer without a reason"),
     }
 }
 
@@ -361,7 +370,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_kind_comes_as_often_as_the_mix_says() {
+    fn kinds_are_drawn_by_their_weights() {
         let mut counts = [0_u32; 4];
         for _ in 0..10_000 {
             let drawn = Mix([1, 0, 2, 1]).draw();
@@ -372,15 +381,15 @@ mod tests {
     }
 
     #[test]
-    fn refusals_for_load_are_told_from_failures() {
-        let answer = |reason: &str| Answer {
+    fn refusals_for_load_are_distinguished_from_failures() {
+        let answer = |reason: &str| ShopAnswer {
             status: StatusCode::SERVICE_UNAVAILABLE,
             copied: false,
             told: json!({ "reason": reason }),
         };
-        assert_eq!(outcome(&answer("OVERLOADED")), Outcome::Shed);
-        assert_eq!(outcome(&answer("RATE_LIMITED")), Outcome::Shed);
-        assert_eq!(outcome(&answer("UNAVAILABLE")), Outcome::Failed("UNAVAILABLE"));
-        assert_eq!(outcome(&answer("what?")), Outcome::Failed("an answer without a reason"));
+        assert_eq!(outcome(&answer("OVERLOADED")), RequestOutcome::Shed);
+        assert_eq!(outcome(&answer("RATE_LIMITED")), RequestOutcome::Shed);
+        assert_eq!(outcome(&answer("UNAVAILABLE")), RequestOutcome::Failed("UNAVAILABLE"));
+        assert_eq!(outcome(&answer("what?")), RequestOutcome::Failed("an answer without a reason"));
     }
 }

@@ -1,4 +1,4 @@
-//! What the reconciliation service of a shop did, from its database, its calls and its process.
+//! The reconciliation service of a shop, seen through its database, its calls and its process.
 
 use std::time::Duration;
 
@@ -15,20 +15,20 @@ use proto::reconciliation::v1::{
 use serde::{Deserialize, Serialize};
 use service::{Caller, RequestContext, Role};
 
-use super::shop::Shop;
-use super::stats::{quantiles_ms, rounded};
-use super::usage::Memory;
+use crate::harness::shop::Shop;
+use crate::harness::stats::{quantiles_ms, rounded};
+use crate::harness::usage::Memory;
 
 const NAME: &str = "reconciliation";
 const GRACE: Duration = Duration::from_secs(30);
 const READY_WITHIN: Duration = Duration::from_secs(60);
-/// How long a call may take, and a run.
+/// The time limits of a call and of a run.
 const CALL_BOUND: Duration = Duration::from_secs(10);
 const RUN_BOUND: Duration = Duration::from_secs(1_800);
-/// How often a run and the memory of its process are looked at.
-const LOOK: Duration = Duration::from_millis(50);
+/// How often a run and the memory of its process are polled.
+const POLL: Duration = Duration::from_millis(50);
 
-/// How far statements were behind, from when an order was made, before its commit, to when its effect was committed.
+/// The lag of statements: from the time of an event, which is before its commit, to the commit of its effect.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Lag {
@@ -38,7 +38,7 @@ pub(super) struct Lag {
     max_ms: f64,
 }
 
-/// What a run of the reconciliation took.
+/// A run of the reconciliation.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Reconciled {
@@ -47,9 +47,9 @@ pub(super) struct Reconciled {
     pub(super) differences: u64,
     seconds: f64,
     compared_per_second: f64,
-    /// Each check with how many things it compared.
+    /// Each check with the number of records that it compared.
     checks: Vec<(String, u64)>,
-    /// Of the reconciliation's process, before the run and the most that was seen in it.
+    /// The memory of the reconciliation's process before the run, and the largest sample during it.
     resident_before_kib: u64,
     resident_most_kib: u64,
     /// The same of the order, inventory and payment services.
@@ -70,13 +70,13 @@ impl Shop {
         Ok(())
     }
 
-    /// Starts it again.
+    /// Starts it again and waits until it is ready.
     pub(super) async fn start_consumer(&self) -> anyhow::Result<()> {
         self.platform().process(NAME)?.start_again()?;
         Ok(self.platform().wait_until_ready_one(NAME, READY_WITHIN).await?)
     }
 
-    /// How many events were written and have not been applied.
+    /// The number of events that were written and not applied yet.
     pub(super) async fn waiting_events(&self) -> anyhow::Result<u64> {
         let count = doc! { "$group": { "_id": null, "n": { "$sum": { "$size": "$events" } } } };
         let mut groups = self.collection("outbox").aggregate([count]).await?;
@@ -87,7 +87,7 @@ impl Shop {
         Ok(written.saturating_sub(self.applied_events().await?))
     }
 
-    /// How many events were applied.
+    /// The number of applied events.
     pub(super) async fn applied_events(&self) -> anyhow::Result<u64> {
         Ok(self.collection("inbox").estimated_document_count().await?)
     }
@@ -96,7 +96,7 @@ impl Shop {
         Ok(self.collection("orders").estimated_document_count().await?)
     }
 
-    /// How far statements were behind with the events that happened since a time.
+    /// The lag of statements for the events since a time.
     pub(super) async fn lag_since(&self, from: Timestamp) -> anyhow::Result<Lag> {
         let since = doc! { "occurredAt": { "$gte": DateTime::from_millis(from.as_millisecond()) } };
         let inbox = self.collection("inbox").clone_with_type::<Applied>();
@@ -111,7 +111,7 @@ impl Shop {
         Ok(Lag { events, p50_ms: rounded(p50_ms), p99_ms: rounded(p99_ms), max_ms: rounded(max_ms) })
     }
 
-    /// Asks for a run of the reconciliation and waits for its end.
+    /// Starts a run of the reconciliation and waits for its end.
     pub(super) async fn reconcile(&self) -> anyhow::Result<Reconciled> {
         let mut client = ReconciliationServiceClient::connect(self.platform().grpc_url(NAME)?).await?;
         let admin = Caller { user_id: UserId::new(), role: Role::Admin, session_id: SessionId::new() };
@@ -134,7 +134,7 @@ impl Shop {
                 match run.status() {
                     ReconciliationStatus::Completed => return anyhow::Ok(run),
                     ReconciliationStatus::Failed => bail!("the run failed: {:?}", run.failure),
-                    _ => tokio::time::sleep(LOOK).await,
+                    _ => tokio::time::sleep(POLL).await,
                 }
             }
         };
@@ -156,7 +156,7 @@ impl Shop {
         })
     }
 
-    #[allow(clippy::disallowed_methods)] // a benchmark only reads here
+    #[allow(clippy::disallowed_methods)] // only reads
     fn collection(&self, name: &str) -> Collection<Document> {
         self.mongo().collection(name)
     }

@@ -1,4 +1,4 @@
-//! The latency and the CPU that the gateway adds to a call: the same read over REST and straight over gRPC, in an open
+//! The latency and the CPU that the gateway adds to a call: the same read over REST and directly over gRPC, in an open
 //! loop.
 
 use std::sync::Arc;
@@ -13,47 +13,47 @@ use tokio::sync::Mutex;
 use tonic::transport::{Channel, Endpoint};
 
 use super::connection::{Connection, authority};
-use crate::bench::buyer::{Buyer, Outcome, PATIENCE};
-use crate::bench::drive::{Load, Pace, Tally, drive};
-use crate::bench::shop::Shop;
-use crate::bench::stats::{median, quantiles_ms, rounded};
-use crate::bench::workload::{Goods, Line};
+use crate::harness::buyer::{Buyer, Outcome, PATIENCE};
+use crate::harness::drive::{Load, Pace, Tally, drive};
+use crate::harness::shop::Shop;
+use crate::harness::stats::{median, quantiles_ms, rounded};
+use crate::harness::workload::{Goods, OrderLine};
 
-/// The most reads under way at once: far more than there are at any moment.
+/// The most reads in flight: far more than there are at any moment.
 const CLIENTS: usize = 64;
 const WARM_UP: Duration = Duration::from_secs(3);
 
-/// What the gateway adds. Latencies count from when a read is sent; medians over the rounds.
+/// The cost that the gateway adds. Latencies count from when a read is sent.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Added {
     reads_per_second: f64,
-    grpc: Side,
-    rest: Side,
-    /// REST less gRPC, round by round; the median.
+    grpc: Reads,
+    rest: Reads,
+    /// REST minus gRPC, round by round; the median.
     added_p50_ms: f64,
     added_p99_ms: f64,
-    /// Of the gateway alone.
+    /// Of the gateway alone; the median.
     gateway_cpu_seconds_per_1000: f64,
 }
 
-/// One way to read. The quantiles are of each round.
+/// One way to read; the quantiles of each round.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Side {
+pub(super) struct Reads {
     p50_ms: Vec<f64>,
     p99_ms: Vec<f64>,
-    /// Reads that came when no client was free; they were not sent.
+    /// Reads that were due while no client was free.
     not_sent: u64,
 }
 
-/// Reads stock counters over REST, each client on a connection of its own. A read counts as an order that is placed.
+/// Reads stock counters over REST, each client on a connection of its own. A read counts as a placed order.
 struct OverRest {
     connections: Vec<Mutex<Connection>>,
     goods: Arc<Goods>,
 }
 
-/// The same straight from inventory.
+/// Reads stock counters directly from the inventory service.
 struct OverGrpc {
     client: StockServiceClient<Channel>,
     goods: Arc<Goods>,
@@ -75,7 +75,7 @@ pub(super) async fn measure(
     let load = Load { clients: CLIENTS, pace: Pace::Open { per_second: rate }, lasting };
     drive(&grpc, goods, Load { lasting: WARM_UP, ..load }).await?;
     drive(&rest, goods, Load { lasting: WARM_UP, ..load }).await?;
-    let (mut direct, mut through, mut cpu) = (Side::default(), Side::default(), Vec::new());
+    let (mut direct, mut through, mut cpu) = (Reads::default(), Reads::default(), Vec::new());
     for _ in 0..rounds {
         direct.add(&drive(&grpc, goods, load).await?)?;
         let before = shop.meter().read()?;
@@ -86,7 +86,7 @@ pub(super) async fn measure(
         cpu.push(used * 1_000.0 / tally.placed as f64);
         through.add(&tally)?;
     }
-    let added = |of: fn(&Side) -> &Vec<f64>| {
+    let added = |of: fn(&Reads) -> &Vec<f64>| {
         rounded(median(of(&through).iter().zip(of(&direct)).map(|(rest, grpc)| rest - grpc)))
     };
     Ok(Added {
@@ -99,7 +99,7 @@ pub(super) async fn measure(
     })
 }
 
-impl Side {
+impl Reads {
     fn add(&mut self, tally: &Tally) -> anyhow::Result<()> {
         let quantiles = quantiles_ms(tally.placed_from_send(), [0.5, 0.99]);
         let [p50, p99] = quantiles.context("nothing was read in a whole round")?;
@@ -123,7 +123,7 @@ impl OverRest {
 impl Buyer for OverRest {
     const NAME: &'static str = "rest";
 
-    async fn place(&self, client: usize, lines: &[Line]) -> anyhow::Result<Outcome> {
+    async fn place(&self, client: usize, lines: &[OrderLine]) -> anyhow::Result<Outcome> {
         let path = format!("/api/v1/products/{}/stock", self.goods.product(lines[0]).sku);
         self.connections[client].lock().await.get(&path).await?;
         Ok(Outcome::Placed)
@@ -144,7 +144,7 @@ impl OverGrpc {
 impl Buyer for OverGrpc {
     const NAME: &'static str = "grpc";
 
-    async fn place(&self, _client: usize, lines: &[Line]) -> anyhow::Result<Outcome> {
+    async fn place(&self, _client: usize, lines: &[OrderLine]) -> anyhow::Result<Outcome> {
         let message = GetStockRequest { sku: self.goods.product(lines[0]).sku.clone() };
         let request = RequestContext::internal(PATIENCE).request(message)?;
         self.client.clone().get_stock(request).await?;

@@ -1,5 +1,5 @@
-//! A bare actix-web handler that returns given bytes, in a process of its own as the gateway is: what the framework
-//! alone can do on this machine.
+//! A bare actix-web handler that returns given bytes, in a process of its own like the gateway: the upper bound that
+//! the framework sets on this machine.
 
 use std::io::Read as _;
 use std::process::Stdio;
@@ -9,24 +9,24 @@ use actix_web::{App, HttpResponse, HttpServer, web};
 use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use clap::Args;
+use cli::terminal;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::terminal;
-
-/// How long the server may take to listen, and to end.
+/// How long the server may take to start, and to end.
 const BOUND: Duration = Duration::from_secs(10);
-/// The most bytes that are taken to be returned.
+/// The largest body.
 const BODY_LIMIT: u64 = 1024 * 1024;
 
-/// Serves stdin's bytes as JSON at every path, on a free port that is printed; ends when killed. Used by the benchmark.
+/// Serve the bytes of stdin as JSON at every path, on a free port that is printed, until killed. `bench gateway` starts
+/// it.
 #[derive(Debug, Args)]
 pub(crate) struct Bare {}
 
 impl Bare {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let mut body = Vec::new();
-        // Blocks, and nothing else runs yet.
+        // Blocking is harmless, as nothing else runs yet.
         std::io::stdin().take(BODY_LIMIT).read_to_end(&mut body)?;
         let body = Bytes::from(body);
         let answer = move |body: web::Data<Bytes>| async move {
@@ -36,12 +36,12 @@ impl Bare {
             HttpServer::new(move || App::new().app_data(web::Data::new(body.clone())).default_service(web::to(answer)));
         let server = server.tcp_nodelay(true).bind("127.0.0.1:0")?;
         let address = server.addrs().first().copied().context("no address was bound")?;
-        terminal::print(&address.to_string(), false)?;
+        terminal::line(address.to_string())?;
         server.run().await.context("the bare server failed")
     }
 }
 
-/// The process that serves so.
+/// The process with the bare handler.
 pub(super) struct Server {
     /// Killed when this is dropped.
     child: Child,
@@ -49,14 +49,14 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Starts it, to return these bytes.
+    /// Starts a process that returns these bytes.
     ///
     /// # Errors
-    /// When it does not say in time where it listens.
+    /// When it does not print its address in time.
     pub(super) async fn start(body: &Bytes) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("the path of this program")?;
         let mut child = Command::new(program)
-            .args(["bench", "bare"])
+            .arg("bare")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -77,7 +77,7 @@ impl Server {
         &self.authority
     }
 
-    /// Ends it.
+    /// Kills the process.
     ///
     /// # Errors
     /// When it does not end.

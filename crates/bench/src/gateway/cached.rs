@@ -1,5 +1,5 @@
-//! Cached reads: how many products a second the gateway gives from its cache, beside a bare actix-web handler that
-//! returns the same bytes.
+//! Cached reads: products per second from the gateway's cache, beside a bare actix-web handler that returns the same
+//! bytes.
 
 use std::time::Duration;
 
@@ -10,23 +10,23 @@ use tokio::time::Instant;
 
 use super::bare::Server;
 use super::connection::{Connection, authority};
-use crate::bench::shop::Shop;
-use crate::bench::stats::{median, rounded};
+use crate::harness::shop::Shop;
+use crate::harness::stats::{median, rounded};
 
 const WARM_UP: Duration = Duration::from_secs(2);
 
-/// Reads a second, in a closed loop.
+/// Reads per second, in a closed loop.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Cached {
     connections: usize,
     bytes: usize,
-    /// Of each round.
+    /// The rounds.
     bare_per_second: Vec<f64>,
     gateway_per_second: Vec<f64>,
-    /// The gateway's over the bare handler's, round by round; the median.
+    /// The gateway's rate divided by the bare handler's, round by round; the median.
     ratio: f64,
-    /// CPU seconds of the gateway for 1,000 reads; the median.
+    /// CPU seconds of the gateway per 1,000 reads; the median.
     gateway_cpu_seconds_per_1000: f64,
 }
 
@@ -71,7 +71,7 @@ pub(super) async fn measure(
     })
 }
 
-/// What is read, and by how many at once.
+/// A server and a path to read, and the number of connections.
 struct Target {
     authority: String,
     path: String,
@@ -79,7 +79,7 @@ struct Target {
 }
 
 impl Target {
-    /// Reads as fast as answers come, and gives the reads a second.
+    /// Reads as fast as answers come, and gives the reads per second.
     async fn read(&self, lasting: Duration) -> anyhow::Result<f64> {
         let mut connections = Vec::with_capacity(self.connections);
         for _ in 0..self.connections {

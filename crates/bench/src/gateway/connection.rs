@@ -1,4 +1,4 @@
-//! One HTTP/1.1 connection that is kept: as little as a client can do, so that what is measured is the server.
+//! One HTTP/1.1 connection that is kept alive: the cheapest client possible, so that the server is measured.
 
 use anyhow::{Context as _, ensure};
 use bytes::Bytes;
@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 pub(super) struct Connection {
     requests: SendRequest<Empty<Bytes>>,
     authority: String,
-    /// What reads and writes; it ends with this.
+    /// The task that reads and writes; it is aborted with this.
     _driving: JoinSet<()>,
 }
 
@@ -22,21 +22,21 @@ impl Connection {
     /// Connects to `host:port`.
     ///
     /// # Errors
-    /// When nobody listens there.
+    /// When the connection is refused.
     pub(super) async fn open(authority: &str) -> anyhow::Result<Self> {
         let stream = TcpStream::connect(authority).await.with_context(|| format!("connecting to {authority}"))?;
         stream.set_nodelay(true)?;
         let (requests, connection) = http1::handshake(TokioIo::new(stream)).await?;
         let mut driving = JoinSet::new();
-        // What breaks it, the sender says too.
+        // The sender reports the same errors.
         driving.spawn(async move { drop(connection.await) });
         Ok(Self { requests, authority: authority.to_owned(), _driving: driving })
     }
 
-    /// The body of an answer that must be 200.
+    /// Gets a path and gives the body of the answer, which must be 200.
     ///
     /// # Errors
-    /// When it is another, or the connection breaks.
+    /// When it has another status, or the connection fails.
     pub(super) async fn get(&mut self, path: &str) -> anyhow::Result<Bytes> {
         let request = Request::get(path).header("host", &self.authority).body(Empty::new())?;
         self.requests.ready().await?;
@@ -51,7 +51,7 @@ impl Connection {
 /// `http://host:port` without its scheme.
 ///
 /// # Errors
-/// When it has another form.
+/// When the URL has another scheme.
 pub(super) fn authority(url: &str) -> anyhow::Result<&str> {
-    url.strip_prefix("http://").with_context(|| format!("{url} is no http:// address"))
+    url.strip_prefix("http://").with_context(|| format!("{url} is not an http:// URL"))
 }

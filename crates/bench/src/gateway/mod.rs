@@ -1,5 +1,5 @@
-//! `nines bench gateway`: what the gateway costs: the latency that it adds to a call, its CPU, and cached reads beside
-//! a handler that does nothing.
+//! `bench gateway`: the cost of the gateway: the latency that it adds to a call, its CPU, and cached reads beside a
+//! handler that does nothing.
 
 mod added;
 mod bare;
@@ -10,51 +10,50 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use cli::terminal;
 use devstack::Progress;
 use serde::Serialize;
 
-use super::results;
-use super::shop::{Ground, Setup};
-use super::workload::{Goods, Workload};
-use crate::terminal;
+use crate::harness::results;
+use crate::harness::shop::{Setup, Testbed};
+use crate::harness::workload::{Goods, Workload};
 use added::Added;
-pub(super) use bare::Bare;
+pub(crate) use bare::Bare;
 use cached::Cached;
 
-/// Measures what the gateway costs, each time in alternation with the same without it: a read of a stock counter over
-/// REST and over gRPC at a fixed rate, and cached reads of a product against a bare actix-web handler that returns the
-/// same bytes.
+/// Measure the cost of the gateway, in alternation with and without it: reads of a stock counter over REST and over
+/// gRPC at a fixed rate, and cached reads of a product against a bare actix-web handler that returns the same bytes.
 #[derive(Debug, Args)]
-pub(super) struct GatewayCost {
-    /// How many reads a second arrive where latency is measured.
+pub(crate) struct GatewayCost {
+    /// Reads per second, where latency is measured.
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     rate: u32,
-    /// How many connections read as fast as they can where throughput is measured.
+    /// The number of connections, where throughput is measured.
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1_024))]
     connections: u16,
-    /// How many rounds of each side.
+    /// The number of rounds of each side.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
-    /// How long a round takes, in seconds.
+    /// The length of a round, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
-    /// Where the result goes.
+    /// The file for the result.
     #[arg(long, value_name = "FILE", default_value = "target/bench/gateway.json")]
     out: PathBuf,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Measured {
+struct GatewayResult {
     added: Added,
     cached: Cached,
 }
 
 impl GatewayCost {
-    pub(super) async fn run(self, progress: &Progress) -> anyhow::Result<()> {
-        let mut ground = Ground::start(progress).await?;
+    pub(crate) async fn run(self, progress: &Progress) -> anyhow::Result<()> {
+        let mut testbed = Testbed::start(progress).await?;
         let goods = Goods::of(Workload::TenSkus).await?;
-        let shop = ground.open(&goods, Setup { replicas: 1, affinity: None }).await?;
+        let shop = testbed.open(&goods, Setup { replicas: 1, affinity: None }).await?;
         let lasting = Duration::from_secs(self.seconds);
         let adding = added::measure(&shop, &goods, f64::from(self.rate), self.rounds, lasting);
         let added = progress.step("the latency that the gateway adds", adding).await?;
@@ -62,9 +61,9 @@ impl GatewayCost {
         let reading = cached::measure(&shop, product, usize::from(self.connections), self.rounds, lasting);
         let cached = progress.step("cached reads", reading).await?;
         shop.close().await?;
-        ground.stop().await?;
-        let json = serde_json::to_string_pretty(&Measured { added, cached })?;
+        testbed.stop().await?;
+        let json = serde_json::to_string_pretty(&GatewayResult { added, cached })?;
         results::write(&self.out, json.as_bytes())?;
-        Ok(terminal::print(&json, false)?)
+        Ok(terminal::line(json)?)
     }
 }

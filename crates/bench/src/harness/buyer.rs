@@ -1,49 +1,49 @@
-//! Somebody who places orders, in one of the ways that are compared.
+//! A buyer places orders in one of the ways that are compared.
 
 use std::time::Duration;
 
 use anyhow::Context as _;
 use envelope::{Error, Reason};
 
-use super::workload::Line;
+use super::workload::OrderLine;
 
 /// How long an order may take before its buyer gives up.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A way to place orders. One value serves all clients of a load.
-pub(super) trait Buyer: Send + Sync + 'static {
-    /// What the way is called in messages and tables.
+pub(crate) trait Buyer: Send + Sync + 'static {
+    /// The name in messages and tables.
     const NAME: &'static str;
 
-    /// Places one order, as the client of this number, under a key that nobody has used.
+    /// Places one order as the client with this number, under a new idempotency key.
     ///
     /// # Errors
-    /// When the order is refused for a reason that no benchmark should meet, such as a lack of stock.
-    fn place(&self, client: usize, lines: &[Line]) -> impl Future<Output = anyhow::Result<Outcome>> + Send;
+    /// When the order is refused for a reason that a benchmark should not meet, such as insufficient stock.
+    fn place(&self, client: usize, lines: &[OrderLine]) -> impl Future<Output = anyhow::Result<Outcome>> + Send;
 
-    /// How often a transaction was tried again so far.
+    /// How many times a transaction was retried so far.
     ///
     /// # Errors
-    /// When the processes that count it can't be asked.
+    /// When the processes that count them can't be reached.
     fn retries(&self) -> impl Future<Output = anyhow::Result<u64>> + Send;
 }
 
-/// What became of an order.
+/// The outcome of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Outcome {
-    /// It is in the books.
+pub(crate) enum Outcome {
+    /// Committed.
     Placed,
-    /// No answer in time: it may or may not be in the books.
+    /// No answer in time: the order may or may not be committed.
     TimedOut,
-    /// Refused, since too much is going on; to be tried again after this time.
+    /// Refused because of overload; may be retried after this time.
     Overloaded(Duration),
-    /// Somebody was away: it may or may not be in the books.
+    /// A process was unavailable: the order may or may not be committed.
     Unavailable,
 }
 
 impl Outcome {
-    /// What a failure of the platform means to a buyer.
-    pub(super) fn of(error: Error) -> anyhow::Result<Self> {
+    /// The outcome that an error of the platform stands for.
+    pub(crate) fn of(error: Error) -> anyhow::Result<Self> {
         match error.reason() {
             Reason::DeadlineExceeded => Ok(Self::TimedOut),
             Reason::Overloaded => Ok(Self::Overloaded(error.retry_after().unwrap_or_default())),

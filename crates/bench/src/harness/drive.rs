@@ -1,10 +1,10 @@
-//! Load: so many clients that place orders for so long, and what became of them.
+//! Load: a number of clients that place orders for a time, and the outcomes.
 //!
 //! In a closed loop each client sends its next order when it has the answer to the last. In an open loop orders arrive
-//! at a fixed rate, whether or not earlier ones are answered; a client that is free takes the next arrival, and an
-//! order's latency counts from its arrival, so that a stall is not hidden by the orders that it kept from being sent
-//! ("coordinated omission", Gil Tene). The runtime's timer has a resolution of 1 ms, which adds up to as much to those
-//! latencies, on every side that is compared.
+//! at a fixed rate, whether or not earlier ones are answered; a free client takes the next arrival. An order's latency
+//! counts from its arrival, so that a stall is not hidden by the orders that could not be sent during it ("coordinated
+//! omission", Gil Tene). The runtime's timer has a resolution of 1 ms, which adds up to 1 ms to those latencies on
+//! every side that is compared.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::buyer::{Buyer, Outcome};
 use super::workload::Goods;
 
-/// The longest that a client of a closed loop stays away after it was told to come back later.
+/// The longest pause of a client of a closed loop after a `Retry-After`.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// When orders are sent.
@@ -24,52 +24,52 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 pub(crate) enum Pace {
     /// When the client has the answer to its last order.
     Closed,
-    /// So many a second, as long as a client is free.
+    /// At a fixed rate, as long as a client is free.
     Open {
         /// Arrivals a second; more than 0.
         per_second: f64,
     },
 }
 
-/// A load.
+/// A load on the platform.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Load {
     /// The most orders under way at once.
     pub(crate) clients: usize,
     /// When orders are sent.
     pub(crate) pace: Pace,
-    /// How long orders are sent.
+    /// For how long orders are sent.
     pub(crate) lasting: Duration,
 }
 
-/// What became of the orders of a load.
+/// The outcomes of the orders of a load.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
-    /// Orders that were placed, and of those the ones that were answered before the load's end.
-    pub(super) placed: u64,
-    pub(super) placed_in_time: u64,
-    pub(super) timed_out: u64,
-    pub(super) overloaded: u64,
-    pub(super) unavailable: u64,
-    /// Arrivals of an open loop for which no client became free before the load's end.
-    pub(super) not_sent: u64,
+pub(crate) struct Tally {
+    /// Orders that were placed, and how many of them were answered before the end of the load.
+    pub(crate) placed: u64,
+    pub(crate) placed_in_time: u64,
+    pub(crate) timed_out: u64,
+    pub(crate) overloaded: u64,
+    pub(crate) unavailable: u64,
+    /// Arrivals of an open loop for which no client became free before the end of the load.
+    pub(crate) not_sent: u64,
     placed_after: Vec<Latency>,
     timed_out_after: Vec<Latency>,
 }
 
-/// How long an order took, in µs.
+/// The latency of an order, in µs.
 #[derive(Debug, Clone, Copy)]
 struct Latency {
     from_due: u32,
     from_send: u32,
 }
 
-/// Sends orders and waits until the last is answered, which may be as long after the load's end as the buyer is
-/// patient.
+/// Sends orders and waits until the last is answered, which may take the buyer's whole time limit after the end of the
+/// load.
 ///
 /// # Errors
 /// The first order that was refused for good.
-pub(super) async fn drive<B: Buyer>(buyer: &Arc<B>, goods: &Arc<Goods>, load: Load) -> anyhow::Result<Tally> {
+pub(crate) async fn drive<B: Buyer>(buyer: &Arc<B>, goods: &Arc<Goods>, load: Load) -> anyhow::Result<Tally> {
     let schedule = Arc::new(Schedule::new(Instant::now(), load));
     let mut clients = JoinSet::new();
     for number in 0..load.clients {
@@ -114,7 +114,7 @@ impl Schedule {
         Self { start, end: start + load.lasting, pace: load.pace, next: AtomicU64::new(0) }
     }
 
-    /// Waits until an order is due, and tells when that was; `None` once the load's time is over.
+    /// Waits until an order is due and gives that time; `None` once the load is over.
     pub(crate) async fn next(&self) -> Option<Instant> {
         let now = Instant::now();
         let due = match self.pace {
@@ -135,7 +135,7 @@ impl Schedule {
         Some(due)
     }
 
-    /// How many orders are due before the end; none in a closed loop.
+    /// The number of orders that are due before the end; 0 in a closed loop.
     pub(crate) fn arrivals(&self) -> u64 {
         match self.pace {
             Pace::Closed => 0,
@@ -184,23 +184,23 @@ impl Tally {
         self.timed_out_after.append(&mut other.timed_out_after);
     }
 
-    /// How many orders were sent.
-    pub(super) fn sent(&self) -> u64 {
+    /// The number of orders that were sent.
+    pub(crate) fn sent(&self) -> u64 {
         self.placed + self.timed_out + self.overloaded + self.unavailable
     }
 
-    /// The latencies from when an order was due, in µs, of all orders that were placed or waited for in vain.
-    pub(super) fn waits(&self) -> impl Iterator<Item = u32> {
+    /// The latencies of orders that were placed or timed out, from when they were due, in µs.
+    pub(crate) fn waits(&self) -> impl Iterator<Item = u32> {
         self.placed_after.iter().chain(&self.timed_out_after).map(|latency| latency.from_due)
     }
 
     /// The latencies of placed orders from when they were due, in µs.
-    pub(super) fn placed_from_due(&self) -> impl Iterator<Item = u32> {
+    pub(crate) fn placed_from_due(&self) -> impl Iterator<Item = u32> {
         self.placed_after.iter().map(|latency| latency.from_due)
     }
 
     /// The latencies of placed orders from when they were sent, in µs.
-    pub(super) fn placed_from_send(&self) -> impl Iterator<Item = u32> {
+    pub(crate) fn placed_from_send(&self) -> impl Iterator<Item = u32> {
         self.placed_after.iter().map(|latency| latency.from_send)
     }
 }
@@ -208,17 +208,17 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::workload::{Line, Workload};
+    use crate::harness::workload::{OrderLine, Workload};
 
     const MS: Duration = Duration::from_millis(1);
 
-    /// Answers after a time.
+    /// Answers after a fixed time.
     struct After(Duration);
 
     impl Buyer for After {
         const NAME: &'static str = "after";
 
-        async fn place(&self, _client: usize, lines: &[Line]) -> anyhow::Result<Outcome> {
+        async fn place(&self, _client: usize, lines: &[OrderLine]) -> anyhow::Result<Outcome> {
             assert_eq!(lines.len(), 1);
             tokio::time::sleep(self.0).await;
             Ok(Outcome::Placed)
@@ -257,8 +257,8 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_open_loop_counts_from_when_an_order_was_due() {
-        // One client takes 100 ms an order, so it sends 10 of the 100 that are due, each later than the one before.
+    async fn the_latency_in_an_open_loop_counts_from_when_an_order_was_due() {
+        // One client takes 100 ms per order, so it sends 10 of the 100 that are due, each later than the one before.
         let tally = tally(100 * MS, 1, Pace::Open { per_second: 100.0 }).await;
         assert_eq!((tally.placed, tally.not_sent), (10, 90));
         let waits: Vec<u32> = tally.waits().collect();

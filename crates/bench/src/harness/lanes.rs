@@ -1,4 +1,4 @@
-//! Orders placed with the order service over gRPC, straight to its replicas.
+//! Places orders over gRPC, directly with the replicas of the order service.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,17 +14,17 @@ use uuid::Uuid;
 
 use super::buyer::{Buyer, Outcome};
 use super::metrics::Metrics;
-use super::workload::{Goods, Line};
+use super::workload::{Goods, OrderLine};
 
-/// Clients that share a connection: one HTTP/2 connection is driven by one task at each end.
+/// The number of clients that share a connection: one task at each end drives an HTTP/2 connection.
 const CLIENTS_PER_CONNECTION: usize = 64;
-/// The most connections to a replica; more cost more than they bring on two cores.
-const MOST_CONNECTIONS: usize = 8;
+/// The most connections to a replica; on two cores more of them cost more than they gain.
+const MAX_CONNECTIONS: usize = 8;
 
 /// Places orders over gRPC.
 #[derive(Debug)]
-pub(super) struct Lanes {
-    /// Each client has its channel, in turn over the replicas and their connections.
+pub(crate) struct Lanes {
+    /// The connections to all replicas in turn; a client uses the channel of its number.
     channels: Vec<OrderServiceClient<Channel>>,
     callers: Vec<Caller>,
     goods: Arc<Goods>,
@@ -33,19 +33,19 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
-    /// For so many clients, spread over the replicas at these addresses. Each order gets `patience` as its deadline.
+    /// Spreads a number of clients over the replicas at these addresses. Each order has `patience` as its deadline.
     ///
     /// # Errors
     /// When an address is not valid.
-    pub(super) fn connect(
+    pub(crate) fn connect(
         replicas: &[String],
         metrics: Metrics,
         goods: &Arc<Goods>,
         clients: usize,
         patience: Duration,
     ) -> anyhow::Result<Self> {
-        let a_replica = clients.div_ceil(replicas.len().max(1) * CLIENTS_PER_CONNECTION);
-        let connections = (0..a_replica.clamp(1, MOST_CONNECTIONS)).flat_map(|_| replicas);
+        let per_replica = clients.div_ceil(replicas.len().max(1) * CLIENTS_PER_CONNECTION);
+        let connections = (0..per_replica.clamp(1, MAX_CONNECTIONS)).flat_map(|_| replicas);
         let channels = connections.map(|address| {
             let endpoint = Endpoint::from_shared(address.clone()).context("the address of a replica")?;
             Ok(OrderServiceClient::new(endpoint.tcp_nodelay(true).connect_lazy()))
@@ -64,7 +64,7 @@ impl Lanes {
 impl Buyer for Lanes {
     const NAME: &'static str = "lanes";
 
-    async fn place(&self, client: usize, lines: &[Line]) -> anyhow::Result<Outcome> {
+    async fn place(&self, client: usize, lines: &[OrderLine]) -> anyhow::Result<Outcome> {
         let lines = lines
             .iter()
             .map(|line| RequestedLine { sku: self.goods.product(*line).sku.clone(), quantity: line.pieces });
@@ -73,7 +73,7 @@ impl Buyer for Lanes {
         let context = RequestContext { caller, ..RequestContext::internal(self.patience) };
         let request = context.request(message)?;
         let mut channel = self.channels[client % self.channels.len()].clone();
-        // The service gives up at the deadline too; this is for one that no longer answers at all.
+        // The service gives up at the deadline too; this bound is for a service that does not answer at all.
         match context.deadline.bound(channel.place_order(request)).await {
             Ok(Ok(_response)) => Ok(Outcome::Placed),
             Ok(Err(status)) => Outcome::of(Error::from_status(status)),

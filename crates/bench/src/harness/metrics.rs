@@ -1,4 +1,4 @@
-//! What the order replicas count, from their admin ports.
+//! Counters of the order replicas, from their admin ports.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ impl Metrics {
         Ok(Self { http: reqwest::Client::builder().timeout(CALL_BOUND).build()?, addresses })
     }
 
-    /// How often the replicas together have tried a transaction again.
+    /// The retries of transactions of all replicas together.
     ///
     /// # Errors
     /// When a replica does not answer.
@@ -32,7 +32,7 @@ impl Metrics {
         self.sum(RETRIES).await
     }
 
-    /// How many replicas have opened their breaker for a peer.
+    /// The number of replicas whose breaker for a peer is open.
     ///
     /// # Errors
     /// When a replica does not answer.
@@ -48,15 +48,15 @@ impl Metrics {
                 answer.text().await
             };
             let text = asked.await.context("the metrics of an order service can't be read")?;
-            sum += added_up(&text, series);
+            sum += sum_of(&text, series);
         }
         Ok(sum)
     }
 }
 
-/// The sum of the series of a metric, or one that is named with its labels, in Prometheus' text form; 0 before there is
-/// any.
-fn added_up(text: &str, series: &str) -> u64 {
+/// The sum of all series of a metric, or of one that is named with its labels, in Prometheus' text format; 0 without
+/// series.
+fn sum_of(text: &str, series: &str) -> u64 {
     let values = text.lines().filter_map(|line| {
         let rest = line.strip_prefix(series)?;
         let is_it = rest.starts_with([' ', '{']);
@@ -70,10 +70,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_series_of_a_metric_are_added_up() {
+    fn the_series_of_a_metric_are_sum_of() {
         let text = "# TYPE retries_total counter\nretries_total 3\nretries_total{lane=\"1\"} 4\nretries_total_x 9\n";
-        assert_eq!(added_up(text, "retries_total"), 7);
-        assert_eq!(added_up(text, "retries_total{lane=\"1\"}"), 4);
-        assert_eq!(added_up("", "retries_total"), 0);
+        assert_eq!(sum_of(text, "retries_total"), 7);
+        assert_eq!(sum_of(text, "retries_total{lane=\"1\"}"), 4);
+        assert_eq!(sum_of("", "retries_total"), 0);
     }
 }

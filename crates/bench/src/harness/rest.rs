@@ -1,5 +1,5 @@
-//! Orders placed over REST, through the gateway. On hyper's own client rather than reqwest, since the load shares its
-//! cores with what it measures.
+//! Places orders over REST, through the gateway. Uses hyper's client rather than reqwest, which costs less CPU: the
+//! load shares its cores with what it measures.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,9 +18,9 @@ use uuid::Uuid;
 
 use super::buyer::{Buyer, Outcome, PATIENCE};
 use super::metrics::Metrics;
-use super::workload::{Goods, Line};
+use super::workload::{Goods, OrderLine};
 
-/// Customers whose tokens the clients share: logging in is slow by design.
+/// The number of customers, whose tokens the clients share: logging in is slow by design.
 const CUSTOMERS: usize = 8;
 /// The largest answer that is read.
 const ANSWER_LIMIT_BYTES: usize = 1024 * 1024;
@@ -28,19 +28,19 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 type Http = Client<HttpConnector, Full<Bytes>>;
 
-/// Places orders over REST, each client on a connection that is kept.
+/// Places orders over REST, each client on a connection that is kept alive.
 #[derive(Debug)]
-pub(super) struct Rest {
+pub(crate) struct Rest {
     http: Http,
     orders: Uri,
-    /// Ready to be sent as `Authorization`.
+    /// Values of the `Authorization` header.
     tokens: Vec<HeaderValue>,
     goods: Arc<Goods>,
     metrics: Metrics,
 }
 
-/// What an answer says.
-struct Answer {
+/// An answer of the gateway.
+struct OrderAnswer {
     status: StatusCode,
     retry_after: Duration,
     body: Bytes,
@@ -51,7 +51,7 @@ impl Rest {
     ///
     /// # Errors
     /// When that fails.
-    pub(super) async fn connect(
+    pub(crate) async fn connect(
         gateway: &str,
         metrics: Metrics,
         goods: &Arc<Goods>,
@@ -77,7 +77,7 @@ impl Rest {
         Ok(Self { http, orders: uri("/orders")?, tokens, goods: Arc::clone(goods), metrics })
     }
 
-    async fn send(&self, client: usize, lines: &[Line]) -> anyhow::Result<Outcome> {
+    async fn send(&self, client: usize, lines: &[OrderLine]) -> anyhow::Result<Outcome> {
         let lines: Vec<Value> =
             lines.iter().map(|line| json!({ "sku": self.goods.product(*line).sku, "quantity": line.pieces })).collect();
         let request = Request::post(self.orders.clone())
@@ -105,7 +105,7 @@ impl Rest {
 impl Buyer for Rest {
     const NAME: &'static str = "rest";
 
-    async fn place(&self, client: usize, lines: &[Line]) -> anyhow::Result<Outcome> {
+    async fn place(&self, client: usize, lines: &[OrderLine]) -> anyhow::Result<Outcome> {
         match tokio::time::timeout(PATIENCE, self.send(client, lines)).await {
             Ok(outcome) => outcome,
             Err(_elapsed) => Ok(Outcome::TimedOut),
@@ -117,7 +117,7 @@ impl Buyer for Rest {
     }
 }
 
-/// Posts what needs no token, and gives the data of the answer.
+/// Posts without a token, and gives the data of the answer.
 async fn post(http: &Http, uri: &Uri, message: &Value) -> anyhow::Result<Value> {
     let request = Request::post(uri.clone()).header(CONTENT_TYPE, JSON).body(body(message)?)?;
     let answer = tokio::time::timeout(PATIENCE, async { read(http.request(request).await?).await }).await??;
@@ -130,7 +130,7 @@ fn body(message: &Value) -> anyhow::Result<Full<Bytes>> {
     Ok(Full::new(serde_json::to_vec(message)?.into()))
 }
 
-async fn read<B>(response: Response<B>) -> anyhow::Result<Answer>
+async fn read<B>(response: Response<B>) -> anyhow::Result<OrderAnswer>
 where
     B: http_body_util::BodyExt,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -139,5 +139,5 @@ where
     let retry_after = head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
     let collected = Limited::new(body, ANSWER_LIMIT_BYTES).collect().await;
     let body = collected.map_err(|error| anyhow::anyhow!(error)).context("an answer can't be read")?.to_bytes();
-    Ok(Answer { status: head.status, retry_after: Duration::from_secs(retry_after.unwrap_or_default()), body })
+    Ok(OrderAnswer { status: head.status, retry_after: Duration::from_secs(retry_after.unwrap_or_default()), body })
 }

@@ -1,17 +1,17 @@
-//! Where results go: a JSON list that grows cell by cell, so that a run that is cut off keeps what it has, and lines of
-//! a table.
+//! Results: a JSON file that is rewritten after each cell, so that an interrupted run keeps its results, and the lines
+//! of a table.
 
 use std::path::{Path, PathBuf};
 
+use cli::terminal;
 use devstack::files;
 use serde::Serialize;
 
 use super::round::{Measured, Ratio};
-use crate::terminal;
 
 /// A JSON file with a list of results.
 #[derive(Debug)]
-pub(super) struct Results<T> {
+pub(crate) struct Results<T> {
     path: PathBuf,
     list: Vec<T>,
 }
@@ -21,23 +21,23 @@ impl<T: Serialize> Results<T> {
     ///
     /// # Errors
     /// When the file can't be written.
-    pub(super) fn begin(path: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn begin(path: &Path) -> anyhow::Result<Self> {
         let results = Self { path: path.to_owned(), list: Vec::new() };
         results.write()?;
         Ok(results)
     }
 
-    /// Adds a result; the file has it when this comes back.
+    /// Adds a result and writes the file.
     ///
     /// # Errors
     /// When the file can't be written.
-    pub(super) fn add(&mut self, result: T) -> anyhow::Result<()> {
+    pub(crate) fn add(&mut self, result: T) -> anyhow::Result<()> {
         self.list.push(result);
         self.write()
     }
 
     /// The results so far.
-    pub(super) fn list(&self) -> &[T] {
+    pub(crate) fn list(&self) -> &[T] {
         &self.list
     }
 
@@ -46,7 +46,7 @@ impl<T: Serialize> Results<T> {
     }
 }
 
-/// Writes a file and the folders above it.
+/// Writes a file and creates the folders above it.
 ///
 /// # Errors
 /// When it can't be written.
@@ -57,29 +57,30 @@ pub(crate) fn write(path: &Path, content: &[u8]) -> anyhow::Result<()> {
     Ok(files::write_atomically(path, content, 0o644)?)
 }
 
-/// Prints the head of the table, for cells that are described in so many columns.
+/// Prints the header of the table; `cell` has the names of the columns that describe a cell.
 ///
 /// # Errors
 /// When stdout can't be written to.
-pub(super) fn head(cell: &str) -> anyhow::Result<()> {
-    let head = format!(
+pub(crate) fn header(cell: &str) -> anyhow::Result<()> {
+    let header = format!(
         "{cell:<34}{:<7}{:>10}{:>10}{:>10}{:>10}{:>12}  ratio (smallest to largest)",
         "side", "orders/s", "p50 ms", "p99 ms", "retries", "CPU s/1000"
     );
-    Ok(terminal::print(&head, false)?)
+    Ok(terminal::line(header)?)
 }
 
-/// Prints one side of a cell; the ratio stands beside the second.
+/// Prints one side of a cell; the second side has the ratio beside it.
 ///
 /// # Errors
 /// When stdout can't be written to.
-pub(super) fn line(cell: &str, side: &str, measured: &Measured, ratio: &Ratio) -> anyhow::Result<()> {
+pub(crate) fn line(cell: &str, side: &str, measured: &Measured, ratio: &Ratio) -> anyhow::Result<()> {
     let Measured { orders_per_second, p50_ms, p99_ms, retries, cpu_seconds_per_1000, .. } = measured;
     let mut line = format!(
-        "{cell:<34}{side:<7}{orders_per_second:>10.1}{p50_ms:>10.1}{p99_ms:>10.1}{retries:>10.0}{cpu_seconds_per_1000:>12.2}"
+        "{cell:<34}{side:<7}{orders_per_second:>10.1}{p50_ms:>10.1}{p99_ms:>10.1}{retries:>10.0}\
+         {cpu_seconds_per_1000:>12.2}"
     );
     if let (Some(ratio), Some([smallest, largest])) = (ratio.ratio, ratio.ratio_spread) {
         line.push_str(&format!("  {ratio:.2} ({smallest:.2} to {largest:.2})"));
     }
-    Ok(terminal::print(&line, false)?)
+    Ok(terminal::line(line)?)
 }

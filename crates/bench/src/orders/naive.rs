@@ -1,8 +1,8 @@
-//! What the lanes are compared with: one transaction an order in a bounded retry loop, straight on the driver, as a
-//! careful user of MongoDB writes it. It writes what the order service writes, into the same collections, under the
-//! same concerns, in five round trips: all counters in one command, the order, the movements, the events, the commit.
-//! The counters come first, so that a try that runs into another order's has cost nothing else; the other way round was
-//! slower.
+//! The baseline: one transaction per order in a bounded retry loop, directly on the driver, as a careful user of
+//! MongoDB writes it. It writes the same documents as the order service into the same collections, under the same
+//! concerns, in five round trips: all counters in one command, the order, the movements, the events, the commit. The
+//! counters come first, so that an attempt that conflicts with another order has done nothing else yet; the reverse
+//! order was slower.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,13 +17,13 @@ use mongodb::options::{
 use mongodb::{Client, ClientSession, Collection, Database};
 use primitives::{MovementId, OrderId, UserId};
 
-use super::buyer::{Buyer, Outcome, PATIENCE};
 use super::naive_events as events;
-use super::workload::{Goods, Line};
+use crate::harness::buyer::{Buyer, Outcome, PATIENCE};
+use crate::harness::workload::{Goods, OrderLine};
 
-/// The longest wait between two tries grows from 1 to 64 ms.
+/// The upper bound of the random wait between two attempts grows from 1 ms to this.
 const LONGEST_WAIT_MS: u64 = 64;
-/// How long an order waits to be paid: longer than any run.
+/// The time within which an order has to be paid: longer than any run.
 const PAYMENT_WINDOW_MS: i64 = 60 * 60 * 1_000;
 
 /// Places each order in a transaction of its own.
@@ -39,17 +39,17 @@ pub(super) struct Naive {
     retries: AtomicU64,
 }
 
-/// What one order writes.
+/// The documents of one order.
 struct Order {
     order: Document,
     counters: Vec<Document>,
     movements: Vec<Document>,
-    /// One entry of the outbox for all that happens, which the order service's relay publishes.
+    /// The outbox entry with all its events, which the order service's relay publishes.
     entry: Document,
 }
 
 impl Naive {
-    /// For so many clients that share `connections`.
+    /// Connects a number of clients that share `connections`.
     ///
     /// # Errors
     /// When the connection string is not valid.
@@ -61,7 +61,7 @@ impl Naive {
         connections: u32,
     ) -> anyhow::Result<Self> {
         let mut options = ClientOptions::parse(uri).await?;
-        options.app_name = Some("nines-bench".to_owned());
+        options.app_name = Some("bench".to_owned());
         options.max_pool_size = Some(connections);
         let client = Client::with_options(options)?;
         let database = client.database(database);
@@ -84,24 +84,24 @@ impl Naive {
         loop {
             match self.attempt(&mut session, order).await {
                 Ok(true) => return Ok(Outcome::Placed),
-                Ok(false) => anyhow::bail!("a product is sold out that should never be"),
+                Ok(false) => anyhow::bail!("a product is out of stock, which should not happen"),
                 Err(error) if error.contains_label(TRANSIENT_TRANSACTION_ERROR) => {
                     self.retries.fetch_add(1, Ordering::Relaxed);
-                    // The server has aborted it already in most cases; then this says so, which is no news.
+                    // In most cases the server has aborted it already, and this fails without consequence.
                     let _aborted = session.abort_transaction().await;
                     tokio::time::sleep(full_jitter(longest_ms)).await;
                     longest_ms = (longest_ms * 2).min(LONGEST_WAIT_MS);
                 }
-                Err(error) => return Err(error).context("an order of its own transaction failed"),
+                Err(error) => return Err(error).context("an order with a transaction of its own failed"),
             }
         }
     }
 
-    /// One try; `false` when a counter does not cover its line.
+    /// One attempt; `false` when a counter does not cover its line.
     async fn attempt(&self, session: &mut ClientSession, order: &Order) -> Result<bool, Error> {
         let options =
             TransactionOptions::builder().read_concern(ReadConcern::snapshot()).write_concern(majority()).build();
-        #[allow(clippy::disallowed_methods)] // this is the loop that a user would write without ours
+        #[allow(clippy::disallowed_methods)] // the loop that a user without our crates would write
         session.start_transaction().with_options(options).await?;
         let update = doc! { "update": "stock_levels", "updates": order.counters.clone() };
         let reply = self.database.run_command(update).session(&mut *session).await?;
@@ -124,7 +124,7 @@ impl Naive {
 impl Buyer for Naive {
     const NAME: &'static str = "naive";
 
-    async fn place(&self, client: usize, lines: &[Line]) -> anyhow::Result<Outcome> {
+    async fn place(&self, client: usize, lines: &[OrderLine]) -> anyhow::Result<Outcome> {
         let order = Order::new(self.users[client], &self.goods, lines);
         match tokio::time::timeout(PATIENCE, self.try_until_placed(&order)).await {
             Ok(outcome) => outcome,
@@ -138,8 +138,8 @@ impl Buyer for Naive {
 }
 
 impl Order {
-    /// The documents of the order service; the collections' validators see to it.
-    fn new(user: Uuid, goods: &Goods, lines: &[Line]) -> Self {
+    /// The same documents as the order service's; the collections' validators check them.
+    fn new(user: Uuid, goods: &Goods, lines: &[OrderLine]) -> Self {
         let (id, now) = (bson_uuid(OrderId::new().as_uuid()), DateTime::now());
         let expires_at = DateTime::from_millis(now.timestamp_millis() + PAYMENT_WINDOW_MS);
         let mut order_lines = Vec::with_capacity(lines.len());
@@ -196,7 +196,7 @@ fn bson_uuid(id: uuid::Uuid) -> Uuid {
     Uuid::from_bytes(id.into_bytes())
 }
 
-/// Anything from nothing to the longest wait ("full jitter", Marc Brooker, "Exponential Backoff And Jitter").
+/// A random wait from 0 to the longest one ("full jitter", Marc Brooker, "Exponential Backoff And Jitter").
 fn full_jitter(longest_ms: u64) -> Duration {
     Duration::from_micros(rand::random_range(0..=longest_ms * 1_000))
 }

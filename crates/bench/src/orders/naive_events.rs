@@ -1,5 +1,5 @@
-//! The events of an order that has a transaction of its own, as an entry of the outbox. They are a little smaller than
-//! the order service's: the lines are left out.
+//! The events of an order with a transaction of its own, as an outbox entry. They are slightly smaller than the order
+//! service's, as they have no lines.
 
 use mongodb::bson::{Binary, DateTime, Document, Uuid, doc, spec::BinarySubtype};
 use prost::Message;
@@ -10,7 +10,7 @@ use proto::events::v1::{OrderEvent, OrderPlaced, StockEvent};
 /// The order service's first shard.
 const SHARD: i32 = 0;
 
-/// A movement that the order makes.
+/// A stock movement of the order.
 pub(super) struct Moved<'a> {
     pub(super) id: Uuid,
     pub(super) sku: &'a str,

@@ -1,4 +1,4 @@
-//! What an answer of the gateway means to the one who asked.
+//! Answers of the gateway, and what follows from them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,12 +10,12 @@ use serde_json::Value;
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: u16,
-    /// The reason of a failure, when it is one of the contract.
+    /// The reason of a failure, if it is a known one.
     pub(super) reason: Option<Reason>,
     pub(super) retry_after: Option<Duration>,
-    /// Whether it is the answer to an earlier request with the same key.
+    /// Whether it is the stored answer to an earlier request with the same key.
     pub(super) replayed: bool,
-    /// What was asked for; null in a failure.
+    /// The data; null in a failure.
     pub(super) data: Value,
 }
 
@@ -25,13 +25,13 @@ pub(super) enum CallError {
     /// The gateway can't be reached.
     #[error("no connection")]
     Connect(#[source] reqwest::Error),
-    /// It did not answer in time.
+    /// The gateway did not answer in time.
     #[error("timed out")]
     Timeout(#[source] reqwest::Error),
     /// The connection was lost before the answer was complete.
     #[error("connection lost")]
     Lost(#[source] reqwest::Error),
-    /// What came is too large.
+    /// The answer is too large.
     #[error("answer too large")]
     TooLarge,
 }
@@ -48,47 +48,47 @@ impl From<reqwest::Error> for CallError {
     }
 }
 
-/// What to do about an answer.
+/// The next step after an answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// It is final.
+    /// The answer is final.
     Done,
-    /// Send the same again, at the earliest after this time.
-    Again(Duration),
-    /// Send the same again with a new token.
+    /// Retry, at the earliest after this time.
+    Retry(Duration),
+    /// Retry with a new token.
     NewToken,
 }
 
 impl Step {
-    /// What to do next. Everything that may pass is tried again: it is safe, since it has the same idempotency key.
+    /// The next step. Everything that may be temporary is retried, which the idempotency key makes safe.
     pub(super) fn after(answered: &Result<Answer, CallError>) -> Self {
         let answer = match answered {
             Err(CallError::TooLarge) => return Self::Done,
-            Err(_) => return Self::Again(Duration::ZERO),
+            Err(_) => return Self::Retry(Duration::ZERO),
             Ok(answer) => answer,
         };
         let wait = answer.retry_after.unwrap_or_default();
         match (answer.status, answer.reason) {
             (_, Some(Reason::TokenExpired | Reason::Unauthenticated)) => Self::NewToken,
-            (429 | 502 | 503 | 504, _) | (_, Some(Reason::IdempotencyInFlight)) => Self::Again(wait),
+            (429 | 502 | 503 | 504, _) | (_, Some(Reason::IdempotencyInFlight)) => Self::Retry(wait),
             _ => Self::Done,
         }
     }
 }
 
-/// What became of an order in the end.
+/// The final outcome of an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Outcome {
-    /// It was placed; `replayed` when by an earlier try or run.
+pub(super) enum ReplayOutcome {
+    /// Placed; `replayed` when by an earlier attempt or run.
     Accepted { replayed: bool },
-    /// The shop refused it, for a reason that a shop has.
+    /// Refused by the shop.
     Refused(Reason),
-    /// It was neither: the reason of the last try.
+    /// Failed, with the reason of the last attempt.
     Failed(String),
 }
 
-impl Outcome {
-    /// What the last answer says about an order.
+impl ReplayOutcome {
+    /// The outcome by the last answer.
     pub(super) fn of(answered: &Result<Answer, CallError>) -> Self {
         match answered {
             Ok(Answer { status: 201, replayed, .. }) => Self::Accepted { replayed: *replayed },
@@ -100,7 +100,7 @@ impl Outcome {
     }
 }
 
-/// Whether this is the shop's decision about an order, as opposed to a fault of somebody.
+/// Whether this is the shop's decision about an order rather than a fault.
 fn is_refusal(reason: Reason) -> bool {
     matches!(reason, Reason::InsufficientStock | Reason::SkuNotFound | Reason::RiskRejected)
 }
@@ -119,13 +119,13 @@ mod tests {
     }
 
     #[test]
-    fn what_may_pass_is_tried_again_and_nothing_else() {
-        let again = Step::Again(Duration::from_secs(1));
-        assert_eq!(Step::after(&answer(503, Some(Reason::Overloaded))), again);
-        assert_eq!(Step::after(&answer(504, Some(Reason::DeadlineExceeded))), again);
-        assert_eq!(Step::after(&answer(429, Some(Reason::RateLimited))), again);
-        assert_eq!(Step::after(&answer(409, Some(Reason::IdempotencyInFlight))), again);
-        assert_eq!(Step::after(&answer(502, None)), again);
+    fn only_temporary_failures_are_retried() {
+        let retry = Step::Retry(Duration::from_secs(1));
+        assert_eq!(Step::after(&answer(503, Some(Reason::Overloaded))), retry);
+        assert_eq!(Step::after(&answer(504, Some(Reason::DeadlineExceeded))), retry);
+        assert_eq!(Step::after(&answer(429, Some(Reason::RateLimited))), retry);
+        assert_eq!(Step::after(&answer(409, Some(Reason::IdempotencyInFlight))), retry);
+        assert_eq!(Step::after(&answer(502, None)), retry);
         assert_eq!(Step::after(&answer(401, Some(Reason::TokenExpired))), Step::NewToken);
         for (status, reason) in [(201, None), (409, Some(Reason::InsufficientStock)), (500, Some(Reason::Internal))] {
             assert_eq!(Step::after(&answer(status, reason)), Step::Done);
@@ -133,15 +133,15 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_no_failure_and_a_failure_is_no_refusal() {
-        assert_eq!(Outcome::of(&answer(201, None)), Outcome::Accepted { replayed: false });
+    fn refusals_are_distinguished_from_failures() {
+        assert_eq!(ReplayOutcome::of(&answer(201, None)), ReplayOutcome::Accepted { replayed: false });
         for reason in [Reason::InsufficientStock, Reason::SkuNotFound, Reason::RiskRejected] {
-            assert_eq!(Outcome::of(&answer(409, Some(reason))), Outcome::Refused(reason));
+            assert_eq!(ReplayOutcome::of(&answer(409, Some(reason))), ReplayOutcome::Refused(reason));
         }
         for reason in [Reason::ValidationFailed, Reason::IdempotencyKeyReused, Reason::RateLimited, Reason::Internal] {
-            assert_eq!(Outcome::of(&answer(400, Some(reason))), Outcome::Failed(reason.name().to_owned()));
+            assert_eq!(ReplayOutcome::of(&answer(400, Some(reason))), ReplayOutcome::Failed(reason.name().to_owned()));
         }
-        assert_eq!(Outcome::of(&answer(200, None)), Outcome::Failed("HTTP 200".into()));
-        assert_eq!(Outcome::of(&Err(CallError::TooLarge)), Outcome::Failed("answer too large".into()));
+        assert_eq!(ReplayOutcome::of(&answer(200, None)), ReplayOutcome::Failed("HTTP 200".into()));
+        assert_eq!(ReplayOutcome::of(&Err(CallError::TooLarge)), ReplayOutcome::Failed("answer too large".into()));
     }
 }

@@ -1,4 +1,4 @@
-//! The few calls of the REST API that a replay needs.
+//! The calls of the REST API that a replay needs.
 
 use std::time::Duration;
 
@@ -17,22 +17,22 @@ const CONNECT_BOUND: Duration = Duration::from_secs(2);
 /// The largest answer that is read.
 const ANSWER_LIMIT_BYTES: usize = 1024 * 1024;
 
-/// How often a request is tried, and how long is waited in between: as long as the answer asks for, up to a limit, and
-/// at least a little longer each time.
+/// How often a request is attempted, and the waits in between: as long as the answer asks for, up to a limit, and at
+/// least the backoff.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
-    pub(super) tries: usize,
+    pub(super) attempts: usize,
     pub(super) first_wait: Duration,
     pub(super) longest_wait: Duration,
 }
 
 impl Patience {
-    /// The waits between the tries, given what the answers ask for.
+    /// The backoff between the attempts.
     pub(super) fn waits(self) -> impl Iterator<Item = Duration> {
-        backoff(self.first_wait, self.longest_wait).take(self.tries.saturating_sub(1))
+        backoff(self.first_wait, self.longest_wait).take(self.attempts.saturating_sub(1))
     }
 
-    /// The wait before the next try.
+    /// The wait before the next attempt, given what the answer asks for.
     pub(super) fn wait(self, backoff: Duration, asked_for: Duration) -> Duration {
         backoff.max(asked_for.min(self.longest_wait))
     }
@@ -46,7 +46,7 @@ pub(super) struct Api {
 }
 
 impl Api {
-    /// Prepares up to `connections` that are kept; none is made yet.
+    /// Keeps up to `connections` alive; none is opened yet.
     pub(super) fn new(gateway: &str, connections: usize) -> anyhow::Result<Self> {
         let http = Client::builder()
             .timeout(REQUEST_BOUND)
@@ -76,7 +76,7 @@ impl Api {
         read(request.send().await?).await
     }
 
-    /// Posts what needs no token, with patience.
+    /// Posts without a token, with retries.
     pub(super) async fn post_patiently(
         &self,
         path: &str,
@@ -87,7 +87,7 @@ impl Api {
         loop {
             let answered = self.post(path, None, None, body).await;
             match (Step::after(&answered), waits.next()) {
-                (Step::Again(asked_for), Some(backoff)) => {
+                (Step::Retry(asked_for), Some(backoff)) => {
                     tokio::time::sleep(patience.wait(backoff, asked_for)).await;
                 }
                 _ => return answered,
@@ -107,14 +107,14 @@ async fn read(mut response: Response) -> Result<Answer, CallError> {
         }
         text.extend_from_slice(&chunk);
     }
-    // Whatever is no envelope, from a proxy in between for example, is told by its status.
+    // An answer without an envelope, from a proxy for example, is described by its status.
     let mut body: Value = serde_json::from_slice(&text).unwrap_or_default();
     let reason = body.get("reason").and_then(Value::as_str).and_then(Reason::from_name);
     let data = body.get_mut("data").map(Value::take).unwrap_or_default();
     Ok(Answer { status, reason, retry_after, replayed, data })
 }
 
-/// The form in seconds; the form with a date is not one that the gateway uses.
+/// The number of seconds; the gateway does not use the form with a date.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
     Some(Duration::from_secs(seconds))
@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn waits_are_what_the_answer_asks_for_within_bounds() {
         let patience =
-            Patience { tries: 3, first_wait: Duration::from_millis(10), longest_wait: Duration::from_secs(2) };
+            Patience { attempts: 3, first_wait: Duration::from_millis(10), longest_wait: Duration::from_secs(2) };
         assert_eq!(patience.waits().count(), 2);
         let wait = |asked_for| patience.wait(Duration::from_millis(20), Duration::from_millis(asked_for));
         assert_eq!(wait(0), Duration::from_millis(20));

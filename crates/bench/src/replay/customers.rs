@@ -1,7 +1,7 @@
 //! The customers of a replay: registered for it, logged in, and kept logged in.
 //!
-//! Throwaway accounts on a stack for trying out: their passwords follow from the run's id, so that a run can be gone on
-//! with, and so that there is no secret to keep.
+//! They are throwaway accounts on a test stack: their passwords are derived from the run's id, so that a run can be
+//! continued and no secret has to be kept.
 
 use std::time::Duration;
 
@@ -16,12 +16,12 @@ use tokio::time::Instant;
 use super::answer::Answer;
 use super::api::{Api, Patience};
 
-/// Registrations and logins at once: hashing a password is slow by design, and the platform has orders to take.
+/// Concurrent registrations and log-ins: hashing a password is slow by design, and the CPU is needed for orders.
 const AT_ONCE: usize = 2;
-/// Registrations and logins are throttled; there is time.
+/// The attempts of registrations and log-ins, which are throttled.
 const PATIENCE: Patience =
-    Patience { tries: 6, first_wait: Duration::from_millis(250), longest_wait: Duration::from_secs(3) };
-/// A token is renewed so long before it expires, or after three quarters of a shorter life.
+    Patience { attempts: 6, first_wait: Duration::from_millis(250), longest_wait: Duration::from_secs(3) };
+/// A token is renewed this long before it expires, or after three quarters of a shorter lifetime.
 const RENEWAL_MARGIN: Duration = Duration::from_secs(60);
 
 /// The customers of a run.
@@ -48,7 +48,7 @@ impl std::fmt::Debug for Customer {
 }
 
 impl Customers {
-    /// Registers the customers of a run, or finds them from an earlier one, and logs them in.
+    /// Registers the customers of a run, unless an earlier run with the same id has, and logs them in.
     pub(super) async fn register(api: &Api, run_id: &str, number: u32, bar: &ProgressBar) -> anyhow::Result<Self> {
         let registrations = (0..number).map(|number| async move {
             let customer = Customer::register(api, run_id, number).await;
@@ -59,7 +59,7 @@ impl Customers {
         Ok(Self(customers))
     }
 
-    /// Who buys for a household: always the same.
+    /// The customer of a household, always the same one.
     pub(super) fn of(&self, household: u32) -> Option<&Customer> {
         let number = usize::try_from(household).ok()?.checked_rem(self.0.len())?;
         self.0.get(number)
@@ -73,13 +73,13 @@ impl Customer {
         let body = json!({ "name": format!("Replay {number}"), "email": email, "password": password });
         let answer = api.post_patiently("/users", &body, PATIENCE).await.context("can't register a customer")?;
         if answer.status != 201 && answer.reason != Some(Reason::AlreadyExists) {
-            bail!("a customer can't be registered: {}", told(&answer));
+            bail!("a customer can't be registered: {}", describe(&answer));
         }
         let session = Mutex::new(log_in(api, &email, &password).await?);
         Ok(Self { email, password, session })
     }
 
-    /// An access token that is good for a while.
+    /// An access token that is still valid for a while.
     pub(super) async fn token(&self, api: &Api) -> anyhow::Result<String> {
         let mut session = self.session.lock().await;
         if Instant::now() >= session.renew_at {
@@ -88,7 +88,7 @@ impl Customer {
         Ok(session.access_token.clone())
     }
 
-    /// An access token other than `refused`, which the gateway did not take. Many orders may ask at once; one renews.
+    /// An access token other than `refused`, which the gateway rejected. Of many concurrent calls one renews the token.
     pub(super) async fn token_other_than(&self, refused: &str, api: &Api) -> anyhow::Result<String> {
         let mut session = self.session.lock().await;
         if session.access_token == refused {
@@ -102,7 +102,7 @@ impl Customer {
         let answer = api.post_patiently("/sessions/refresh", &body, PATIENCE).await;
         match answer.map(|answer| session_in(&answer)) {
             Ok(Some(session)) => Ok(session),
-            // An answer that was lost has used the refresh token up.
+            // A lost answer has used up the refresh token.
             _ => log_in(api, &self.email, &self.password).await,
         }
     }
@@ -111,7 +111,7 @@ impl Customer {
 async fn log_in(api: &Api, email: &str, password: &str) -> anyhow::Result<Session> {
     let body = json!({ "email": email, "password": password });
     let answer = api.post_patiently("/sessions", &body, PATIENCE).await.context("can't log a customer in")?;
-    session_in(&answer).with_context(|| format!("{email} can't log in: {}", told(&answer)))
+    session_in(&answer).with_context(|| format!("{email} can't log in: {}", describe(&answer)))
 }
 
 fn session_in(answer: &Answer) -> Option<Session> {
@@ -124,8 +124,8 @@ fn session_in(answer: &Answer) -> Option<Session> {
     })
 }
 
-/// A failure in words, without what may be secret in it.
-fn told(answer: &Answer) -> String {
+/// Describes a failure, without anything that may be secret.
+fn describe(answer: &Answer) -> String {
     match answer.reason {
         Some(reason) => format!("{} ({})", reason.name(), answer.status),
         None => format!("HTTP {}", answer.status),

@@ -1,16 +1,16 @@
-//! Latencies, measured so that a stall is not hidden.
+//! Latencies, measured so that stalls are not hidden.
 //!
-//! Two clocks are told. The one from the send shows what a client saw. The one from the due time shows what a buyer
-//! who came at that time would have seen: it counts the wait of orders that a stall kept from being sent, which the
-//! first does not ("coordinated omission", Gil Tene). With a rate the due times are given. Without one, the orders are
-//! taken as due evenly over the run, at the rate that was reached, and none later than it was sent.
+//! There are two latencies. The one from the send is what a client observed. The one from the due time is what a buyer
+//! who came at that time would have observed: it includes the wait of orders that a stall kept from being sent, which
+//! the first does not ("coordinated omission", Gil Tene). With a rate the due times are given. Without one, orders
+//! count as due evenly over the run, at the rate that was reached, and none later than it was sent.
 
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-/// Latencies in µs are kept with three digits.
+/// The significant digits of latencies in µs.
 const DIGITS: u8 = 3;
 
 /// One order's times, from the start of the run.
@@ -25,15 +25,15 @@ pub(super) struct Times {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Percentiles {
-    /// Half of the orders took at most this.
+    /// The median.
     pub p50_ms: f64,
-    /// Nine of ten.
+    /// The 90th percentile.
     pub p90_ms: f64,
-    /// 99 of 100.
+    /// The 99th percentile.
     pub p99_ms: f64,
-    /// 999 of 1,000.
+    /// The 99.9th percentile.
     pub p999_ms: f64,
-    /// All.
+    /// The maximum.
     pub max_ms: f64,
 }
 
@@ -54,7 +54,7 @@ pub(super) fn percentiles(mut orders: Vec<Times>) -> Option<(Percentiles, Percen
 
 fn histogram() -> Option<Histogram<u64>> {
     let longest = micros(Duration::from_secs(24 * 60 * 60));
-    // Fails only for bounds and digits that these constants are not.
+    // Can't fail with these constants.
     Histogram::new_with_bounds(1, longest, DIGITS).ok()
 }
 
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_held_back_send_counts_from_when_it_was_due() {
+    fn a_delayed_order_counts_from_when_it_was_due() {
         let orders: Vec<_> = (0..100).map(|n| times(Some(n * 10), 1_000 + n, 1_005 + n)).collect();
         let (send, due) = percentiles(orders).unwrap();
         assert!(near(send.max_ms, 5.0) && near(due.max_ms, 1_005.0), "{send:?} {due:?}");
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn a_stall_of_a_closed_loop_is_not_hidden() {
-        // One client, 1 ms an order, but for one order that takes a second.
+        // One client with 1 ms per order, except one order that takes a second.
         let mut clock = 0;
         let orders: Vec<_> = (0..1_000)
             .map(|n| {
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn an_even_run_looks_the_same_by_both_clocks() {
+    fn both_latencies_of_an_even_run_are_the_same() {
         let orders: Vec<_> = (0..1_000).map(|n| times(None, n * 2, n * 2 + 2)).collect();
         let (send, due) = percentiles(orders).unwrap();
         assert!(near(send.p999_ms, 2.0) && near(due.p999_ms, 2.0), "{send:?} {due:?}");

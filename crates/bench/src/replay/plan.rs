@@ -1,11 +1,11 @@
-//! What is sent, and when.
+//! The baskets of a replay, and when its orders are due.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::completejourney::{Basket, NoOrder, OrderRequest};
+use crate::completejourney::{Basket, OrderRequest, SkipReason};
 
 /// The baskets of a replay, in time order.
 #[derive(Debug)]
@@ -14,31 +14,31 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// `count` of the baskets, without the first `from`.
+    /// Takes `count` baskets after skipping the first `from`.
     pub(super) fn new(baskets: Vec<Basket>, from: usize, count: usize) -> Self {
         Self { baskets: baskets.into_iter().skip(from).take(count).collect() }
     }
 
-    /// The orders that the baskets make.
+    /// The orders of all baskets.
     pub(super) fn orders(&self) -> Vec<OrderRequest<'_>> {
         self.baskets.iter().flat_map(Basket::orders).collect()
     }
 
-    /// The lines that are no lines of an order, by reason.
-    pub(super) fn no_orders(&self) -> BTreeMap<NoOrder, u64> {
+    /// The number of skipped purchases by reason.
+    pub(super) fn skipped(&self) -> BTreeMap<SkipReason, u64> {
         let mut counts = BTreeMap::new();
-        for reason in self.baskets.iter().flat_map(|basket| &basket.no_orders) {
+        for reason in self.baskets.iter().flat_map(|basket| &basket.skipped) {
             *counts.entry(*reason).or_default() += 1;
         }
         counts
     }
 
-    /// The baskets without a line of an order.
+    /// The number of baskets without an order line.
     pub(super) fn empty_baskets(&self) -> usize {
         self.baskets.iter().filter(|basket| basket.lines.is_empty()).count()
     }
 
-    /// The baskets that are several orders.
+    /// The number of baskets that became several orders.
     pub(super) fn split_baskets(&self) -> usize {
         self.baskets.iter().filter(|basket| basket.orders().nth(1).is_some()).count()
     }
@@ -46,13 +46,13 @@ impl Plan {
 
 /// When orders are due.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Pace {
+pub(super) struct DueTimes {
     start: Instant,
     interval: Option<Duration>,
 }
 
-impl Pace {
-    /// From `start` on, so many a second; without a rate, each as soon as there is room for it.
+impl DueTimes {
+    /// From `start` on at this rate per second; without a rate, orders have no due times.
     pub(super) fn new(start: Instant, rate: Option<f64>) -> Self {
         Self { start, interval: rate.map(|rate| Duration::from_secs_f64(1.0 / rate)) }
     }
@@ -62,13 +62,13 @@ impl Pace {
         self.start
     }
 
-    /// When an order is due; `None` when there is no rate.
+    /// When an order is due; `None` without a rate.
     fn due(self, number: usize) -> Option<Instant> {
         let number = u32::try_from(number).unwrap_or(u32::MAX);
         self.interval.map(|interval| self.start + interval * number)
     }
 
-    /// Waits until an order is due, and tells when that was.
+    /// Waits until an order is due and gives that time.
     pub(super) async fn wait_for(self, number: usize) -> Option<Instant> {
         let due = self.due(number);
         if let Some(due) = due {
@@ -83,11 +83,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rate_gives_every_order_its_time() {
+    fn with_a_rate_every_order_has_a_due_time() {
         let start = Instant::now();
-        let pace = Pace::new(start, Some(4.0));
-        assert_eq!(pace.due(0), Some(start));
-        assert_eq!(pace.due(6), Some(start + Duration::from_millis(1_500)));
-        assert_eq!(Pace::new(start, None).due(6), None);
+        let due_times = DueTimes::new(start, Some(4.0));
+        assert_eq!(due_times.due(0), Some(start));
+        assert_eq!(due_times.due(6), Some(start + Duration::from_millis(1_500)));
+        assert_eq!(DueTimes::new(start, None).due(6), None);
     }
 }

@@ -1,4 +1,4 @@
-//! What is said at the end.
+//! The summary of a replay.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,20 +6,20 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::Options;
-use super::answer::{Outcome, count};
+use super::answer::{ReplayOutcome, count};
 use super::latency::{Percentiles, Times, percentiles};
-use super::plan::{Pace, Plan};
+use super::options::Options;
+use super::plan::{DueTimes, Plan};
 use super::send::Sent;
-use crate::completejourney::NoOrder;
+use crate::completejourney::SkipReason;
 
-/// A send that is later than it was due by more than this is late; less is the timer's grain.
-const GRAIN: Duration = Duration::from_millis(5);
+/// An order is late when it was sent more than this after it was due; less is the timer's resolution.
+const RESOLUTION: Duration = Duration::from_millis(5);
 
-/// Counts while orders are sent. Holds 48 bytes an order for the latencies.
+/// Counts outcomes while orders are sent. Holds 48 bytes per order for the latencies.
 #[derive(Debug)]
-pub(super) struct Tally {
-    pace: Pace,
+pub(super) struct RunTally {
+    due_times: DueTimes,
     accepted: u64,
     replayed: u64,
     refused: BTreeMap<&'static str, u64>,
@@ -31,58 +31,58 @@ pub(super) struct Tally {
     times: Vec<Times>,
 }
 
-/// How a replay went.
+/// The summary of a replay.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
-    /// Names the run; to be given again to go on with it.
+    /// Identifies the run; with the same id it can be continued.
     pub run_id: String,
-    /// The baskets that were taken from the data.
+    /// The number of baskets.
     pub baskets: usize,
-    /// Those without a line of an order.
+    /// Baskets without an order line.
     pub empty_baskets: usize,
-    /// Those that are several orders, for having more products than an order may have lines.
+    /// Baskets that became several orders, since they have more products than an order may have lines.
     pub split_baskets: usize,
-    /// The lines that were no lines of an order, by reason.
-    pub no_orders: BTreeMap<NoOrder, u64>,
-    /// The orders that the baskets make.
+    /// Purchases that could not be order lines, by reason.
+    pub no_orders: BTreeMap<SkipReason, u64>,
+    /// The orders of all baskets.
     pub orders: usize,
-    /// Those that were placed.
+    /// Orders that were placed.
     pub accepted: u64,
-    /// Those of them whose answer came from an earlier try or run.
+    /// Accepted orders that an earlier attempt or run had placed.
     pub replayed: u64,
-    /// Those that the shop refused, by reason.
+    /// Orders that the shop refused, by reason.
     pub refused: BTreeMap<&'static str, u64>,
-    /// Those that failed for another reason, after all tries.
+    /// Orders that failed after all attempts, by reason.
     pub failed: BTreeMap<String, u64>,
-    /// Those that were not sent because the time was over.
+    /// Orders that were not sent because the time was over.
     pub not_sent: usize,
-    /// How often an order was sent again.
+    /// The number of retries.
     pub retries: u64,
-    /// How many clients there were, or how many orders could be under way.
+    /// The number of clients, or the bound on orders in flight.
     pub concurrency: u32,
-    /// The orders a second that were asked for.
+    /// The requested orders per second.
     pub rate: Option<f64>,
-    /// How many orders were sent over 5 ms after they were due. With a rate only.
+    /// Orders that were sent more than 5 ms after they were due; with a rate only.
     pub late: u64,
-    /// How many of them the bound on orders under way held back; the machine was busy for the others.
+    /// Late orders that the bound on orders in flight delayed; the others were late because the machine was busy.
     pub held_back: u64,
-    /// How late a send was at most, in ms.
+    /// The largest delay, in ms.
     pub latest_ms: u128,
-    /// From the first send to the last answer.
+    /// The time from the first send to the last answer.
     pub seconds: f64,
-    /// Accepted orders a second.
+    /// Accepted orders per second.
     pub accepted_per_second: f64,
-    /// From the first send of an order to its outcome, tries and waits included; all orders that were sent.
+    /// From the first send of an order to its outcome, including retries and waits, of all orders that were sent.
     pub latency_from_send: Option<Percentiles>,
-    /// The same from when the order was due: what an open-loop clock shows.
+    /// The same from when the order was due.
     pub latency_from_due: Option<Percentiles>,
 }
 
-impl Tally {
-    pub(super) fn new(pace: Pace) -> Self {
+impl RunTally {
+    pub(super) fn new(due_times: DueTimes) -> Self {
         Self {
-            pace,
+            due_times,
             accepted: 0,
             replayed: 0,
             refused: BTreeMap::new(),
@@ -96,21 +96,21 @@ impl Tally {
     }
 
     pub(super) fn add(&mut self, order: Sent) {
-        let Sent { due, sent, took_last_place, done, retries, outcome } = order;
+        let Sent { due, sent, took_last_slot, done, retries, outcome } = order;
         match outcome {
-            Outcome::Accepted { replayed } => {
+            ReplayOutcome::Accepted { replayed } => {
                 self.accepted += 1;
                 self.replayed += u64::from(replayed);
             }
-            Outcome::Refused(reason) => count(&mut self.refused, reason.name()),
-            Outcome::Failed(reason) => count(&mut self.failed, reason),
+            ReplayOutcome::Refused(reason) => count(&mut self.refused, reason.name()),
+            ReplayOutcome::Failed(reason) => count(&mut self.failed, reason),
         }
         self.retries += retries;
         let late_by = due.map_or(Duration::ZERO, |due| sent.saturating_duration_since(due));
-        self.late += u64::from(late_by > GRAIN);
-        self.held_back += u64::from(late_by > GRAIN && took_last_place);
+        self.late += u64::from(late_by > RESOLUTION);
+        self.held_back += u64::from(late_by > RESOLUTION && took_last_slot);
         self.latest = self.latest.max(late_by);
-        let since = |at: tokio::time::Instant| at.saturating_duration_since(self.pace.start());
+        let since = |at: tokio::time::Instant| at.saturating_duration_since(self.due_times.start());
         self.times.push(Times { due: due.map(since), sent: since(sent), done: since(done) });
     }
 
@@ -125,7 +125,7 @@ impl Tally {
             baskets: plan.baskets.len(),
             empty_baskets: plan.empty_baskets(),
             split_baskets: plan.split_baskets(),
-            no_orders: plan.no_orders(),
+            no_orders: plan.skipped(),
             orders,
             accepted: self.accepted,
             replayed: self.replayed,
@@ -147,7 +147,7 @@ impl Tally {
 }
 
 impl Summary {
-    /// Whether every order that was sent was accepted, or refused for a reason that a shop has.
+    /// Whether every order that was sent was accepted, or refused by the shop.
     #[must_use]
     pub fn all_answered(&self) -> bool {
         self.failed.is_empty()
@@ -158,12 +158,12 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { run_id, baskets, empty_baskets, split_baskets, orders, accepted, replayed, retries, .. } = self;
         writeln!(f, "run {run_id}: {baskets} baskets, {orders} orders")?;
-        writeln!(f, "  baskets without a line of an order  {empty_baskets}; in several orders  {split_baskets}")?;
-        write!(f, "  lines that were no orders  {}", self.no_orders.values().sum::<u64>())?;
+        writeln!(f, "  baskets without an order line  {empty_baskets}; split into several orders  {split_baskets}")?;
+        write!(f, "  purchases that could not be order lines  {}", self.no_orders.values().sum::<u64>())?;
         for (reason, count) in &self.no_orders {
             write!(f, "; {}  {count}", reason.text())?;
         }
-        writeln!(f, "\naccepted  {accepted} (by an earlier try or run  {replayed}); sent again  {retries}")?;
+        writeln!(f, "\naccepted  {accepted} (by an earlier attempt or run  {replayed}); retries  {retries}")?;
         let refused: u64 = self.refused.values().sum();
         writeln!(f, "refused   {refused}")?;
         for (reason, count) in &self.refused {
@@ -176,7 +176,7 @@ impl fmt::Display for Summary {
         if self.not_sent > 0 {
             writeln!(f, "not sent  {} (the time was over)", self.not_sent)?;
         }
-        writeln!(f, "{:.1} accepted orders a second, for {:.1} s", self.accepted_per_second, self.seconds)?;
+        writeln!(f, "{:.1} accepted orders per second, for {:.1} s", self.accepted_per_second, self.seconds)?;
         self.pacing(f)?;
         let (Some(send), Some(due)) = (&self.latency_from_send, &self.latency_from_due) else {
             return Ok(());
@@ -193,10 +193,10 @@ impl Summary {
             None => writeln!(f, "closed loop of {} clients", self.concurrency),
             Some(rate) => {
                 let Self { late, held_back, latest_ms, concurrency, .. } = self;
-                writeln!(f, "open loop of {rate} orders a second")?;
+                writeln!(f, "open loop of {rate} orders per second")?;
                 writeln!(
                     f,
-                    "  {late} sends were late, by up to {latest_ms} ms; the bound of {concurrency} held {held_back} back"
+                    "  {late} orders were late, by up to {latest_ms} ms; the bound of {concurrency} delayed {held_back}"
                 )
             }
         }

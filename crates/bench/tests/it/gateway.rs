@@ -1,4 +1,4 @@
-//! A stub of the gateway: it answers as it is told to and remembers what it was asked.
+//! A stub of the gateway that answers as the test says and records the requests.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use service::{OnFailure, Tasks};
 use tokio_util::sync::CancellationToken;
 
-/// An order that the stub was asked for.
+/// A request for an order.
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
     pub(crate) key: String,
@@ -21,20 +21,20 @@ pub(crate) struct Asked {
     pub(crate) body: Value,
 }
 
-/// What the stub answers to an order, given how often its key was seen before.
+/// The answer to an order, given how often its key was seen before.
 type Behaviour = dyn Fn(&Asked, usize) -> Reply + Send + Sync;
 
 /// An answer of the stub.
 #[derive(Debug, Clone)]
 pub(crate) enum Reply {
     Placed,
-    /// After so long.
+    /// Placed, answered after this time.
     PlacedLate(Duration),
-    /// The same as before, as for a key that was used.
+    /// The stored answer to a key that was used before.
     Replayed,
-    /// A status with its reason.
+    /// A failure with a status and a reason.
     No(u16, &'static str),
-    /// The same with Retry-After in seconds.
+    /// A failure with `Retry-After` in seconds.
     NotNow(u16, &'static str, u32),
 }
 
@@ -42,7 +42,7 @@ pub(crate) enum Reply {
 struct Stub {
     behaviour: Arc<Behaviour>,
     seen: Arc<Mutex<Seen>>,
-    /// How long an access token lives, in seconds.
+    /// The lifetime of an access token, in seconds.
     expires_in: u64,
 }
 
@@ -54,7 +54,7 @@ struct Seen {
     refreshes: usize,
 }
 
-/// A running stub; it ends with this.
+/// A running stub, which is stopped on drop.
 pub(crate) struct Gateway {
     pub(crate) url: String,
     stub: Stub,
@@ -93,12 +93,12 @@ impl Gateway {
         Self { url, stub, tasks }
     }
 
-    /// Every order that was asked for, in order of arrival.
+    /// All requests for orders, in order of arrival.
     pub(crate) fn asked(&self) -> Vec<Asked> {
         self.stub.seen.lock().unwrap().asked.clone()
     }
 
-    /// How many accounts were registered, tokens given, and sessions refreshed.
+    /// The numbers of registered accounts, issued tokens and refreshed sessions.
     pub(crate) fn sessions(&self) -> (usize, usize, usize) {
         let seen = self.stub.seen.lock().unwrap();
         (seen.emails.len(), seen.tokens, seen.refreshes)

@@ -1,4 +1,4 @@
-//! One small cell of the order benchmark, as the command runs it: a replica set and a platform of its own.
+//! A small cell of the order benchmark, as the command runs it: on a replica set and a platform of its own.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -11,14 +11,14 @@ use tokio::process::Command;
 const BOUND: Duration = Duration::from_secs(120);
 
 #[tokio::test]
-async fn one_cell_is_measured_on_both_sides_and_written_down() {
+async fn a_cell_is_measured_on_both_sides_and_written_to_the_file() {
     let folder = Scratch::create().unwrap();
     let (out, chart) = (folder.path().join("bench/orders.json"), folder.path().join("orders.svg"));
-    let mut nines = Command::new(env!("CARGO_BIN_EXE_nines"));
-    nines.args(["bench", "orders", "--workloads", "ten-skus", "--clients", "8", "--loops", "closed"]);
-    nines.args(["--rounds", "1", "--seconds", "1", "--out"]).arg(&out).arg("--chart").arg(&chart);
-    nines.stdin(Stdio::null()).kill_on_drop(true);
-    let ran = tokio::time::timeout(BOUND, nines.output()).await.unwrap().unwrap();
+    let mut bench = Command::new(env!("CARGO_BIN_EXE_bench"));
+    bench.args(["orders", "--workloads", "ten-skus", "--clients", "8", "--loops", "closed"]);
+    bench.args(["--rounds", "1", "--seconds", "1", "--out"]).arg(&out).arg("--chart").arg(&chart);
+    bench.stdin(Stdio::null()).kill_on_drop(true);
+    let ran = tokio::time::timeout(BOUND, bench.output()).await.unwrap().unwrap();
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
 
     let cells: Value = serde_json::from_slice(&std::fs::read(&out).unwrap()).unwrap();

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use nines::completejourney::{Basket, NoOrder};
-use nines::replay::{Options, replay_baskets};
+use bench::completejourney::{Basket, SkipReason};
+use bench::replay::{Options, replay_baskets};
 use primitives::Quantity;
 use serde_json::json;
 
@@ -13,7 +13,7 @@ use crate::gateway::{Gateway, Reply};
 fn basket(id: u64, products: u32) -> Basket {
     let lines = (0..products).map(|product| (product, Quantity::try_from(2).unwrap())).collect();
     let household = u32::try_from(id).unwrap();
-    Basket { id, household, at: 0, lines, no_orders: Vec::new() }
+    Basket { id, household, at: 0, lines, skipped: Vec::new() }
 }
 
 fn options(gateway: &Gateway) -> Options {
@@ -40,12 +40,12 @@ async fn orders_are_accepted_refused_and_failed_and_each_is_counted() {
     })
     .await;
     let mut baskets: Vec<Basket> = (1..=20).map(|id| basket(id, 1)).collect();
-    baskets.push(Basket { no_orders: vec![NoOrder::QuantityZero, NoOrder::NoValue], ..basket(21, 0) });
+    baskets.push(Basket { skipped: vec![SkipReason::QuantityZero, SkipReason::NoValue], ..basket(21, 0) });
     baskets.push(basket(22, 150));
     let summary = replay_baskets(baskets, &options(&gateway)).await.unwrap();
 
     assert_eq!((summary.baskets, summary.empty_baskets, summary.split_baskets, summary.orders), (22, 1, 1, 22));
-    assert_eq!(summary.no_orders, BTreeMap::from([(NoOrder::QuantityZero, 1), (NoOrder::NoValue, 1)]));
+    assert_eq!(summary.no_orders, BTreeMap::from([(SkipReason::QuantityZero, 1), (SkipReason::NoValue, 1)]));
     assert_eq!((summary.accepted, summary.replayed), (18, 1));
     assert_eq!(summary.refused, BTreeMap::from([("INSUFFICIENT_STOCK", 1), ("SKU_NOT_FOUND", 1)]));
     let failed = [("INTERNAL".to_owned(), 1), ("OVERLOADED".to_owned(), 1)];
@@ -56,7 +56,7 @@ async fn orders_are_accepted_refused_and_failed_and_each_is_counted() {
     let text = summary.to_string();
     assert!(text.contains("INSUFFICIENT_STOCK  1") && text.contains("OVERLOADED  1"), "{text}");
 
-    // Each try of an order has its key and its body; each order has its own key; each basket its customer.
+    // All attempts of an order have the same key and body; each order has its own key, and each basket its customer.
     let asked = gateway.asked();
     assert_eq!(asked.len(), 22 + 5);
     assert_eq!(asked.iter().map(|asked| &asked.key).collect::<BTreeSet<_>>().len(), 22);
@@ -75,7 +75,7 @@ async fn orders_are_accepted_refused_and_failed_and_each_is_counted() {
 }
 
 #[tokio::test]
-async fn only_refusals_are_no_failure() {
+async fn a_run_with_refusals_only_is_a_success() {
     let gateway = Gateway::start(|_, _| Reply::No(403, "RISK_REJECTED")).await;
     let summary = replay_baskets(vec![basket(1, 1)], &options(&gateway)).await.unwrap();
     assert!(summary.all_answered());
@@ -83,7 +83,7 @@ async fn only_refusals_are_no_failure() {
 }
 
 #[tokio::test]
-async fn a_run_can_be_gone_on_with() {
+async fn a_run_can_be_continued() {
     let gateway = Gateway::start(|_, before| if before > 0 { Reply::Replayed } else { Reply::Placed }).await;
     let options = options(&gateway);
     let first = replay_baskets(vec![basket(1, 1)], &options).await.unwrap();
@@ -119,7 +119,7 @@ async fn a_token_is_renewed_before_it_expires() {
 }
 
 #[tokio::test]
-async fn a_stall_shows_in_the_clock_of_the_due_times() {
+async fn a_stall_shows_in_the_latency_from_the_due_times() {
     let stall = Duration::from_millis(600);
     let gateway = Gateway::start(move |asked, _| match asked.key.as_str() {
         "replay-test-10-0" => Reply::PlacedLate(stall),
@@ -130,15 +130,15 @@ async fn a_stall_shows_in_the_clock_of_the_due_times() {
     let summary = replay_baskets((1..=100).map(|id| basket(id, 1)).collect(), &options).await.unwrap();
     assert_eq!(summary.accepted, 100);
     let (send, due) = (summary.latency_from_send.unwrap(), summary.latency_from_due.unwrap());
-    // One order was slow; the tens that waited for it were late.
+    // One order was slow; dozens that waited for it were late.
     assert!(send.p90_ms < 300.0 && due.p90_ms > 300.0, "{send:?} {due:?}");
     assert!(summary.held_back >= 30 && summary.latest_ms >= 500, "{summary:?}");
-    // 100 orders at 200 a second take half a second at least.
+    // 100 orders at 200 per second take at least half a second.
     assert!(summary.seconds >= 0.49, "{summary:?}");
 }
 
 #[tokio::test]
-async fn no_more_orders_are_under_way_than_allowed_and_the_time_is_bounded() {
+async fn the_orders_in_flight_and_the_time_are_bounded() {
     let gateway = Gateway::start(|_, _| Reply::PlacedLate(Duration::from_millis(200))).await;
     let options = Options { concurrency: 2, sending: Duration::from_millis(500), ..options(&gateway) };
     let summary = replay_baskets((1..=100).map(|id| basket(id, 1)).collect(), &options).await.unwrap();
@@ -149,7 +149,7 @@ async fn no_more_orders_are_under_way_than_allowed_and_the_time_is_bounded() {
 }
 
 #[tokio::test]
-async fn the_answer_says_how_long_to_wait() {
+async fn retry_after_is_obeyed() {
     let gateway = Gateway::start(|_, before| match before {
         0 => Reply::NotNow(429, "RATE_LIMITED", 1),
         _ => Reply::Placed,
@@ -161,9 +161,9 @@ async fn the_answer_says_how_long_to_wait() {
 }
 
 #[tokio::test]
-async fn a_gateway_that_is_away_is_an_error() {
+async fn an_unreachable_gateway_is_an_error() {
     let gateway = Gateway::start(|_, _| Reply::Placed).await;
-    // Nobody listens on the discard port.
+    // Nothing listens on the discard port.
     let options = Options { gateway: "http://127.0.0.1:9".into(), ..options(&gateway) };
     let replay = tokio::time::timeout(Duration::from_secs(90), replay_baskets(vec![basket(1, 1)], &options));
     assert!(replay.await.unwrap().is_err());

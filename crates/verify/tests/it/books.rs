@@ -1,12 +1,12 @@
-//! Books that are right, to plant faults in: three SKUs, an order in each state, movements of several orders and of
-//! one, and an account that paid for two.
+//! Right books to plant faults in: three SKUs, an order in each state, movements for one and for several orders, and an
+//! account that paid for two orders.
 
 use devstack::testing::{backing, database_name};
 use mongodb::bson::{Bson, DateTime, Document, Uuid, doc};
 use mongodb::options::WriteConcern;
 use mongodb::{Client, Collection, Database};
 
-/// The ids that a fault is planted by.
+/// The database and the ids of its documents.
 pub(crate) struct Books {
     pub(crate) database: Database,
     pub(crate) user: Uuid,
@@ -20,11 +20,11 @@ pub(crate) struct Books {
     pub(crate) expired: Uuid,
 }
 
-/// What a line of each order asks for, in cents a piece.
+/// The unit price of each order line, in cents.
 const PRICE: i64 = 150;
 
 impl Books {
-    /// Writes them into a database of their own.
+    /// Writes the books into a database of their own.
     pub(crate) async fn write(test: &str) -> Self {
         Self::write_to(backing().await.mongo_uri(), test).await
     }
@@ -49,7 +49,7 @@ impl Books {
         books
     }
 
-    /// A collection whose writes are seen by the next snapshot.
+    /// A collection whose writes the next snapshot sees.
     pub(crate) fn collection(&self, name: &str) -> Collection<Document> {
         let options = mongodb::options::CollectionOptions::builder().write_concern(WriteConcern::majority()).build();
         self.database.collection_with_options(name, options)
@@ -91,7 +91,8 @@ impl Books {
         order
     }
 
-    /// Three batches took the stock of two orders, of one and of five; three gave it back to two and to one each.
+    /// Three batches took the stock of two orders, one order and five orders; three returned the stock of two, one and
+    /// one.
     async fn orders_and_stock(&self) {
         let [two, one, five, two_cancelled, one_cancelled, one_expired] = [(); 6].map(|()| Batch::new());
         let paid = doc! { "paidAt": DateTime::now() };
@@ -102,17 +103,17 @@ impl Books {
             self.order(self.being_paid, "pending_payment", two.took(), attempt),
             self.order(self.paid, "paid", one.took(), paid.clone()),
             self.order(self.paid_by_card, "paid", five.took(), paid.clone()),
-            self.order(self.cancelled, "cancelled", five.took().and_gave_back(two_cancelled), doc! {}),
-            self.order(self.refunded, "cancelled", five.took().and_gave_back(two_cancelled), paid),
-            self.order(self.refund_due, "cancelled", five.took().and_gave_back(one_cancelled), due),
-            self.order(self.expired, "expired", five.took().and_gave_back(one_expired), doc! {}),
+            self.order(self.cancelled, "cancelled", five.took().and_returned(two_cancelled), doc! {}),
+            self.order(self.refunded, "cancelled", five.took().and_returned(two_cancelled), paid),
+            self.order(self.refund_due, "cancelled", five.took().and_returned(one_cancelled), due),
+            self.order(self.expired, "expired", five.took().and_returned(one_expired), doc! {}),
         ];
         self.insert("orders", orders).await;
 
-        // A million and 50 to begin with, 10 a more by hand, and four live orders.
+        // Initial stock 1,000,000 of a and 50 of b, an adjustment of 10 of a, and four live orders.
         let level = |sku: &str, available: i64| doc! { "_id": sku, "available": available };
         self.insert("stock_levels", [level("a", 1_000_010 - 4 * 2), level("b", 50 - 4), level("c", 0)]).await;
-        let by_hand = [
+        let manual = [
             movement(Uuid::new(), "a", 1_000_000, "initial", None),
             movement(Uuid::new(), "b", 50, "initial", None),
             movement(Uuid::new(), "a", 10, "adjustment: found behind the shelf", None),
@@ -125,7 +126,7 @@ impl Books {
             one_cancelled.movements(1, "order_cancelled", Some(self.refund_due)),
             one_expired.movements(1, "order_expired", Some(self.expired)),
         ];
-        self.insert("stock_movements", by_hand.into_iter().chain(for_orders.into_iter().flatten())).await;
+        self.insert("stock_movements", manual.into_iter().chain(for_orders.into_iter().flatten())).await;
     }
 
     async fn money(&self) {
@@ -171,7 +172,7 @@ impl Books {
 #[derive(Clone, Copy)]
 pub(crate) struct Batch([Uuid; 2]);
 
-/// The batch that took the stock of an order, and the one that gave it back.
+/// The batch that took the stock of an order, and the one that returned it.
 #[derive(Clone, Copy)]
 pub(crate) struct Moved {
     taken: Batch,
@@ -187,7 +188,7 @@ impl Batch {
         Moved { taken: self, returned: None }
     }
 
-    /// Its movements for so many orders; negative where they took stock.
+    /// The movements of a batch of this many orders; negative where it took stock.
     fn movements(self, orders: i64, reason: &str, order: Option<Uuid>) -> [Document; 2] {
         let [a, b] = self.0;
         [movement(a, "a", 2 * orders, reason, order), movement(b, "b", orders, reason, order)]
@@ -195,7 +196,7 @@ impl Batch {
 }
 
 impl Moved {
-    fn and_gave_back(self, batch: Batch) -> Self {
+    fn and_returned(self, batch: Batch) -> Self {
         Self { returned: Some(batch), ..self }
     }
 

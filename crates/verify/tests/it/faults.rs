@@ -1,10 +1,10 @@
-//! Clean books pass, and each planted fault is found, named, and not taken for another.
+//! Right books pass; each planted fault is found by its own check and named.
 
 use std::collections::BTreeSet;
 
 use mongodb::Client;
 use mongodb::bson::{Uuid, doc};
-use nines::verify::{Check, Report, VerifyError, verify};
+use verify::{Check, Report, VerifyError, verify};
 
 use crate::books::{Books, movement};
 
@@ -25,7 +25,7 @@ async fn clean_books_pass_and_are_counted() {
 }
 
 #[tokio::test]
-async fn a_database_that_is_not_ours_is_not_called_correct() {
+async fn a_database_of_something_else_is_an_error() {
     let books = Books::write("not_ours").await;
     books.collection("payments").drop().await.unwrap();
     match verify(&books.database).await {
@@ -35,14 +35,14 @@ async fn a_database_that_is_not_ours_is_not_called_correct() {
 }
 
 #[tokio::test]
-async fn a_database_that_is_away_is_an_error() {
-    // Nobody listens on the discard port.
+async fn an_unreachable_database_is_an_error() {
+    // Nothing listens on the discard port.
     let uri = "mongodb://127.0.0.1:9/?serverSelectionTimeoutMS=200&connectTimeoutMS=200";
     let client = Client::with_uri_str(uri).await.unwrap();
     assert!(matches!(verify(&client.database("fournines")).await, Err(VerifyError::Database(_))));
 }
 
-/// The report must fail in these checks and no others, and name the subject in the first.
+/// Expects differences of these checks and no others; the first check must name the subject.
 pub(crate) async fn expect(books: &Books, checks: &[Check], subject: &str) -> Report {
     let report = verify(&books.database).await.unwrap();
     let failed: BTreeSet<Check> = report.failed().map(|checked| checked.check).collect();
@@ -157,7 +157,7 @@ async fn an_order_that_was_paid_twice() {
 }
 
 #[tokio::test]
-async fn a_paid_order_without_the_money() {
+async fn a_paid_order_without_a_captured_payment() {
     let books = Books::write("unpaid").await;
     books.remove("payments", doc! { "orderId": books.paid_by_card, "status": "captured" }).await;
     expect(&books, &[Check::PaidOrdersCaptured], &books.paid_by_card.to_string()).await;
@@ -168,7 +168,7 @@ async fn a_paid_order_without_the_money() {
 }
 
 #[tokio::test]
-async fn money_that_was_captured_for_an_order_that_is_not_paid() {
+async fn a_captured_payment_of_an_order_that_is_not_paid() {
     for test in ["captured_pending", "captured_cancelled", "captured_expired", "captured_nothing"] {
         let books = Books::write(test).await;
         let order = match test {
@@ -197,7 +197,7 @@ async fn a_payment_of_another_amount_or_user() {
 }
 
 #[tokio::test]
-async fn a_refund_that_is_owed_and_that_nobody_will_make() {
+async fn a_refund_that_is_owed_and_not_due() {
     let books = Books::write("refund").await;
     books.change("orders", doc! { "_id": books.refund_due }, doc! { "$unset": { "refundDue": "" } }).await;
     expect(&books, &[Check::Refunds], &books.refund_due.to_string()).await;
@@ -232,7 +232,7 @@ async fn a_document_of_another_form() {
 }
 
 #[tokio::test]
-async fn no_more_than_twenty_offenders_are_shown_and_all_are_counted() {
+async fn at_most_twenty_differences_are_shown_and_all_are_counted() {
     let books = Books::write("many").await;
     let movements = (0..30).map(|_| movement(Uuid::new(), "c", 1, "order_cancelled", None));
     books.insert("stock_movements", movements).await;

@@ -1,4 +1,4 @@
-//! Books that are being written to: whatever the moment, they are right.
+//! Books that are being written to are right at every moment.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -10,11 +10,11 @@ use devstack::{Backing, BackingOptions, Progress};
 use futures::FutureExt as _;
 use mongo::{Abort, Db, MongoConfig, Policy, to_bson_uuid};
 use mongodb::bson::{Document, doc};
-use nines::verify::{VerifyError, verify};
 use primitives::{OrderId, Quantity, Sku};
 use service::{Deadline, OnFailure, Tasks};
 use stock::{Ledger, Posting};
 use tokio_util::sync::CancellationToken;
+use verify::{VerifyError, verify};
 
 use crate::books::{Batch, Books};
 
@@ -23,7 +23,7 @@ async fn a_live_system_is_compared_as_of_one_moment() {
     let books = Books::write("live").await;
     let tasks = keep_ordering(backing().await.mongo_uri(), &books).await;
     let mut orders = Vec::new();
-    // Until the books have been right at four moments with different numbers of orders.
+    // Until they were right at four moments with different numbers of orders.
     let watched = tokio::time::timeout(Duration::from_secs(60), async {
         while orders.len() < 4 {
             let report = verify(&books.database).await.unwrap();
@@ -41,7 +41,7 @@ async fn a_live_system_is_compared_as_of_one_moment() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_moment_that_the_server_no_longer_keeps_is_an_error_and_no_verdict() {
+async fn a_snapshot_that_the_server_has_dropped_is_an_error() {
     let scratch = Scratch::create().unwrap();
     let own = Backing::start(BackingOptions::for_tests(scratch.path()), &Progress::silent()).await.unwrap();
     for node in own.mongods() {

@@ -1,12 +1,12 @@
-//! Each planted fault between movements and the order lines that name them is found, named, and not taken for another.
+//! Each planted fault between movements and the order lines that name them is found by its own check and named.
 
 use mongodb::bson::{Uuid, doc};
-use nines::verify::{Check, verify};
+use verify::{Check, verify};
 
 use crate::books::{Books, movement};
-use crate::verify::expect;
+use crate::faults::expect;
 
-/// A movement is of the first line, of 2 a, or of the second, of 1 b.
+/// The first line of each order, of 2 a, and the second, of 1 b.
 const A: usize = 0;
 const B: usize = 1;
 
@@ -24,7 +24,7 @@ async fn change_movement(books: &Books, id: Uuid, update: mongodb::bson::Documen
 }
 
 #[tokio::test]
-async fn a_line_that_does_not_say_what_took_its_stock() {
+async fn a_line_that_does_not_name_the_movement_that_took_its_stock() {
     let books = Books::write("taken_by").await;
     change_order(&books, books.paid, doc! { "$unset": { "lines.0.takenBy": "" } }).await;
     let checks = [Check::LinesTaken, Check::MovementsHaveLines];
@@ -37,14 +37,14 @@ async fn a_line_that_does_not_say_what_took_its_stock() {
 }
 
 #[tokio::test]
-async fn a_line_of_an_ended_order_that_does_not_say_what_gave_its_stock_back() {
+async fn a_line_of_an_ended_order_that_does_not_name_the_movement_that_returned_its_stock() {
     for test in ["not_cancelled", "not_expired"] {
         let books = Books::write(test).await;
         let order = if test == "not_expired" { books.expired } else { books.refund_due };
         let movement = books.named(order, A, "returnedBy").await;
         change_order(&books, order, doc! { "$unset": { "lines.0.returnedBy": "" } }).await;
         expect(&books, &[Check::LinesReturned, Check::MovementsHaveLines], &order.to_string()).await;
-        // As if it had never come back.
+        // As if the stock had never been returned.
         books.remove("stock_movements", doc! { "_id": movement }).await;
         move_a(&books, -2).await;
         expect(&books, &[Check::LinesReturned, Check::CounterMatchesOrders], &order.to_string()).await;
@@ -52,7 +52,7 @@ async fn a_line_of_an_ended_order_that_does_not_say_what_gave_its_stock_back() {
 }
 
 #[tokio::test]
-async fn stock_of_a_live_order_that_was_given_back() {
+async fn returned_stock_of_a_live_order() {
     for test in ["pending_returned", "paid_returned"] {
         let books = Books::write(test).await;
         let order = if test == "paid_returned" { books.paid } else { books.pending };
@@ -85,8 +85,8 @@ async fn a_line_that_names_a_movement_that_does_not_exist() {
 }
 
 #[tokio::test]
-async fn a_line_that_names_a_movement_that_is_for_no_order() {
-    let books = Books::write("by_hand").await;
+async fn a_line_that_names_an_adjustment() {
+    let books = Books::write("names_adjustment").await;
     let adjusted = movement(Uuid::new(), "a", -2, "adjustment: sold at the door", None);
     let named = doc! { "$set": { "lines.0.takenBy": adjusted.get("_id").unwrap() } };
     let was = books.named(books.paid, A, "takenBy").await;
@@ -97,7 +97,7 @@ async fn a_line_that_names_a_movement_that_is_for_no_order() {
 }
 
 #[tokio::test]
-async fn stock_that_was_moved_for_no_line() {
+async fn a_movement_that_no_line_names() {
     let books = Books::write("taken_twice").await;
     let again = Uuid::new();
     let twice = movement(again, "a", -2, "order_placed", Some(books.pending));
@@ -112,7 +112,7 @@ async fn stock_that_was_moved_for_no_line() {
     books.insert("stock_movements", [movement(returned, "c", 1, "order_cancelled", None)]).await;
     expect(&books, &[Check::MovementsHaveLines], &taken.to_string()).await;
 
-    // What a person did is for no order.
+    // An adjustment is for no order.
     let books = Books::write("adjusted_for").await;
     let adjusted = doc! { "$set": { "orderId": books.pending } };
     books.change("stock_movements", doc! { "delta": 10_i64 }, adjusted).await;
@@ -135,7 +135,7 @@ async fn a_movement_of_more_or_fewer_pieces_than_its_lines() {
 }
 
 #[tokio::test]
-async fn an_order_that_joined_a_batch_that_took_nothing_for_it() {
+async fn an_order_that_names_the_movements_of_a_batch_without_it() {
     let books = Books::write("stowaway").await;
     let mut stowaway = books.collection("orders").find_one(doc! { "_id": books.pending }).await.unwrap().unwrap();
     stowaway.insert("_id", Uuid::new());
@@ -155,7 +155,7 @@ async fn a_movement_of_another_sku_than_its_lines() {
     let report = expect(&books, &[Check::MovementsMatchLines], &a.to_string()).await;
     assert_eq!(report.failed().next().unwrap().differences.count, 2);
 
-    // One line among others, with the pieces adding up.
+    // One line among others, with the right sum of pieces.
     let books = Books::write("foreign").await;
     let id = books.named(books.pending, A, "takenBy").await;
     let foreign = doc! { "$set": { "lines.1.takenBy": id } };
@@ -181,7 +181,7 @@ async fn a_movement_for_another_reason_than_its_lines() {
 }
 
 #[tokio::test]
-async fn an_order_that_ended_otherwise_than_its_stock_says() {
+async fn an_order_whose_status_does_not_fit_the_reason_of_its_movement() {
     for (test, status) in [("cancelled_as_expired", "expired"), ("expired_as_cancelled", "cancelled")] {
         let books = Books::write(test).await;
         // The cancelled one shares its movement with another.
@@ -193,7 +193,7 @@ async fn an_order_that_ended_otherwise_than_its_stock_says() {
 }
 
 #[tokio::test]
-async fn a_movement_that_both_took_and_gave_back() {
+async fn a_movement_that_both_took_and_returned_stock() {
     let books = Books::write("both").await;
     let id = books.named(books.expired, A, "takenBy").await;
     change_order(&books, books.expired, doc! { "$set": { "lines.0.returnedBy": id } }).await;
@@ -217,7 +217,7 @@ async fn a_movement_of_one_order_that_names_another() {
     let id = books.named(books.paid, A, "takenBy").await;
     change_movement(&books, id, doc! { "$set": { "orderId": Uuid::new() } }).await;
     expect(&books, &[Check::MovementsOfOneOrder], &id.to_string()).await;
-    // It need not name any.
+    // A movement need not name an order.
     change_movement(&books, id, doc! { "$unset": { "orderId": "" } }).await;
     assert!(verify(&books.database).await.unwrap().is_clean());
 }

@@ -1,7 +1,7 @@
 //! The demo data of a local stack: a small catalogue and one customer, loaded over the public REST API.
 //!
-//! For a local stack only: the customer's password is in this file for everybody to read. Loading is
-//! idempotent; what exists is left as it is.
+//! For a local stack only: the customer's password is in this file. Loading is idempotent; existing data is left
+//! unchanged.
 
 use std::time::Duration;
 
@@ -13,15 +13,15 @@ use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 
 const CUSTOMER_EMAIL: &str = "demo@example.com";
-/// Only ever the password of a customer on a local stack.
+/// The password of the demo customer; only for local stacks.
 const CUSTOMER_PASSWORD: &str = "demo-for-local-use";
-/// What the customer starts with, in cents.
+/// The initial balance of the customer, in cents.
 const DEPOSIT_CENTS: i64 = 100_000;
 /// Pieces of each product.
 const STOCK: i64 = 1_000;
-/// How long one call may take; the first ones find cold services.
+/// How long a call may take; the first ones meet cold services.
 const CALL_BOUND: Duration = Duration::from_secs(10);
-/// How many products are loaded at once.
+/// The number of products that are loaded concurrently.
 const PARALLEL: usize = 4;
 
 /// SKU, name, category, price in cents.
@@ -40,8 +40,8 @@ const CATALOGUE: [(&str, &str, &str, i64); 12] = [
     ("KIT-SCALE", "Scale with timer", "equipment", 3_990),
 ];
 
-/// Loads what is missing and tells who can log in.
-pub(crate) async fn load(gateway_url: &str, secrets: &Secrets) -> anyhow::Result<DemoState> {
+/// Loads what is missing, and gives the credentials.
+pub(super) async fn load(gateway_url: &str, secrets: &Secrets) -> anyhow::Result<DemoState> {
     let http = Client::builder().timeout(CALL_BOUND).build()?;
     let mut api = Api { http, base: format!("{gateway_url}/api/v1"), token: None };
     api.log_in(ADMIN_EMAIL, &secrets.read_admin_password()?).await?;
@@ -60,7 +60,7 @@ async fn product(api: &Api, (sku, name, category, cents): (&str, &str, &str, i64
     let price = json!({ "amount": cents, "currency": "USD" });
     let body = json!({ "sku": sku, "name": name, "category": category, "price": price });
     if api.create("/products", None, &body).await?.is_none() {
-        // It has been here before; so has its stock, and part of it may be sold.
+        // The product exists, and so does its stock, part of which may be sold.
         return Ok(());
     }
     let path = format!("/products/{sku}/stock-adjustments");
@@ -76,7 +76,7 @@ async fn customer(api: &Api) -> anyhow::Result<()> {
     api.create(&format!("/users/{id}/deposits"), Some(&format!("demo-deposit-{id}")), &body).await.map(drop)
 }
 
-/// The few calls that are needed.
+/// The calls of the REST API that are needed.
 struct Api {
     http: Client,
     base: String,
@@ -91,7 +91,7 @@ impl Api {
         Ok(())
     }
 
-    /// Posts; gives the answer's data, or `None` when what would be created exists already.
+    /// Posts, and gives the answer's data, or `None` when the resource exists already.
     async fn create(&self, path: &str, key: Option<&str>, body: &Value) -> anyhow::Result<Option<Value>> {
         let mut request = self.http.post(format!("{}{path}", self.base)).json(body);
         if let Some(token) = &self.token {

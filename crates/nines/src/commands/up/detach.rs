@@ -6,30 +6,32 @@ use std::path::Path;
 use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context as _, bail};
+use cli::Signals;
 use devstack::Identity;
 use devstack::stack::{StackDir, StackState};
 use nix::sys::signal::Signal;
 use tokio::process::{Child, Command};
 
-use super::up::{self, Up};
-use crate::signals::Signals;
+use super::options::UpOptions;
+use super::story;
 
-/// How long a start may take: fetching the parts the first time is most of it.
+/// How long a start may take, including the downloads of the first one.
 const START_BOUND: Duration = Duration::from_secs(900);
-/// How long a start that was interrupted may take to stop what it had started.
+/// How long an interrupted start may take to stop what it had started.
 const STOP_BOUND: Duration = Duration::from_secs(60);
-/// How often the supervisor is looked at.
+/// How often the supervisor is polled.
 const POLL: Duration = Duration::from_millis(100);
 
-pub(super) async fn run(up: &Up) -> anyhow::Result<ExitCode> {
+/// Starts the supervisor, and prints the state of the stack once it is ready.
+pub(super) async fn run(options: &UpOptions) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen()?;
-    let dir = StackDir::create(&up.place.dir)?;
-    // Asked here too, so that the answer is an error message rather than a line in a log.
+    let dir = StackDir::create(&options.folder.dir)?;
+    // Checked here too, so that a running stack is an error message rather than a line in a log.
     drop(dir.lock()?);
     let log = dir.logs().join("nines.log");
     let mut echo = Echo::from_end_of(&log)?;
-    let mut child = start(up, &dir, &log)?;
+    let mut child = start(options, &dir, &log)?;
     let supervisor = child.id().and_then(Identity::of).context("the supervisor ended at once")?;
 
     let ready = tokio::select! {
@@ -37,27 +39,27 @@ pub(super) async fn run(up: &Up) -> anyhow::Result<ExitCode> {
         () = signals.next() => {
             supervisor.signal(Signal::SIGTERM)?;
             let ended = tokio::time::timeout(STOP_BOUND, child.wait()).await;
-            ended.context("the start was interrupted, but its supervisor does not end")??;
+            ended.context("the start was interrupted, but the supervisor does not end")??;
             bail!("interrupted");
         }
     };
-    up::print(&ready?, up.json)?;
+    story::print(&ready?, options.json)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn start(up: &Up, dir: &StackDir, log: &Path) -> anyhow::Result<Child> {
+fn start(options: &UpOptions, dir: &StackDir, log: &Path) -> anyhow::Result<Child> {
     let output = OpenOptions::new().create(true).append(true).open(log)?;
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["up", "--supervise", "--dir"]).arg(dir.path());
-    command.args(["--order-replicas", &up.order_replicas.to_string(), "--broker", up.broker.name()]);
-    for (service, count) in &up.replicas {
+    command.args(["--order-replicas", &options.order_replicas.to_string(), "--broker", options.broker.name()]);
+    for (service, count) in &options.replicas {
         command.arg("--replicas").arg(format!("{service}={count}"));
     }
-    if up.no_demo {
+    if options.no_demo {
         command.arg("--no-demo");
     }
-    // A new session is made by the supervisor itself; a group of its own would forbid it that.
-    // Its result is for us to print; what it writes on the way goes to the log.
+    // The supervisor starts a session itself, which it could not as the leader of a process group.
+    // This process prints the result; what the supervisor writes goes to the log.
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(output);
     command.spawn().context("can't start the supervisor")
 }
@@ -80,7 +82,7 @@ async fn wait(dir: &StackDir, supervisor: Identity, child: &mut Child, echo: &mu
     tokio::time::timeout(START_BOUND, ready).await.context("the stack did not start in 15 minutes")?
 }
 
-/// Passes what the supervisor writes to its log on to the terminal.
+/// Copies the supervisor's log to the terminal.
 struct Echo {
     log: std::fs::File,
 }

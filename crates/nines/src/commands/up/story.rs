@@ -1,11 +1,21 @@
-//! What `nines up` prints when the stack is ready: the addresses and a story to paste.
+//! The output of `nines up` when the stack is ready: the addresses, and commands to paste.
 
 use std::fmt::Write;
 
+use cli::terminal;
 use devstack::stack::{DemoState, StackState};
 
-/// The addresses of the stack, and three lines of `curl` that place and pay an order.
-pub(crate) fn tell(state: &StackState) -> String {
+/// Prints the state of a stack, as text or as JSON.
+///
+/// # Errors
+/// When stdout can't be written to.
+pub(super) fn print(state: &StackState, json: bool) -> anyhow::Result<()> {
+    let text = if json { serde_json::to_string_pretty(state)? } else { story(state) };
+    Ok(terminal::line(text)?)
+}
+
+/// The addresses of the stack, and three lines of `curl` that log in, place an order and pay it.
+fn story(state: &StackState) -> String {
     let mut text = String::new();
     let mut line = |label: &str, value: &str| {
         // Writing to a String can't fail.
@@ -24,22 +34,47 @@ pub(crate) fn tell(state: &StackState) -> String {
     text
 }
 
-/// One line a step. The token and the order stay in shell variables; `sed` takes them out, so that nothing has
-/// to be installed.
+/// One line per step. The token and the order are kept in shell variables; `sed` extracts them, so that nothing has to
+/// be installed.
 fn curl(gateway: &str, demo: &DemoState) -> [String; 3] {
     let api = format!("{gateway}/api/v1");
     let json = "-H 'Content-Type: application/json'";
     let token = r#"-H "Authorization: Bearer $TOKEN""#;
     let (email, password, sku) = (&demo.customer_email, &demo.customer_password, &demo.sku);
+    let extract = |field: &str| format!(r#"sed -E 's/.*"{field}": *"([^"]+)".*/\1/'"#);
+    let (access_token, id) = (extract("accessToken"), extract("id"));
+    let login = format!(r#"{{"email":"{email}","password":"{password}"}}"#);
+    let lines = format!(r#"{{"lines":[{{"sku":"{sku}","quantity":2}}]}}"#);
+    let order_key = r#"-H "Idempotency-Key: order-$(date +%s%N)""#;
+    let payment_key = r#"-H "Idempotency-Key: pay-$ORDER_ID""#;
+    let payment = r#"{"method":"balance"}"#;
     [
+        format!("TOKEN=$(curl -s {api}/sessions {json} -d '{login}' | {access_token})"),
         format!(
-            r#"TOKEN=$(curl -s {api}/sessions {json} -d '{{"email":"{email}","password":"{password}"}}' | sed -E 's/.*"accessToken": *"([^"]+)".*/\1/')"#
+            "ORDER=$(curl -s {api}/orders {token} {order_key} {json} -d '{lines}'); echo \"$ORDER\"; \
+             ORDER_ID=$(echo \"$ORDER\" | {id})"
         ),
-        format!(
-            r#"ORDER=$(curl -s {api}/orders {token} -H "Idempotency-Key: order-$(date +%s%N)" {json} -d '{{"lines":[{{"sku":"{sku}","quantity":2}}]}}'); echo "$ORDER"; ORDER_ID=$(echo "$ORDER" | sed -E 's/.*"id": *"([^"]+)".*/\1/')"#
-        ),
-        format!(
-            r#"curl -s {api}/orders/$ORDER_ID/payments {token} -H "Idempotency-Key: pay-$ORDER_ID" {json} -d '{{"method":"balance"}}'; echo"#
-        ),
+        format!("curl -s {api}/orders/$ORDER_ID/payments {token} {payment_key} {json} -d '{payment}'; echo"),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readme_has_the_printed_commands() {
+        let demo = DemoState {
+            customer_email: "demo@example.com".to_owned(),
+            customer_password: "demo-for-local-use".to_owned(),
+            admin_email: String::new(),
+            admin_password_file: "file".into(),
+            sku: "COFFEE-ESPRESSO-1KG".to_owned(),
+        };
+        let readme = include_str!("../../../../../README.md");
+        for line in curl("http://gateway", &demo) {
+            let line = line.replace("http://gateway/api/v1", "$API");
+            assert!(readme.contains(&line), "{line}");
+        }
+    }
 }
