@@ -30,7 +30,7 @@ enum Command {
     Benchmark(Benchmark),
     /// Break a platform while shoppers use it, and report what they notice.
     Drill(Drill),
-    /// Load a catalogue with its first stock.
+    /// Load a catalogue with its initial stock.
     Import(Import),
     /// Send real baskets as orders over REST, in time order.
     Replay(Replay),

@@ -43,7 +43,7 @@ struct RestCell {
     clients: usize,
     grpc: Measured,
     rest: Measured,
-    /// REST over gRPC.
+    /// REST divided by gRPC.
     #[serde(flatten)]
     ratio: Ratio,
 }

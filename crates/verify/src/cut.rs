@@ -11,7 +11,7 @@ use crate::documents::Stored;
 use crate::error::VerifyError;
 use crate::findings::{Difference, Differences};
 
-/// Documents a batch of a cursor.
+/// Documents per batch of a cursor.
 const BATCH: u32 = 1_000;
 
 /// A snapshot of the database: everything that is read through it is as of one moment.

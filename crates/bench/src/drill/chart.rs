@@ -29,7 +29,7 @@ const STYLE: &str = "\
 pub(super) fn draw(report: &Report) -> String {
     let Report { drill, requests, failed, .. } = report;
     let last = report.seconds.last().map_or(1, |second| second.second + 1);
-    let axis = Axis { seconds: whole(last) };
+    let axis = TimeAxis { seconds: whole(last) };
     let mut svg = Svg::open(Opening {
         width: WIDTH,
         height: HEIGHT,
@@ -54,11 +54,11 @@ pub(super) fn draw(report: &Report) -> String {
     svg.close()
 }
 
-struct Axis {
+struct TimeAxis {
     seconds: f64,
 }
 
-impl Axis {
+impl TimeAxis {
     fn x(&self, second: f64) -> f64 {
         LEFT + (RIGHT - LEFT) * (second / self.seconds).clamp(0.0, 1.0)
     }
@@ -69,7 +69,7 @@ fn y(ms: f64) -> f64 {
     BOTTOM - part * (BOTTOM - TOP)
 }
 
-fn draw_grid(svg: &mut Svg, axis: &Axis) {
+fn draw_grid(svg: &mut Svg, axis: &TimeAxis) {
     for (ms, label) in
         [(0.1, "0.1 ms"), (1.0, "1 ms"), (10.0, "10 ms"), (100.0, "100 ms"), (1_000.0, "1 s"), (10_000.0, "10 s")]
     {
@@ -82,12 +82,12 @@ fn draw_grid(svg: &mut Svg, axis: &Axis) {
     }
 }
 
-fn draw_latency(svg: &mut Svg, class: &str, axis: &Axis, seconds: &[Second], of: fn(&Second) -> f64) {
+fn draw_latency(svg: &mut Svg, class: &str, axis: &TimeAxis, seconds: &[Second], of: fn(&Second) -> f64) {
     svg.polyline(class, seconds.iter().map(|second| (axis.x(whole(second.second) + 0.5), y(of(second)))));
 }
 
 /// The height of a bar is the share of its second's requests, but at least one pixel.
-fn draw_bars(svg: &mut Svg, axis: &Axis, seconds: &[Second]) {
+fn draw_bars(svg: &mut Svg, axis: &TimeAxis, seconds: &[Second]) {
     let width = (axis.x(1.0) - axis.x(0.0) - 0.5).max(0.5);
     for Second { second, figures } in seconds {
         let all = figures.good + figures.shed + figures.failed;

@@ -151,7 +151,7 @@ pub(crate) struct Admin<'a> {
 struct ShopAnswer {
     status: StatusCode,
     copied: bool,
-    told: Value,
+    content: Value,
 }
 
 impl Shoppers {
@@ -202,8 +202,8 @@ impl Shoppers {
         let key = Uuid::now_v7().to_string();
         let mut answer =
             self.send(0, &Method::POST, path, token, Some((&key, body))).await.map_err(anyhow::Error::msg)?;
-        ensure!(answer.status.is_success(), "{path}: {}: {}", answer.status, answer.told["reason"]);
-        Ok(answer.told["data"].take())
+        ensure!(answer.status.is_success(), "{path}: {}: {}", answer.status, answer.content["reason"]);
+        Ok(answer.content["data"].take())
     }
 
     /// Sends one request of a customer, of a kind drawn from the mix, that was due at `due`.
@@ -260,11 +260,11 @@ impl Shoppers {
         match answered {
             Err(failure) => RequestOutcome::Failed(failure),
             Ok(answer) if answer.status.is_success() => {
-                if let (Kind::Order, Some(id)) = (kind, answer.told["data"]["id"].as_str()) {
+                if let (Kind::Order, Some(id)) = (kind, answer.content["data"]["id"].as_str()) {
                     customer.remember_unpaid(id.to_owned());
                 }
                 if kind == Kind::Login {
-                    let Some(session) = ShopperSession::of(&answer.told["data"]) else {
+                    let Some(session) = ShopperSession::of(&answer.content["data"]) else {
                         return RequestOutcome::Failed("a session without a token");
                     };
                     *customer.session() = session;
@@ -298,9 +298,9 @@ impl Shoppers {
             let response = self.http.request(request).await.map_err(|_| "no connection")?;
             let (head, body) = response.into_parts();
             let body = Limited::new(body, ANSWER_LIMIT_BYTES).collect().await.map_err(|_| "cut off")?;
-            let told = serde_json::from_slice(&body.to_bytes()).unwrap_or_default();
+            let content = serde_json::from_slice(&body.to_bytes()).unwrap_or_default();
             let copied = head.headers.get("cache-status").is_some_and(|status| status == OVERLOADED_COPY);
-            Ok(ShopAnswer { status: head.status, copied, told })
+            Ok(ShopAnswer { status: head.status, copied, content })
         };
         tokio::time::timeout(PATIENCE, answered).await.unwrap_or(Err("no answer in time"))
     }
@@ -357,7 +357,7 @@ fn was_not_accepted(answered: &Result<ShopAnswer, &'static str>) -> bool {
 }
 
 fn outcome(answer: &ShopAnswer) -> RequestOutcome {
-    let reason = answer.told["reason"].as_str().and_then(envelope::Reason::from_name);
+    let reason = answer.content["reason"].as_str().and_then(envelope::Reason::from_name);
     match reason {
         Some(envelope::Reason::Overloaded | envelope::Reason::RateLimited) => RequestOutcome::Shed,
         Some(reason) => RequestOutcome::Failed(reason.name()),
@@ -385,7 +385,7 @@ mod tests {
         let answer = |reason: &str| ShopAnswer {
             status: StatusCode::SERVICE_UNAVAILABLE,
             copied: false,
-            told: json!({ "reason": reason }),
+            content: json!({ "reason": reason }),
         };
         assert_eq!(outcome(&answer("OVERLOADED")), RequestOutcome::Shed);
         assert_eq!(outcome(&answer("RATE_LIMITED")), RequestOutcome::Shed);

@@ -26,7 +26,7 @@ pub(crate) enum Pace {
     Closed,
     /// At a fixed rate, as long as a client is free.
     Open {
-        /// Arrivals a second; more than 0.
+        /// Arrivals per second; more than 0.
         per_second: f64,
     },
 }
@@ -34,7 +34,7 @@ pub(crate) enum Pace {
 /// A load on the platform.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Load {
-    /// The most orders under way at once.
+    /// The most orders in flight.
     pub(crate) clients: usize,
     /// When orders are sent.
     pub(crate) pace: Pace,
@@ -68,7 +68,7 @@ struct Latency {
 /// load.
 ///
 /// # Errors
-/// The first order that was refused for good.
+/// When an order is refused for a reason that is not temporary.
 pub(crate) async fn drive<B: Buyer>(buyer: &Arc<B>, goods: &Arc<Goods>, load: Load) -> anyhow::Result<Tally> {
     let schedule = Arc::new(Schedule::new(Instant::now(), load));
     let mut clients = JoinSet::new();

@@ -91,10 +91,10 @@ impl Rest {
         if answer.status == StatusCode::CREATED {
             return Ok(Outcome::Placed);
         }
-        let told: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-        match told["reason"].as_str().and_then(Reason::from_name) {
+        let content: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        match content["reason"].as_str().and_then(Reason::from_name) {
             Some(reason) => {
-                let message = told["message"].as_str().unwrap_or_default().to_owned();
+                let message = content["message"].as_str().unwrap_or_default().to_owned();
                 Outcome::of(Error::new(reason, message).with_retry_after(answer.retry_after))
             }
             None => bail!("an order was answered with {} and no reason", answer.status),
@@ -121,9 +121,9 @@ impl Buyer for Rest {
 async fn post(http: &Http, uri: &Uri, message: &Value) -> anyhow::Result<Value> {
     let request = Request::post(uri.clone()).header(CONTENT_TYPE, JSON).body(body(message)?)?;
     let answer = tokio::time::timeout(PATIENCE, async { read(http.request(request).await?).await }).await??;
-    let mut told: Value = serde_json::from_slice(&answer.body)?;
-    anyhow::ensure!(answer.status == StatusCode::CREATED, "{}: {}", answer.status, told["reason"]);
-    Ok(told["data"].take())
+    let mut content: Value = serde_json::from_slice(&answer.body)?;
+    anyhow::ensure!(answer.status == StatusCode::CREATED, "{}: {}", answer.status, content["reason"]);
+    Ok(content["data"].take())
 }
 
 fn body(message: &Value) -> anyhow::Result<Full<Bytes>> {

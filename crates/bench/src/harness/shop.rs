@@ -64,7 +64,7 @@ impl Testbed {
     /// Starts the replica set.
     ///
     /// # Errors
-    /// When it does not come up.
+    /// When it does not start.
     pub(crate) async fn start(progress: &Progress) -> anyhow::Result<Self> {
         let scratch = Scratch::create()?;
         let options = BackingOptions { cache_gib: CACHE_GIB, ..BackingOptions::local(scratch.path()) };
@@ -76,7 +76,7 @@ impl Testbed {
     /// Starts a platform on a fresh database and stocks its products.
     ///
     /// # Errors
-    /// When it does not come up.
+    /// When it does not start.
     pub(crate) async fn open(&mut self, goods: &Goods, setup: Setup) -> anyhow::Result<Shop> {
         self.open_with(goods, |options| {
             options.order_replicas = setup.replicas;
@@ -88,7 +88,7 @@ impl Testbed {
     /// The same with the caller's options.
     ///
     /// # Errors
-    /// When it does not come up.
+    /// When it does not start.
     pub(crate) async fn open_with(
         &mut self,
         goods: &Goods,
@@ -119,7 +119,7 @@ impl Testbed {
     /// Stops the replica set; its data goes with it.
     ///
     /// # Errors
-    /// When it does not end.
+    /// When it does not stop.
     pub(crate) async fn stop(self) -> anyhow::Result<()> {
         self.client.shutdown().immediate(true).await;
         Ok(self.backing.stop().await?)
@@ -182,7 +182,7 @@ impl Shop {
     /// The gRPC address of inventory.
     ///
     /// # Errors
-    /// When there is none.
+    /// When it does not run.
     pub(crate) fn inventory(&self) -> anyhow::Result<String> {
         Ok(self.platform.grpc_url("inventory")?)
     }
@@ -199,7 +199,7 @@ impl Shop {
     /// The pid of the first order replica.
     ///
     /// # Errors
-    /// When there is none.
+    /// When it does not run.
     pub(crate) fn order_pid(&self) -> anyhow::Result<u32> {
         Ok(self.platform.process("order")?.identity().pid)
     }
@@ -257,7 +257,7 @@ impl Shop {
     /// Stops the platform and removes its data.
     ///
     /// # Errors
-    /// When it does not end.
+    /// When it does not stop.
     pub(crate) async fn close(self) -> anyhow::Result<()> {
         self.platform.stop().await?;
         self.database.drop().await?;

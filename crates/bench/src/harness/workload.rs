@@ -100,7 +100,7 @@ impl Goods {
         let mut positions = HashMap::new();
         for basket in completejourney::baskets(purchases) {
             for order in basket.orders() {
-                // By SKU, as the shop has them, and without what is not in the catalogue.
+                // Sorted by SKU, as the shop stores lines, without products outside the catalogue.
                 let mut lines = BTreeMap::new();
                 for (id, quantity) in order.lines {
                     let Some(product) = known.get(id) else { continue };

@@ -58,12 +58,12 @@ impl Pair {
 }
 
 /// The logarithmic axis, from one whole power of ten to another around all values.
-struct Axis {
+struct RateAxis {
     low: f64,
     high: f64,
 }
 
-impl Axis {
+impl RateAxis {
     fn around(pairs: &[Pair]) -> Self {
         let values = || pairs.iter().flat_map(|pair| [pair.naive, pair.lanes]).map(|value| value.max(1.0));
         let low = values().fold(f64::INFINITY, f64::min).log10().floor();
@@ -115,7 +115,7 @@ fn draw_heading(svg: &mut Svg) {
 }
 
 fn draw_plot(svg: &mut Svg, pairs: &[Pair]) {
-    let axis = Axis::around(pairs);
+    let axis = RateAxis::around(pairs);
     for power in axis.powers() {
         let y = axis.y(power);
         svg.line("grid", (LEFT, y), (RIGHT, y));
@@ -138,7 +138,7 @@ fn draw_plot(svg: &mut Svg, pairs: &[Pair]) {
     }
 }
 
-fn draw_pair(svg: &mut Svg, pair: &Pair, axis: &Axis, middle: f64, slot: f64) {
+fn draw_pair(svg: &mut Svg, pair: &Pair, axis: &RateAxis, middle: f64, slot: f64) {
     let width = (slot * 0.42).min(WIDEST_BAR);
     for (class, value, x) in [("naive", pair.naive, middle - width - 1.0), ("lanes", pair.lanes, middle + 1.0)] {
         let y = axis.y(value);
@@ -223,11 +223,11 @@ mod tests {
 
     #[test]
     fn the_axis_spans_whole_powers_of_ten() {
-        let axis = Axis::around(&[pair(Workload::OneSku, 64, 71.0, 9_000.0)]);
+        let axis = RateAxis::around(&[pair(Workload::OneSku, 64, 71.0, 9_000.0)]);
         assert_eq!(axis.powers().collect::<Vec<_>>(), [10.0, 100.0, 1_000.0, 10_000.0]);
         assert_eq!((axis.y(10.0), axis.y(10_000.0)), (BOTTOM, TOP));
         // One side placed no order.
-        assert_eq!(Axis::around(&[pair(Workload::OneSku, 64, 0.0, 5.0)]).y(0.0), BOTTOM);
+        assert_eq!(RateAxis::around(&[pair(Workload::OneSku, 64, 0.0, 5.0)]).y(0.0), BOTTOM);
     }
 
     #[test]

@@ -14,11 +14,11 @@ use relay::RelayAlerts;
 #[derive(Debug, Args)]
 pub struct Alerts {
     #[command(subcommand)]
-    action: Action,
+    action: AlertsAction,
 }
 
 #[derive(Debug, Subcommand)]
-enum Action {
+enum AlertsAction {
     /// Receive Alertmanager's webhooks, and send them to the robot of a DingTalk group.
     ///
     /// Alertmanager posts to /dingtalk. A notification that DingTalk does not accept is answered with 502, so that
@@ -32,7 +32,7 @@ impl Alerts {
     /// # Errors
     /// When a file can't be read, the robot's address is not valid, or the port can't be bound.
     pub async fn run(self) -> anyhow::Result<ExitCode> {
-        let Action::Relay(relay) = self.action;
+        let AlertsAction::Relay(relay) = self.action;
         relay.run().await
     }
 }

@@ -20,11 +20,11 @@ use show::Show;
 #[derive(Debug, Args)]
 pub struct Dlt {
     #[command(subcommand)]
-    action: Action,
+    action: DltAction,
 }
 
 #[derive(Debug, Subcommand)]
-enum Action {
+enum DltAction {
     /// List the latest dead letters, oldest first.
     ///
     /// A letter is kept until its retention ends (28 days by default), even after it was published again; the broker
@@ -47,9 +47,9 @@ impl Dlt {
     /// When no stack runs, the broker can't be reached within 10 s, or it does not have the topic or the letter.
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         match self.action {
-            Action::List(list) => list.run().await,
-            Action::Show(show) => show.run().await,
-            Action::Replay(replay) => replay.run().await,
+            DltAction::List(list) => list.run().await,
+            DltAction::Show(show) => show.run().await,
+            DltAction::Replay(replay) => replay.run().await,
         }
     }
 }

@@ -26,11 +26,11 @@ const LONGEST_RANGE: SignedDuration = SignedDuration::from_hours(366 * 24);
 #[derive(Debug, Args)]
 pub struct Events {
     #[command(subcommand)]
-    action: Action,
+    action: EventsAction,
 }
 
 #[derive(Debug, Subcommand)]
-enum Action {
+enum EventsAction {
     /// Republish the events of a time range that the outboxes still keep.
     ///
     /// This is safe: a consumer skips the events that it has applied, as long as its inbox keeps them (35 days by
@@ -70,7 +70,7 @@ impl Events {
     /// When the range is not valid or no stack runs. A service that does not answer is in the report, and the exit code
     /// is then 1.
     pub async fn run(self) -> anyhow::Result<ExitCode> {
-        let Action::Replay(replay) = self.action;
+        let EventsAction::Replay(replay) = self.action;
         replay.run().await
     }
 }

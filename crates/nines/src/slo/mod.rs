@@ -22,11 +22,11 @@ use status::Status;
 #[derive(Debug, Args)]
 pub struct Slo {
     #[command(subcommand)]
-    action: Action,
+    action: SloAction,
 }
 
 #[derive(Debug, Subcommand)]
-enum Action {
+enum SloAction {
     /// Generate Prometheus rules and alerts from the objectives.
     ///
     /// With --check nothing is written, and the exit code is 1 when a file differs from what would be written.
@@ -39,12 +39,12 @@ impl Slo {
     /// Runs the command and prints its result.
     ///
     /// # Errors
-    /// When an objective is not valid, a file can't be read or written, or Prometheus can't be asked or has no
+    /// When an objective is not valid, a file can't be read or written, or Prometheus can't be queried or has no
     /// objectives.
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         match self.action {
-            Action::Generate(generate) => generate.run(),
-            Action::Status(status) => status.run().await,
+            SloAction::Generate(generate) => generate.run(),
+            SloAction::Status(status) => status.run().await,
         }
     }
 }

@@ -36,7 +36,7 @@ pub(super) struct Spec {
     /// The service that answers.
     #[serde(rename = "service")]
     pub(super) _service: String,
-    pub(super) indicator: Indicator,
+    pub(super) indicator: IndicatorDocument,
     pub(super) time_window: Vec<TimeWindow>,
     pub(super) budgeting_method: BudgetingMethod,
     pub(super) objectives: Vec<Objective>,
@@ -44,7 +44,7 @@ pub(super) struct Spec {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Indicator {
+pub(super) struct IndicatorDocument {
     #[serde(rename = "metadata")]
     pub(super) _metadata: IndicatorMetadata,
     pub(super) spec: IndicatorSpec,
@@ -86,7 +86,7 @@ pub(super) struct Metric {
 pub(super) struct MetricSource {
     #[serde(rename = "type")]
     pub(super) kind: SourceKind,
-    pub(super) spec: Query,
+    pub(super) spec: QueryText,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -97,7 +97,7 @@ pub(super) enum SourceKind {
 /// PromQL that yields one value without labels.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Query {
+pub(super) struct QueryText {
     pub(super) query: String,
 }
 

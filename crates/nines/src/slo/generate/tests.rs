@@ -132,8 +132,8 @@ fn metrics(text: &str) -> Vec<&str> {
         &text[start..end]
     });
     // Without `up` and Alertmanager's metrics, which are not the services'.
-    let ours = words.filter(|word| word.contains('_') && !word.contains(':') && !word.starts_with("alertmanager_"));
-    ours.collect()
+    let metrics = words.filter(|word| word.contains('_') && !word.contains(':') && !word.starts_with("alertmanager_"));
+    metrics.collect()
 }
 
 fn rust_sources(folder: &Path, into: &mut String) {

@@ -35,12 +35,12 @@ pub(super) struct Status {
 /// The error budgets of all objectives, by name.
 #[derive(Debug, PartialEq, Serialize)]
 struct Budgets {
-    slos: Vec<Slo>,
+    slos: Vec<Budget>,
 }
 
 #[derive(Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Slo {
+struct Budget {
     name: String,
     /// The share that must be good.
     objective: f64,
@@ -79,7 +79,7 @@ impl Budgets {
         }
         let of_one = |(name, values): (&str, BTreeMap<&str, f64>)| {
             // An objective whose series are not all recorded yet is left out.
-            Some(Slo {
+            Some(Budget {
                 objective: *values.get("slo:objective:ratio")?,
                 period_days: *values.get("slo:time_period:days")?,
                 budget_remaining: *values.get("slo:period_error_budget_remaining:ratio")?,
@@ -107,7 +107,7 @@ impl fmt::Display for Budgets {
         write!(f, "{:longest$}  objective  days  budget left  burn rate  alerts", "slo")?;
         for slo in &self.slos {
             let firing = if slo.firing.is_empty() { "-".to_owned() } else { slo.firing.join(", ") };
-            let Slo { name, objective, period_days, budget_remaining, burn_rate, .. } = slo;
+            let Budget { name, objective, period_days, budget_remaining, burn_rate, .. } = slo;
             let (objective, left) = (objective * 100.0, budget_remaining * 100.0);
             write!(
                 f,
