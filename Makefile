@@ -4,7 +4,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := target/debug
 # What `build` builds besides libraries. Tests turn on features of what all programs share: to build those without them
-# afterwards compiles nearly everything once more. So what tests builds them too, and so does CI.
+# afterwards compiles nearly everything once more. So what tests builds them too, and so does CI. For the same reason `bench` is
+# built although `make run` does not need it: without it, cargo would enable fewer features of what all programs share.
 TARGETS ?= --bins
 # Where the broker's own ways show: what it delivers to whom, and what becomes of it when something dies. Not chosen with `-p`:
 # for fewer packages cargo enables fewer features of what they share, and compiles that once more.
@@ -19,7 +20,7 @@ KAFKA_NAMES := broker:: broker_lost:: consumer:: outbox:: dead_letters:: dlt:: e
 help: ## List what can be done
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 16
 
-build: ## Build every process and the command line
+build: ## Build every process and both tools, nines and bench
 	cargo build --workspace $(TARGETS) --locked
 
 test test-kafka test-nginx test-alerts: TARGETS = --bins --tests
@@ -82,19 +83,19 @@ bench: ## Real baskets as orders over REST, 16 and 64 clients side by side
 
 bench-orders: ## One transaction per order against the commit lanes; draws the README's chart
 	cargo build --release --workspace --bins --locked
-	target/release/nines bench orders --chart docs/charts/bench-orders.svg
+	target/release/bench orders --chart docs/charts/bench-orders.svg
 
 bench-gateway: ## The latency and CPU that the gateway adds, and its cached reads
 	cargo build --release --workspace --bins --locked
-	target/release/nines bench gateway
+	target/release/bench gateway
 
 bench-telemetry: ## What traces cost: orders with telemetry on and off
 	cargo build --release --workspace --bins --locked
-	target/release/nines bench telemetry
+	target/release/bench telemetry
 
 bench-events: ## How far statements are behind, what a backlog costs, and the reconciliation of 1,000,000 orders
 	cargo build --release --workspace --bins --locked
-	target/release/nines bench events
+	target/release/bench events
 
 deny: ## Licences, advisories and bans (needs cargo-deny and its advisory database)
 	cargo deny check

@@ -47,7 +47,7 @@ async fn tls(files: Identity) -> Tls {
 
 /// Asks a service after its health, as whoever this is.
 async fn ask(shop: &Shop, service: &'static str, tls: Option<&Tls>) -> Result<(), Status> {
-    let channel = nines::dial::channel(service, &shop.platform.grpc_url(service).unwrap(), tls).unwrap();
+    let channel = cli::dial::channel(service, &shop.platform.grpc_url(service).unwrap(), tls).unwrap();
     let mut request = tonic::Request::new(HealthCheckRequest::default());
     request.set_timeout(Duration::from_secs(10));
     HealthClient::new(channel).check(request).await.map(drop)

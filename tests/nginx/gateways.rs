@@ -111,7 +111,7 @@ async fn gateways_that_are_killed_or_stopped_cost_no_request_and_no_order_twice(
     let stock = shop.front.get("/api/v1/products/tea/stock").await.expect_status(200).data();
     assert_eq!(stock["available"], json!(STOCK - orders));
     let database = mongodb::Client::with_uri_str(&shop.mongo_uri).await.unwrap();
-    let report = nines::verify::verify(&database.database(shop.platform.database())).await.unwrap();
+    let report = verify::verify(&database.database(shop.platform.database())).await.unwrap();
     assert!(report.is_clean(), "{report:?}");
 }
 

@@ -124,7 +124,7 @@ impl Shop {
 
     /// Checks the books from the database alone; the test fails with what is wrong with them.
     pub async fn verify_books(&self) {
-        let report = nines::verify::verify(&self.database().await).await.unwrap();
+        let report = verify::verify(&self.database().await).await.unwrap();
         assert!(report.is_clean(), "{report:?}");
     }
 

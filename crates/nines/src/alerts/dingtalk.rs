@@ -1,5 +1,5 @@
-//! The custom robot of a DingTalk group: its message, its signature and its answer, as DingTalk's documentation of
-//! custom robots has them (<https://open.dingtalk.com/document/robots/custom-robot-access>).
+//! The custom robot of a DingTalk group: its message, signature and answer, as documented by DingTalk
+//! (<https://open.dingtalk.com/document/robots/custom-robot-access>).
 
 use std::fmt::Write as _;
 
@@ -12,18 +12,18 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use super::notification::{Alert, Notification, Status};
+use super::notification::{Alert, AlertStatus, Notification};
 
-/// DingTalk takes 20,000 bytes of a message.
+/// The longest text, in bytes; DingTalk accepts messages of 20,000 bytes.
 const MAX_TEXT: usize = 18_000;
-/// More than these are counted, not told.
+/// The most alerts in a message; the others are counted.
 const MAX_ALERTS: usize = 20;
-/// The longest value that is told, in characters.
+/// The longest value, in characters; longer ones are cut.
 const MAX_VALUE: usize = 500;
-/// What is said elsewhere in the message, or of no use to people.
-const UNTOLD_LABELS: [&str; 2] = ["alertname", "severity"];
+/// Labels that are left out, since they are elsewhere in the message.
+const OMITTED_LABELS: [&str; 2] = ["alertname", "severity"];
 
-/// A message, as the robot takes it.
+/// A message of the robot's API.
 #[derive(Debug, Serialize)]
 pub(super) struct Message {
     msgtype: &'static str,
@@ -32,15 +32,15 @@ pub(super) struct Message {
 
 #[derive(Debug, Serialize)]
 struct Markdown {
-    /// What is shown in the list of chats.
+    /// The text in the list of chats.
     title: String,
     text: String,
 }
 
-/// What the robot answers, always with status 200.
+/// The answer of the robot, always with status 200.
 #[derive(Debug, Deserialize)]
 pub(super) struct Verdict {
-    /// 0 when the message was taken.
+    /// 0 when the message was accepted.
     pub(super) errcode: i64,
     #[serde(default)]
     pub(super) errmsg: String,
@@ -50,28 +50,28 @@ impl Message {
     pub(super) fn of(notification: &Notification) -> Self {
         let title = title(notification);
         let mut text = format!("#### {title}\n");
-        let mut told = 0;
+        let mut listed = 0;
         for alert in notification.alerts.iter().take(MAX_ALERTS) {
             let paragraph = paragraph(alert);
             if text.len() + paragraph.len() > MAX_TEXT {
                 break;
             }
             text.push_str(&paragraph);
-            told += 1;
+            listed += 1;
         }
-        let untold = (notification.alerts.len() - told).saturating_add(notification.truncated_alerts);
-        if untold > 0 {
-            put(&mut text, format_args!("\nand {untold} more\n"));
+        let omitted = (notification.alerts.len() - listed).saturating_add(notification.truncated_alerts);
+        if omitted > 0 {
+            put(&mut text, format_args!("\nand {omitted} more\n"));
         }
         Self { msgtype: "markdown", markdown: Markdown { title, text } }
     }
 }
 
 fn title(notification: &Notification) -> String {
-    let firing = notification.alerts.iter().filter(|alert| alert.status == Status::Firing).count();
+    let firing = notification.alerts.iter().filter(|alert| alert.status == AlertStatus::Firing).count();
     let state = match notification.status {
-        Status::Firing => format!("FIRING {}", firing.saturating_add(notification.truncated_alerts)),
-        Status::Resolved => "RESOLVED".to_owned(),
+        AlertStatus::Firing => format!("FIRING {}", firing.saturating_add(notification.truncated_alerts)),
+        AlertStatus::Resolved => "RESOLVED".to_owned(),
     };
     let of_group = notification.group_labels.values().map(String::as_str);
     let of_alert = || notification.alerts.first().and_then(|alert| alert.label("alertname"));
@@ -82,8 +82,8 @@ fn title(notification: &Notification) -> String {
 
 fn paragraph(alert: &Alert) -> String {
     let state = match alert.status {
-        Status::Firing => "firing",
-        Status::Resolved => "resolved",
+        AlertStatus::Firing => "firing",
+        AlertStatus::Resolved => "resolved",
     };
     let severity = alert.label("severity").map(plain).unwrap_or_default();
     let summary = alert.annotation("summary").or(alert.label("alertname")).map(plain).unwrap_or_default();
@@ -92,7 +92,7 @@ fn paragraph(alert: &Alert) -> String {
         put(&mut text, format_args!("\n> {}\n", plain(description)));
     }
     text.push('\n');
-    let labels = alert.labels.iter().filter(|(name, _)| !UNTOLD_LABELS.contains(&name.as_str()));
+    let labels = alert.labels.iter().filter(|(name, _)| !OMITTED_LABELS.contains(&name.as_str()));
     for (name, value) in labels {
         put(&mut text, format_args!("- {}: {}\n", plain(name), plain(value)));
     }
@@ -103,7 +103,7 @@ fn paragraph(alert: &Alert) -> String {
     text
 }
 
-/// On one line, without what would be markup, and not too long.
+/// On one line, without markup, and cut to [`MAX_VALUE`].
 fn plain(text: &str) -> String {
     let shown = text.chars().take(MAX_VALUE).map(|c| match c {
         _ if c.is_control() => ' ',
@@ -120,10 +120,11 @@ fn put(text: &mut String, what: std::fmt::Arguments<'_>) {
     let _written = text.write_fmt(what);
 }
 
-/// The robot's address with the signature that it may ask for: of the time and the secret, with the secret.
+/// The robot's address, with a signature if there is a secret: the HMAC of the time and the secret, keyed by the
+/// secret.
 ///
 /// # Errors
-/// When the address is no URL.
+/// When the address is not a URL.
 pub(super) fn signed(address: &SecretString, secret: Option<&SecretString>, now_ms: i64) -> anyhow::Result<Uri> {
     let address = address.expose_secret();
     let whole = match secret {
@@ -133,8 +134,8 @@ pub(super) fn signed(address: &SecretString, secret: Option<&SecretString>, now_
             format!("{address}{separator}timestamp={now_ms}&sign={}", sign(secret, now_ms)?)
         }
     };
-    // The error says what is wrong with it, not what it is.
-    whole.parse().context("the robot's address is no URL")
+    // The error does not contain the address.
+    whole.parse().context("the robot's address is not a URL")
 }
 
 fn sign(secret: &SecretString, now_ms: i64) -> anyhow::Result<String> {
@@ -159,7 +160,7 @@ mod tests {
 
     #[test]
     fn the_signature_is_the_one_that_dingtalk_computes() {
-        // Made with the Python of DingTalk's documentation.
+        // Computed with the Python code in DingTalk's documentation.
         let secret = SecretString::from("SEC000");
         let expected = "ltBBey5eZrWKh1cPzFIdz3v3xpkc4Tjx4lLsPSHqdtA%3D";
         assert_eq!(sign(&secret, 1_700_000_000_000).unwrap(), expected);
@@ -171,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_says_what_happened_since_when_and_what_to_read() {
+    fn a_message_has_the_alert_its_start_and_its_runbook() {
         let json = serde_json::json!({
             "version": "4", "status": "firing", "receiver": "pages", "truncatedAlerts": 0,
             "groupLabels": {"alertname": "PaymentsFail", "slo": "payment-success"},
@@ -196,25 +197,25 @@ mod tests {
     }
 
     #[test]
-    fn many_alerts_are_counted_and_long_ones_cut() {
+    fn surplus_alerts_are_counted_and_long_values_are_cut() {
         let alert = |summary: &str| {
             let annotations = serde_json::json!({ "summary": summary });
             serde_json::json!({"status": "firing", "labels": {"alertname": "X"}, "annotations": annotations})
         };
         let many: Vec<_> = (0..30).map(|_| alert("x")).collect();
-        let told = text(&serde_json::json!({"status": "firing", "truncatedAlerts": 3, "alerts": many}));
-        assert!(told.contains("[FIRING 33] X") && told.ends_with("\nand 13 more\n"), "{told}");
+        let sent = text(&serde_json::json!({"status": "firing", "truncatedAlerts": 3, "alerts": many}));
+        assert!(sent.contains("[FIRING 33] X") && sent.ends_with("\nand 13 more\n"), "{sent}");
 
         let wide = "語".repeat(10_000);
         let long: Vec<_> = (0..30).map(|_| alert(&wide)).collect();
-        let told = text(&serde_json::json!({"status": "firing", "alerts": long}));
-        assert!(told.len() < 20_000 && told.contains("and 1"), "{}", told.len());
+        let sent = text(&serde_json::json!({"status": "firing", "alerts": long}));
+        assert!(sent.len() < 20_000 && sent.contains("and 1"), "{}", sent.len());
     }
 
     #[test]
-    fn markup_in_a_label_is_none() {
+    fn markup_in_a_label_is_removed() {
         let alerts = serde_json::json!([{"status": "resolved", "labels": {"job": "a\n# b [c](http://d) `e`"}}]);
-        let told = text(&serde_json::json!({"status": "resolved", "alerts": alerts}));
-        assert!(told.contains("- job: a   b (c)(http://d)  e \n"), "{told}");
+        let sent = text(&serde_json::json!({"status": "resolved", "alerts": alerts}));
+        assert!(sent.contains("- job: a   b (c)(http://d)  e \n"), "{sent}");
     }
 }

@@ -1,7 +1,6 @@
-//! `nines alerts`: hands on what Alertmanager tells.
+//! `nines alerts`: forwards alerts from Alertmanager.
 
 mod dingtalk;
-mod http;
 mod notification;
 mod relay;
 
@@ -9,22 +8,21 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-pub(crate) use self::http::Http;
 use relay::RelayAlerts;
 
-/// Hand on what Alertmanager tells.
+/// Forward alerts from Alertmanager.
 #[derive(Debug, Args)]
 pub struct Alerts {
     #[command(subcommand)]
-    action: Action,
+    action: AlertsAction,
 }
 
 #[derive(Debug, Subcommand)]
-enum Action {
-    /// Take Alertmanager's webhooks, and send them to the robot of a DingTalk group.
+enum AlertsAction {
+    /// Receive Alertmanager's webhooks, and send them to the robot of a DingTalk group.
     ///
-    /// Alertmanager posts to /dingtalk. What DingTalk does not take is answered with 502, so that Alertmanager tries
-    /// again.
+    /// Alertmanager posts to /dingtalk. A notification that DingTalk does not accept is answered with 502, so that
+    /// Alertmanager retries it.
     Relay(RelayAlerts),
 }
 
@@ -32,9 +30,9 @@ impl Alerts {
     /// Runs the command; a relay runs until it is dropped.
     ///
     /// # Errors
-    /// When a file can't be read, the robot's address is not one, or the port can't be listened on.
+    /// When a file can't be read, the robot's address is not valid, or the port can't be bound.
     pub async fn run(self) -> anyhow::Result<ExitCode> {
-        let Action::Relay(relay) = self.action;
+        let AlertsAction::Relay(relay) = self.action;
         relay.run().await
     }
 }

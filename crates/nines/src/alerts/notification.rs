@@ -1,27 +1,27 @@
-//! What Alertmanager posts to a webhook (version 4 of that form), as far as it is told on.
+//! Alertmanager's webhook payload (version 4), as far as it is forwarded.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-/// Alerts of one group that came or went. Fields that are not known are left alone: the form may grow.
+/// A notification about the alerts of one group. Unknown fields are ignored.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Notification {
-    /// `firing` as long as one of them does.
-    pub(super) status: Status,
-    /// What all of the group have in common.
+    /// `firing` as long as any of the alerts fires.
+    pub(super) status: AlertStatus,
+    /// The labels that the alerts are grouped by.
     #[serde(default)]
     pub(super) group_labels: BTreeMap<String, String>,
     pub(super) alerts: Vec<Alert>,
-    /// How many more there are that Alertmanager has left out.
+    /// The number of further alerts that Alertmanager has left out.
     #[serde(default)]
     pub(super) truncated_alerts: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Status {
+pub(super) enum AlertStatus {
     Firing,
     Resolved,
 }
@@ -29,7 +29,7 @@ pub(super) enum Status {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Alert {
-    pub(super) status: Status,
+    pub(super) status: AlertStatus,
     #[serde(default)]
     pub(super) labels: BTreeMap<String, String>,
     #[serde(default)]

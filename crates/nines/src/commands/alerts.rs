@@ -1,12 +1,11 @@
-//! `nines alerts`: hands on alerts until it is told to stop.
+//! `nines alerts`: forwards alerts until a signal.
 
 use std::process::ExitCode;
 
+use cli::Signals;
 use nines::alerts::Alerts;
 
-use crate::signals::Signals;
-
-/// Runs the command; a signal ends a relay in good order.
+/// Runs the command; a signal ends a relay with success.
 pub(super) async fn run(alerts: Alerts) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen()?;
     tokio::select! {

@@ -8,51 +8,48 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use cli::{Signals, StackFolder, terminal};
 use devstack::files;
 use devstack::stack::StackDir;
 
-use super::Place;
-use crate::output;
-use crate::signals::Signals;
-
-/// How often a followed log is looked at.
+/// How often a followed log is polled.
 const POLL: Duration = Duration::from_millis(200);
 
 #[derive(Debug, Args)]
 pub(super) struct Logs {
     #[command(flatten)]
-    place: Place,
-    /// The process, as `nines ps` names it; all of them when left out.
+    folder: StackFolder,
+    /// The process, as `nines ps` names it; all processes by default.
     name: Option<String>,
-    /// Keep showing what is written.
+    /// Keep printing new lines.
     #[arg(short, long)]
     follow: bool,
-    /// How many lines of each log to begin with.
+    /// The number of lines of each log to begin with.
     #[arg(short = 'n', long, default_value_t = 100, value_name = "LINES")]
     lines: usize,
 }
 
-/// One log that is shown.
-struct Shown {
-    /// What its lines begin with, when there are several.
+/// A log that is printed.
+struct Log {
+    /// The prefix of its lines when there are several logs.
     prefix: String,
     path: PathBuf,
-    /// How far it was read, in bytes.
+    /// The number of bytes that were read.
     offset: u64,
-    /// The begin of a line whose end was not written yet.
+    /// The beginning of a line whose end was not written yet.
     partial: Vec<u8>,
 }
 
 impl Logs {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
         let mut signals = Signals::listen()?;
-        let dir = StackDir::find(&self.place.dir)?;
-        let dir = dir.with_context(|| format!("there is no stack in {}", self.place.dir.display()))?;
+        let dir = StackDir::find(&self.folder.dir)?;
+        let dir = dir.with_context(|| format!("there is no stack in {}", self.folder.dir.display()))?;
         let mut logs = choose(&dir.logs(), self.name.as_deref())?;
         for log in &mut logs {
             log.offset = log.length()?;
             for line in files::tail(&log.path, self.lines)?.lines() {
-                output::result(&format!("{}{line}", log.prefix))?;
+                terminal::line(format!("{}{line}", log.prefix))?;
             }
         }
         if !self.follow {
@@ -63,12 +60,12 @@ impl Logs {
                 () = signals.next() => return Ok(ExitCode::SUCCESS),
                 () = tokio::time::sleep(POLL) => {}
             }
-            logs.iter_mut().try_for_each(Shown::forward)?;
+            logs.iter_mut().try_for_each(Log::forward)?;
         }
     }
 }
 
-fn choose(folder: &Path, wanted: Option<&str>) -> anyhow::Result<Vec<Shown>> {
+fn choose(folder: &Path, wanted: Option<&str>) -> anyhow::Result<Vec<Log>> {
     let entries = std::fs::read_dir(folder).with_context(|| format!("can't read {}", folder.display()))?;
     let paths = entries.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "log"));
     let mut all: Vec<(String, PathBuf)> =
@@ -85,20 +82,20 @@ fn choose(folder: &Path, wanted: Option<&str>) -> anyhow::Result<Vec<Shown>> {
     let prefix = |name: &str| if width == 0 { String::new() } else { format!("{name:<width$} | ") };
     Ok(all
         .into_iter()
-        .map(|(name, path)| Shown { prefix: prefix(&name), path, offset: 0, partial: Vec::new() })
+        .map(|(name, path)| Log { prefix: prefix(&name), path, offset: 0, partial: Vec::new() })
         .collect())
 }
 
-impl Shown {
+impl Log {
     fn length(&self) -> anyhow::Result<u64> {
         Ok(std::fs::metadata(&self.path).with_context(|| format!("can't read {}", self.path.display()))?.len())
     }
 
-    /// Prints the lines that were completed since the last look.
+    /// Prints the lines that were completed since the last poll.
     fn forward(&mut self) -> anyhow::Result<()> {
         let length = self.length()?;
         if length < self.offset {
-            // The log was set aside and begun anew.
+            // The log was rotated.
             self.offset = 0;
             self.partial.clear();
         }
@@ -112,7 +109,7 @@ impl Shown {
         let Some(end) = self.partial.iter().rposition(|byte| *byte == b'\n') else { return Ok(()) };
         let rest = self.partial.split_off(end + 1);
         for line in String::from_utf8_lossy(&self.partial).lines() {
-            output::result(&format!("{}{line}", self.prefix))?;
+            terminal::line(format!("{}{line}", self.prefix))?;
         }
         self.partial = rest;
         Ok(())

@@ -5,8 +5,9 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitCode, ExitStatus};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::Context as _;
 use clap::Args;
+use cli::Signals;
 use devstack::scratch::Scratch;
 use devstack::testing::STACK_VARIABLE;
 use devstack::{Backing, BackingOptions, BrokerKind, files};
@@ -15,15 +16,13 @@ use nix::unistd::Pid;
 use tokio::process::{Child, Command};
 
 use super::up;
-use crate::output;
-use crate::signals::Signals;
 
 /// How long the command may take to end after a signal.
 const GRACE: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Args)]
 pub(super) struct WithStack {
-    /// Which broker runs; tests that start a stack of their own follow it.
+    /// The broker; tests that start a stack of their own use the same kind.
     #[arg(long, default_value_t, value_parser = up::broker_kind(), value_name = "KIND")]
     broker: BrokerKind,
     /// The command and its arguments.
@@ -34,7 +33,7 @@ pub(super) struct WithStack {
 impl WithStack {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
         let mut signals = Signals::listen()?;
-        let progress = output::progress();
+        let progress = cli::progress();
         let scratch = Scratch::create()?;
         let options = BackingOptions::for_test_run(scratch.path(), self.broker);
         let backing = tokio::select! {
@@ -57,14 +56,14 @@ impl WithStack {
     }
 }
 
-/// Waits for the command. Ctrl-C reaches it through the terminal; a SIGTERM to this process is passed on.
+/// Waits for the command. Ctrl-C reaches it through the terminal; a SIGTERM to this process is forwarded.
 async fn wait(child: &mut Child, signals: &mut Signals) -> anyhow::Result<ExitStatus> {
     tokio::select! {
         status = child.wait() => return Ok(status?),
         () = signals.next() => {}
     }
     if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()) {
-        // Not reaped yet, as it still has an id: the pid can't be anybody else's.
+        // It still has an id, so it was not reaped, and no other process can have its pid.
         kill(Pid::from_raw(pid), Signal::SIGTERM).context("can't stop the command")?;
     }
     match tokio::time::timeout(GRACE, child.wait()).await {
@@ -76,7 +75,7 @@ async fn wait(child: &mut Child, signals: &mut Signals) -> anyhow::Result<ExitSt
     }
 }
 
-/// The command's own code; 128 and the signal's number when it was killed, as shells have it.
+/// The command's exit code; 128 plus the signal's number when a signal killed it, as in shells.
 fn code(status: ExitStatus) -> ExitCode {
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
     code.and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)

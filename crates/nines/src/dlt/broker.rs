@@ -1,21 +1,20 @@
-//! Which broker a command is about.
+//! The broker that a command works on.
 
 use clap::Args;
+use cli::StackFolder;
 use messaging::{DeadLetterLog, KafkaConfig};
-
-use crate::Place;
 
 #[derive(Debug, Args)]
 pub(super) struct Broker {
     /// The broker; by default that of the local stack.
     #[arg(long, value_name = "HOST:PORT")]
     broker: Option<String>,
-    /// What the names of the topics begin with: `[kafka] prefix` of the services; by default that of the local stack,
-    /// or `fournines` with --broker.
+    /// The prefix of the topics, as in `[kafka] prefix` of the services; by default that of the local stack, or
+    /// `fournines` with --broker.
     #[arg(long, value_name = "NAME")]
     prefix: Option<String>,
     #[command(flatten)]
-    place: Place,
+    folder: StackFolder,
 }
 
 impl Broker {
@@ -23,7 +22,7 @@ impl Broker {
         let mut kafka = match &self.broker {
             Some(broker) => KafkaConfig::new(broker),
             None => {
-                let stack = self.place.running()?;
+                let stack = self.folder.running()?;
                 KafkaConfig { prefix: stack.database, ..KafkaConfig::new(stack.broker) }
             }
         };

@@ -1,4 +1,4 @@
-//! How a person names a topic, and a letter in it: `stock`, `stock:0:17`.
+//! Topics and letters on the command line: `stock`, `stock:0:17`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,7 +15,7 @@ pub(super) enum TopicName {
     Stock,
 }
 
-/// A letter by its place: the topic, and partition and offset in that topic's dead letters.
+/// A letter, identified by its topic and its partition and offset in the dead-letter topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Handle(pub(super) LetterPosition);
 
@@ -30,7 +30,7 @@ impl TopicName {
         }
     }
 
-    /// These topics or, when there are none, all, each once.
+    /// The chosen topics, each once; all if none was chosen.
     pub(super) fn or_all(chosen: &[Self]) -> Vec<Topic> {
         let is_chosen = |name: &Self| chosen.is_empty() || chosen.contains(name);
         Self::ALL.into_iter().filter(is_chosen).map(Topic::from).collect()
@@ -69,12 +69,12 @@ impl FromStr for Handle {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let read = || {
-            let (topic, place) = text.split_once(':')?;
-            let (partition, offset) = place.split_once(':')?;
+            let (topic, position) = text.split_once(':')?;
+            let (partition, offset) = position.split_once(':')?;
             let topic = TopicName::ALL.into_iter().find(|known| known.name() == topic)?.into();
-            // Digits alone: a sign would be read too.
-            let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then_some(());
-            number(partition).and(number(offset))?;
+            // Digits only: `parse` would accept a sign too.
+            let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then_some(());
+            is_number(partition).and(is_number(offset))?;
             Some(LetterPosition { topic, partition: partition.parse().ok()?, offset: offset.parse().ok()? })
         };
         read().map(Self).ok_or("must be as `nines dlt list` prints it, such as stock:0:17")
@@ -92,14 +92,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_handle_is_read_as_it_is_printed() {
+    fn a_printed_handle_can_be_parsed() {
         for text in ["order:0:0", "payment:3:17", "stock:0:9223372036854775807"] {
             assert_eq!(text.parse::<Handle>().unwrap().to_string(), text);
         }
     }
 
     #[test]
-    fn what_is_no_handle_is_refused() {
+    fn other_texts_are_refused() {
         for text in
             ["", "stock", "stock:0", "stock:0:", "stock::1", "stock:0:-1", "stock:0:+1", "stock:0:1:2", "user:0:1"]
         {
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn topics_are_those_chosen_or_all() {
+    fn chosen_topics_or_all_are_used() {
         assert_eq!(TopicName::or_all(&[]), Topic::ALL);
         assert_eq!(TopicName::or_all(&[TopicName::Stock, TopicName::Stock]), [Topic::Stock]);
     }

@@ -1,10 +1,11 @@
-//! `nines dlt list`: what there is.
+//! `nines dlt list`: the latest dead letters.
 
 use std::fmt;
 use std::num::NonZeroU32;
 use std::process::ExitCode;
 
 use clap::Args;
+use cli::terminal;
 use jiff::Timestamp;
 use messaging::Letter;
 use serde::Serialize;
@@ -12,18 +13,18 @@ use serde::Serialize;
 use super::broker::Broker;
 use super::handle::{Handle, TopicName};
 use super::text::{NOTHING, plain, plain_or_hex};
-use crate::terminal;
 
 /// The most letters that are listed; each is held in memory without its payload.
 const MAX_LIMIT: u32 = 10_000;
 
 #[derive(Debug, Args)]
 pub(super) struct List {
-    /// Only of this topic. May be given several times; all three by default.
+    /// Only this topic. May be repeated; all three by default.
     #[arg(long = "topic", value_name = "TOPIC")]
     topics: Vec<TopicName>,
-    /// The most letters that are listed: the latest of all topics.
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_LIMIT)))]
+    /// The most letters that are listed, the latest of all topics.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_LIMIT)))]
     limit: u32,
     /// Print the result as JSON.
     #[arg(long)]
@@ -62,18 +63,18 @@ impl List {
 struct Listing {
     /// The oldest first.
     letters: Vec<Row>,
-    /// How many earlier ones there are.
+    /// The number of earlier letters.
     earlier: u64,
 }
 
-/// What is shown of a letter.
+/// A letter as it is listed.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Row {
     at: Option<Timestamp>,
     handle: Handle,
     group: Option<String>,
-    /// The topic that it came from; empty when that is not known.
+    /// The topic that it came from; empty when unknown.
     topic: String,
     key: Option<String>,
     #[serde(rename = "type")]
@@ -97,16 +98,16 @@ impl Row {
     }
 
     fn cells(&self) -> [String; COLUMNS.len()] {
-        let or_nothing = |text: Option<&str>| text.filter(|text| !text.is_empty()).unwrap_or(NOTHING).to_owned();
+        let or_dash = |text: Option<&str>| text.filter(|text| !text.is_empty()).unwrap_or(NOTHING).to_owned();
         [
             self.at.map_or_else(|| NOTHING.to_owned(), |at| format!("{at:.3}")),
             self.handle.to_string(),
-            or_nothing(self.group.as_deref()),
-            or_nothing(Some(&self.topic)),
-            or_nothing(self.key.as_deref()),
-            or_nothing(self.kind.as_deref()),
-            or_nothing(self.id.as_deref()),
-            or_nothing(self.reason.as_deref()),
+            or_dash(self.group.as_deref()),
+            or_dash(Some(&self.topic)),
+            or_dash(self.key.as_deref()),
+            or_dash(self.kind.as_deref()),
+            or_dash(self.id.as_deref()),
+            or_dash(self.reason.as_deref()),
         ]
     }
 }
@@ -114,7 +115,7 @@ impl Row {
 const COLUMNS: [&str; 8] = ["WHEN", "HANDLE", "GROUP", "TOPIC", "KEY", "TYPE", "ID", "REASON"];
 
 impl Listing {
-    /// The latest of these.
+    /// Keeps the latest of these letters.
     fn new(mut letters: Vec<Row>, mut earlier: u64, limit: usize) -> Self {
         letters.sort_by_key(|row| row.at);
         let too_many = letters.len().saturating_sub(limit);

@@ -1,5 +1,5 @@
-//! `nines dlt`: sees to dead letters, the events that a consumer could not apply. They lie at the broker, each topic's
-//! in a topic beside it.
+//! `nines dlt`: lists, shows and republishes dead letters, the events that a consumer could not apply. Each topic has a
+//! dead-letter topic beside it on the broker.
 
 mod broker;
 mod handle;
@@ -16,39 +16,40 @@ use list::List;
 use replay::ReplayLetters;
 use show::Show;
 
-/// See to dead letters: events that a consumer could not apply.
+/// List, show and republish dead letters: events that a consumer could not apply.
 #[derive(Debug, Args)]
 pub struct Dlt {
     #[command(subcommand)]
-    action: Action,
+    action: DltAction,
 }
 
 #[derive(Debug, Subcommand)]
-enum Action {
-    /// List the latest dead letters that the broker has, oldest first.
+enum DltAction {
+    /// List the latest dead letters, oldest first.
     ///
-    /// A letter stays until its retention ends (28 days by default), also after it was published again: nothing at the
-    /// broker says which were.
+    /// A letter is kept until its retention ends (28 days by default), even after it was published again; the broker
+    /// does not record which were.
     List(List),
-    /// Show everything about one letter.
+    /// Show one letter with its headers and payload.
     Show(Show),
-    /// Publish letters again to the topic that they came from, as they were.
+    /// Publish letters again, unchanged, to the topics that they came from.
     ///
-    /// That is safe: a consumer drops an event that it has applied. Each comes behind what was published since. What
-    /// still can't be applied becomes a dead letter again. Exits with 1 when a letter was not published.
+    /// This is safe: a consumer skips an event that it has applied. Letters are delivered after everything that was
+    /// published since. An event that still can't be applied becomes a dead letter again. Exits with 1 when a letter
+    /// was not published.
     Replay(ReplayLetters),
 }
 
 impl Dlt {
-    /// Runs the command and prints what it found or did.
+    /// Runs the command and prints its result.
     ///
     /// # Errors
     /// When no stack runs, the broker can't be reached within 10 s, or it does not have the topic or the letter.
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         match self.action {
-            Action::List(list) => list.run().await,
-            Action::Show(show) => show.run().await,
-            Action::Replay(replay) => replay.run().await,
+            DltAction::List(list) => list.run().await,
+            DltAction::Show(show) => show.run().await,
+            DltAction::Replay(replay) => replay.run().await,
         }
     }
 }

@@ -1,9 +1,10 @@
-//! `nines dlt show`: everything about a letter.
+//! `nines dlt show`: a letter with its headers and payload.
 
 use std::fmt;
 use std::process::ExitCode;
 
 use clap::Args;
+use cli::terminal;
 use jiff::Timestamp;
 use messaging::{Letter, Origin};
 use serde::Serialize;
@@ -11,7 +12,6 @@ use serde::Serialize;
 use super::broker::Broker;
 use super::handle::Handle;
 use super::text::{NOTHING, hex, plain, plain_or_hex};
-use crate::terminal;
 
 #[derive(Debug, Args)]
 pub(super) struct Show {
@@ -35,7 +35,7 @@ impl Show {
     }
 }
 
-/// What is shown. Nothing in it does anything to a terminal.
+/// A letter as it is shown, without control characters.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Shown {
@@ -43,12 +43,12 @@ struct Shown {
     at: Option<Timestamp>,
     group: Option<String>,
     reason: Option<String>,
-    /// The topic that it came from; empty when that is not known.
+    /// The topic that it came from; empty when unknown.
     topic: String,
     partition: Option<i32>,
     offset: Option<i64>,
     key: Option<String>,
-    /// In their order; a name may come more than once.
+    /// In their order; names may repeat.
     headers: Vec<Header>,
     payload: Payload,
 }
@@ -63,9 +63,9 @@ struct Header {
 #[serde(rename_all = "camelCase")]
 struct Payload {
     bytes: usize,
-    /// The event, when the bytes are one.
+    /// The event, if the bytes can be decoded.
     event: Option<String>,
-    /// The bytes, two digits each, and why they are no event.
+    /// The bytes as hexadecimal digits, and why they can't be decoded.
     hex: Option<String>,
     unreadable: Option<String>,
 }
@@ -104,20 +104,20 @@ impl Payload {
 
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let or_nothing = |text: Option<&str>| text.unwrap_or(NOTHING).to_owned();
+        let or_dash = |text: Option<&str>| text.unwrap_or(NOTHING).to_owned();
         writeln!(f, "handle  {}", self.handle)?;
         writeln!(f, "when    {}", self.at.map_or_else(|| NOTHING.to_owned(), |at| at.to_string()))?;
-        writeln!(f, "group   {}", or_nothing(self.group.as_deref()))?;
-        writeln!(f, "reason  {}", or_nothing(self.reason.as_deref()))?;
+        writeln!(f, "group   {}", or_dash(self.group.as_deref()))?;
+        writeln!(f, "reason  {}", or_dash(self.reason.as_deref()))?;
         write!(f, "topic   {}", if self.topic.is_empty() { NOTHING } else { &self.topic })?;
         match self.partition.zip(self.offset) {
             Some((partition, offset)) => writeln!(f, ", partition {partition}, offset {offset}")?,
             None => writeln!(f)?,
         }
-        writeln!(f, "key     {}", or_nothing(self.key.as_deref()))?;
+        writeln!(f, "key     {}", or_dash(self.key.as_deref()))?;
         writeln!(f, "headers")?;
         for Header { name, value } in &self.headers {
-            writeln!(f, "  {name}: {}", or_nothing(value.as_deref()))?;
+            writeln!(f, "  {name}: {}", or_dash(value.as_deref()))?;
         }
         let Payload { bytes, event, hex, unreadable } = &self.payload;
         write!(f, "payload, {bytes} bytes")?;
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_known_is_a_dash_and_bytes_are_digits() {
+    fn unknown_values_are_dashes_and_bytes_are_hexadecimal_digits() {
         let header =
             |name: &str, value: Option<&str>| Header { name: name.to_owned(), value: value.map(ToOwned::to_owned) };
         let shown = Shown {
@@ -168,7 +168,7 @@ headers
 payload, 2 bytes: the type "" is not known
 ffff"#;
         assert_eq!(shown.to_string(), expected);
-        let place = Shown { topic: "t".to_owned(), partition: Some(3), offset: Some(9), ..shown };
-        assert!(place.to_string().contains("topic   t, partition 3, offset 9\n"));
+        let located = Shown { topic: "t".to_owned(), partition: Some(3), offset: Some(9), ..shown };
+        assert!(located.to_string().contains("topic   t, partition 3, offset 9\n"));
     }
 }

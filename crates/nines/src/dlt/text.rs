@@ -1,11 +1,11 @@
-//! Bytes that may be anything, as text that does nothing to a terminal.
+//! Arbitrary bytes as text without control characters, which a terminal might interpret.
 
 use std::fmt::Write as _;
 
-/// What stands where nothing is known.
+/// Printed for an unknown value.
 pub(super) const NOTHING: &str = "-";
 
-/// Text, without what a terminal would obey.
+/// Text with control characters escaped.
 pub(super) fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -14,12 +14,12 @@ pub(super) fn plain(text: &str) -> String {
     plain
 }
 
-/// Bytes as plain text or, when they are none, as `0x` and two digits each.
+/// Bytes as plain text or, when they are not UTF-8, as `0x` and two hexadecimal digits each.
 pub(super) fn plain_or_hex(bytes: &[u8]) -> String {
     std::str::from_utf8(bytes).map_or_else(|_| format!("0x{}", hex(bytes)), plain)
 }
 
-/// Two digits a byte.
+/// Two hexadecimal digits per byte.
 pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut hex, byte| {
         // Writing to a string can't fail.
@@ -33,14 +33,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_stays_and_what_a_terminal_obeys_is_shown() {
+    fn control_characters_are_escaped_and_text_is_unchanged() {
         assert_eq!(plain_or_hex("Tee für 2 €".as_bytes()), "Tee für 2 €");
         assert_eq!(plain_or_hex(b"\x1b[31mred\n\0"), r"\u{1b}[31mred\n\u{0}");
         assert_eq!(plain("\u{9b}31m"), r"\u{9b}31m");
     }
 
     #[test]
-    fn other_bytes_are_digits() {
+    fn other_bytes_are_hexadecimal_digits() {
         assert_eq!(plain_or_hex(&[0xff, 0x00, 0x0a]), "0xff000a");
         assert_eq!(plain_or_hex(&[]), "");
     }

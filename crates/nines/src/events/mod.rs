@@ -1,4 +1,4 @@
-//! `nines events`: publishes events again from the outboxes of the services that wrote them.
+//! `nines events`: republishes events from the outboxes of the services that wrote them.
 
 mod moment;
 mod publisher;
@@ -9,49 +9,49 @@ use std::process::ExitCode;
 
 use anyhow::ensure;
 use clap::{Args, Subcommand};
+use cli::dial::Identity;
+use cli::{StackFolder, terminal};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::dial::Identity;
-use crate::{Place, terminal};
 use publisher::Choice;
 
 pub use publisher::{Publisher, Service};
-pub use replay::{Span, replay};
+pub use replay::{TimeRange, replay};
 pub use report::{Replayed, Report};
 
-/// The longest span that is replayed; outboxes keep events for 7 days by default.
-const LONGEST_SPAN: SignedDuration = SignedDuration::from_hours(366 * 24);
+/// The longest range that is replayed; outboxes keep events for 7 days by default.
+const LONGEST_RANGE: SignedDuration = SignedDuration::from_hours(366 * 24);
 
-/// Publish events again that the services have published before.
+/// Republish events that the services have published before.
 #[derive(Debug, Args)]
 pub struct Events {
     #[command(subcommand)]
-    action: Action,
+    action: EventsAction,
 }
 
 #[derive(Debug, Subcommand)]
-enum Action {
-    /// Publish again what the outboxes keep of a span of time.
+enum EventsAction {
+    /// Republish the events of a time range that the outboxes still keep.
     ///
-    /// That is safe: a consumer drops the events that it has applied, as long as it remembers them (35 days by default,
-    /// longer than outboxes keep them, 7 days). They come behind what was published since. Exits with 1 when a service
-    /// could not be asked to the end; it is safe to run it again.
+    /// This is safe: a consumer skips the events that it has applied, as long as its inbox keeps them (35 days by
+    /// default, longer than the 7 days of outboxes). They are delivered after everything that was published since.
+    /// Exits with 1 when a service did not answer completely; running it again is safe.
     Replay(ReplayEvents),
 }
 
 #[derive(Debug, Args)]
 struct ReplayEvents {
-    /// When the first of the events happened: 2026-01-31T12:00:00Z, or how long ago: -15m, -2h, -3d.
+    /// The start of the range: 2026-01-31T12:00:00Z, or how long ago: -15m, -2h, -3d.
     #[arg(long, value_name = "TIME", value_parser = moment::parse, allow_hyphen_values = true)]
     from: Timestamp,
-    /// The end of the span, in the same forms; events of that very moment are not in it. At most 366 days later.
+    /// The end of the range, exclusive, in the same forms; at most 366 days later.
     #[arg(long, value_name = "TIME", value_parser = moment::parse, allow_hyphen_values = true)]
     to: Timestamp,
-    /// Only this service, order, inventory or payment, with its gRPC address when it is not of the local stack:
-    /// order=http://10.0.0.7:7003. May be given several times; all three of the local stack by default.
+    /// Only this service: order, inventory or payment, with its gRPC address unless it is on the local stack, such as
+    /// order=http://10.0.0.7:7003. May be repeated; by default all three of the local stack.
     #[arg(long = "service", value_name = "NAME[=URL]")]
     services: Vec<Choice>,
-    /// Only say what would be published again.
+    /// Only list what would be republished.
     #[arg(long)]
     dry_run: bool,
     /// Print the result as JSON.
@@ -60,31 +60,31 @@ struct ReplayEvents {
     #[command(flatten)]
     identity: Identity,
     #[command(flatten)]
-    place: Place,
+    folder: StackFolder,
 }
 
 impl Events {
-    /// Runs the command and prints what it did.
+    /// Runs the command and prints its report.
     ///
     /// # Errors
-    /// When the arguments make no sense or no stack runs. A service that can't be asked is in the report, and makes the
-    /// exit code 1.
+    /// When the range is not valid or no stack runs. A service that does not answer is in the report, and the exit code
+    /// is then 1.
     pub async fn run(self) -> anyhow::Result<ExitCode> {
-        let Action::Replay(replay) = self.action;
+        let EventsAction::Replay(replay) = self.action;
         replay.run().await
     }
 }
 
 impl ReplayEvents {
     async fn run(self) -> anyhow::Result<ExitCode> {
-        let Self { from, to, services, dry_run, json, identity, place } = self;
-        ensure!(from < to, "the span is empty: it begins at {from} and ends at {to}");
-        ensure!(to.duration_since(from) <= LONGEST_SPAN, "the span is longer than 366 days");
-        let publishers = publisher::resolve(&services, || place.running())?;
+        let Self { from, to, services, dry_run, json, identity, folder } = self;
+        ensure!(from < to, "the range is empty: it begins at {from} and ends at {to}");
+        ensure!(to.duration_since(from) <= LONGEST_RANGE, "the range is longer than 366 days");
+        let publishers = publisher::resolve(&services, || folder.running())?;
         let tls = identity.read().await?;
         let report = {
-            let _replaying = terminal::spinner("asking the services");
-            replay(&publishers, Span { from, to }, dry_run, tls.as_ref()).await
+            let _replaying = terminal::spinner("replaying events");
+            replay(&publishers, TimeRange { from, to }, dry_run, tls.as_ref()).await
         };
         terminal::print(&report, json)?;
         Ok(if report.all_answered() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

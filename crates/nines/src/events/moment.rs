@@ -1,8 +1,8 @@
-//! A moment as a person gives it: a time, or how long ago.
+//! A time on the command line: absolute, or how long ago.
 
 use jiff::{SpanRelativeTo, Timestamp};
 
-/// Reads RFC 3339, or a span with a minus before it, back from now: `-15m`, `-2h 30m`, `-3d`. A day has 24 hours.
+/// Parses RFC 3339, or a duration before now with a leading minus: `-15m`, `-2h 30m`, `-3d`. A day has 24 hours.
 pub(super) fn parse(text: &str) -> Result<Timestamp, String> {
     parse_at(text, primitives::now())
 }
@@ -26,7 +26,7 @@ mod tests {
     }
 
     #[test]
-    fn times_and_spans_are_read() {
+    fn times_and_durations_are_parsed() {
         for (given, meant) in [
             ("2026-01-31T12:00:00Z", "2026-01-31T12:00:00Z"),
             ("2026-01-31T12:00:00.5+02:00", "2026-01-31T10:00:00.5Z"),
@@ -41,7 +41,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_moment_is_refused() {
+    fn other_texts_are_refused() {
         for given in ["", "-", "15m", "yesterday", "2026-01-31", "2026-01-31T12:00:00", "-1mo", "-99999y"] {
             assert!(at(given).is_err(), "{given}: {:?}", at(given));
         }

@@ -1,4 +1,4 @@
-//! The services that publish events, and where they are.
+//! The services that publish events, and their addresses.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,24 +11,24 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Service {
-    /// What happens to orders, and to stock through them.
+    /// Events of orders, and of their stock movements.
     Order,
-    /// What else happens to stock.
+    /// Events of other stock movements.
     Inventory,
-    /// What happens to payments and accounts.
+    /// Events of payments and accounts.
     Payment,
 }
 
 /// A service and its gRPC address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Publisher {
-    /// Which one it is.
+    /// The service.
     pub service: Service,
-    /// Where it is, such as `http://127.0.0.1:7003`.
+    /// Its gRPC address, such as `http://127.0.0.1:7003`.
     pub address: String,
 }
 
-/// What `--service` says: `order`, or `order=http://10.0.0.7:7003`.
+/// The value of `--service`: `order`, or `order=http://10.0.0.7:7003`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Choice {
     service: Service,
@@ -36,7 +36,7 @@ pub(super) struct Choice {
 }
 
 impl Service {
-    /// Every one.
+    /// Every service.
     pub const ALL: [Self; 3] = [Self::Order, Self::Inventory, Self::Payment];
 
     pub(super) fn name(self) -> &'static str {
@@ -47,8 +47,8 @@ impl Service {
         }
     }
 
-    /// A process of it on the local stack, one that lives if there is any. All replicas have the same outbox.
-    fn on(self, stack: &StackState) -> anyhow::Result<String> {
+    /// The address of a replica on the local stack, a live one if there is any. All replicas share the outbox.
+    fn address_on(self, stack: &StackState) -> anyhow::Result<String> {
         let is_replica =
             |name: &str| name.strip_prefix(self.name()).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
         let replicas = || stack.services.iter().filter(|process| is_replica(&process.name));
@@ -79,7 +79,7 @@ impl FromStr for Choice {
     }
 }
 
-/// Whom to ask, of what was chosen. `stack` is called only if an address has to be found there.
+/// Resolves the chosen services, all by default. `stack` is called only if an address has to be found there.
 ///
 /// # Errors
 /// When a service is chosen twice, or no local stack has it.
@@ -89,14 +89,14 @@ pub(super) fn resolve(
 ) -> anyhow::Result<Vec<Publisher>> {
     let all = Service::ALL.map(|service| Choice { service, address: None });
     let choices = if choices.is_empty() { all.as_slice() } else { choices };
-    for (at, choice) in choices.iter().enumerate() {
-        let twice = choices.iter().take(at).any(|earlier| earlier.service == choice.service);
+    for (position, choice) in choices.iter().enumerate() {
+        let twice = choices.iter().take(position).any(|earlier| earlier.service == choice.service);
         ensure!(!twice, "the {} service is named twice", choice.service);
     }
     let find = |Choice { service, address }: &Choice| {
         let address = match address {
             Some(address) => address.clone(),
-            None => service.on(&stack()?)?,
+            None => service.address_on(&stack()?)?,
         };
         Ok(Publisher { service: *service, address })
     };
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn services_elsewhere_are_asked_without_a_local_stack() {
+    fn services_with_an_address_need_no_local_stack() {
         let found = resolved(&["payment=http://10.0.0.7:7004", "order=http://10.0.0.7:7003"]).unwrap();
         let payment = Publisher { service: Service::Payment, address: "http://10.0.0.7:7004".to_owned() };
         assert_eq!((found.len(), &found[0]), (2, &payment));
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_choice_is_refused() {
+    fn other_texts_are_refused() {
         for text in ["", "user", "orders", "Order", "order=", "order=10.0.0.7:7003", "=http://10.0.0.7:1"] {
             assert!(text.parse::<Choice>().is_err(), "{text}");
         }

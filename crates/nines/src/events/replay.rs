@@ -1,9 +1,10 @@
-//! Asks each service for the entries of a span, page by page, and has each page published again before the next.
+//! Lists the outbox entries of a time range from each service, and has each page republished before the next.
 
 use std::iter::successors;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use cli::dial;
 use envelope::Error;
 use jiff::Timestamp;
 use proto::messaging::v1::outbox_service_client::OutboxServiceClient;
@@ -12,32 +13,32 @@ use service::tls::Tls;
 use service::{Deadline, RequestContext};
 use tonic::transport::Channel;
 
-use super::{Publisher, Replayed, Report};
-use crate::dial;
+use super::publisher::Publisher;
+use super::report::{Replayed, Report};
 
-/// A listing is as of one moment, which the database keeps for 300 s. So a long span is listed in slices, of which each
-/// is published again within that time.
+/// A listing reads one snapshot, which the database keeps for 300 s. So a long range is listed in slices, each of which
+/// is republished within that time.
 const SLICE: Duration = Duration::from_secs(60 * 60);
 const SLICE_BOUND: Duration = Duration::from_secs(300);
 /// How long the next page of a slice may take.
 const PAGE_BOUND: Duration = Duration::from_secs(30);
-/// How long one call to publish entries again may take.
+/// How long a call to republish entries may take.
 const REPUBLISH_BOUND: Duration = Duration::from_secs(15);
-/// The most entries of such a call: what the service takes.
+/// The most entries of such a call that the service accepts.
 const MAX_ENTRIES: usize = 1_000;
 /// The most bytes of a page: 1,000 entries of 1,000 events have 143 MB, with keys of 64 bytes.
 const MAX_PAGE_BYTES: usize = 192 * 1_024 * 1_024;
 
-/// The events that happened from one moment up to, but without, another.
+/// A range of the times of events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span {
+pub struct TimeRange {
     /// Inclusive.
     pub from: Timestamp,
     /// Exclusive.
     pub to: Timestamp,
 }
 
-impl Span {
+impl TimeRange {
     fn slices(self) -> impl Iterator<Item = Self> {
         let end = move |from: Timestamp| from.checked_add(SLICE).map_or(self.to, |end| end.min(self.to));
         let is_within = move |from: &Timestamp| *from < self.to;
@@ -47,31 +48,31 @@ impl Span {
     }
 }
 
-/// Has the services publish again what they keep of a span or, in a dry run, only lists it. One service after the
-/// other; one that can't be asked holds up no other, and is in the report. Memory is bounded by a page of 1,000
-/// entries. `tls` is for services with mutual TLS.
-pub async fn replay(publishers: &[Publisher], span: Span, dry_run: bool, tls: Option<&Tls>) -> Report {
+/// Has the services republish the events of a range that they still keep or, in a dry run, only lists them, one service
+/// after the other. A failure of one does not affect the others, and is in the report. Memory is bounded by a page of
+/// 1,000 entries. `tls` is for services with mutual TLS.
+pub async fn replay(publishers: &[Publisher], range: TimeRange, dry_run: bool, tls: Option<&Tls>) -> Report {
     let mut services = Vec::with_capacity(publishers.len());
     for publisher in publishers {
         let mut replayed = Replayed::new(publisher);
-        if let Err(error) = replay_one(publisher, span, dry_run, tls, &mut replayed).await {
-            replayed.failed = Some(told(&error));
+        if let Err(error) = replay_one(publisher, range, dry_run, tls, &mut replayed).await {
+            replayed.failed = Some(describe(&error));
         }
         services.push(replayed);
     }
-    Report { from: span.from, to: span.to, dry_run, services }
+    Report { from: range.from, to: range.to, dry_run, services }
 }
 
 async fn replay_one(
     publisher: &Publisher,
-    span: Span,
+    range: TimeRange,
     dry_run: bool,
     tls: Option<&Tls>,
     replayed: &mut Replayed,
 ) -> anyhow::Result<()> {
     let channel = dial::channel(publisher.service.name(), &publisher.address, tls)?;
     let mut client = OutboxServiceClient::new(channel).max_decoding_message_size(MAX_PAGE_BYTES);
-    for slice in span.slices() {
+    for slice in range.slices() {
         replay_slice(&mut client, slice, dry_run, replayed).await?;
     }
     Ok(())
@@ -79,7 +80,7 @@ async fn replay_one(
 
 async fn replay_slice(
     client: &mut OutboxServiceClient<Channel>,
-    slice: Span,
+    slice: TimeRange,
     dry_run: bool,
     replayed: &mut Replayed,
 ) -> anyhow::Result<()> {
@@ -93,15 +94,15 @@ async fn replay_slice(
     let listed = answer(soon(), client.list_events(request)).await.context("its events can't be listed")?;
     let mut pages = listed.into_inner();
     while let Some(page) = answer(soon(), pages.message()).await.context("its events can't be listed")? {
-        replayed.add(&page).context("its answer makes no sense")?;
+        replayed.add(&page).context("its answer is not valid")?;
         if !dry_run {
-            republish(client, page, replayed).await.context("its events can't be published again")?;
+            republish(client, page, replayed).await.context("its events can't be republished")?;
         }
     }
     Ok(())
 }
 
-/// Has the entries of a page published again that have been published; the others wait for that anyway.
+/// Has the published entries of a page republished; the others are yet to be published anyway.
 async fn republish(
     client: &mut OutboxServiceClient<Channel>,
     page: ListEventsResponse,
@@ -118,13 +119,13 @@ async fn republish(
     Ok(())
 }
 
-/// What a service answers within the deadline; for one that no longer answers at all, too.
+/// Bounds a call on this side too, in case the service does not answer at all.
 async fn answer<T>(deadline: Deadline, call: impl Future<Output = Result<T, tonic::Status>>) -> Result<T, Error> {
     deadline.bound(call).await?.map_err(Error::from_status)
 }
 
-/// A failure for people: what failed, what it means, and its first cause. What lies between says the same at length.
-fn told(error: &anyhow::Error) -> String {
+/// Describes a failure by its two outermost causes and its root cause; those in between repeat the same at length.
+fn describe(error: &anyhow::Error) -> String {
     let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
     let last = causes.last().filter(|_| causes.len() > 3);
     causes.iter().take(2).chain(last).map(String::as_str).collect::<Vec<_>>().join(": ")
@@ -135,12 +136,12 @@ mod tests {
     use super::*;
 
     fn slices(from: &str, to: &str) -> Vec<(String, String)> {
-        let span = Span { from: from.parse().unwrap(), to: to.parse().unwrap() };
-        span.slices().map(|slice| (slice.from.to_string(), slice.to.to_string())).collect()
+        let range = TimeRange { from: from.parse().unwrap(), to: to.parse().unwrap() };
+        range.slices().map(|slice| (slice.from.to_string(), slice.to.to_string())).collect()
     }
 
     #[test]
-    fn slices_cover_the_span_without_a_gap() {
+    fn slices_cover_the_range_without_a_gap() {
         let [first, second, third] =
             ["2026-01-01T00:30:00.5Z", "2026-01-01T01:30:00.5Z", "2026-01-01T02:00:00Z"].map(str::to_owned);
         let both = vec![(first.clone(), second.clone()), (second.clone(), third.clone())];

@@ -1,4 +1,4 @@
-//! What was published again.
+//! The report of a replay.
 
 use std::fmt;
 
@@ -7,45 +7,45 @@ use proto::ConvertError;
 use proto::messaging::v1::ListEventsResponse;
 use serde::Serialize;
 
-use super::{Publisher, Service};
+use super::publisher::{Publisher, Service};
 
-/// What became of the events of a span.
+/// The result of a replay.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
-    /// The span's beginning, inclusive.
+    /// The start of the range, inclusive.
     pub from: Timestamp,
-    /// Its end, exclusive.
+    /// The end of the range, exclusive.
     pub to: Timestamp,
-    /// Whether it was only listed.
+    /// Whether the events were only listed.
     pub dry_run: bool,
-    /// Each service that was asked.
+    /// The services, in the order in which they were asked.
     pub services: Vec<Replayed>,
 }
 
-/// What became of a service's events. An entry holds events that were committed together.
+/// The result for one service. An entry holds events that were committed together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Replayed {
     /// The service.
     pub service: Service,
-    /// Where it was asked.
+    /// Its gRPC address.
     pub address: String,
-    /// How many entries of the span it keeps, and how many events are in them.
+    /// The number of entries in the range that it still keeps, and of their events.
     pub entries: u64,
     /// See `entries`.
     pub events: u64,
-    /// When the first and the last of the events happened.
+    /// The times of the first and the last event.
     pub first: Option<Timestamp>,
     /// See `first`.
     pub last: Option<Timestamp>,
-    /// How many of the entries wait to be published anyway.
+    /// The number of entries that are yet to be published anyway.
     pub waiting: u64,
-    /// How many of the others will be published again; none in a dry run.
+    /// The number of other entries that will be republished; 0 in a dry run.
     pub again: u64,
-    /// How many of them were no longer kept when it came to that.
+    /// The number of other entries that were no longer kept when they were to be republished.
     pub gone: u64,
-    /// Why the service could not be asked to the end.
+    /// Why the service did not answer completely.
     pub failed: Option<String>,
 }
 
@@ -65,7 +65,7 @@ impl Replayed {
         }
     }
 
-    /// A page was listed.
+    /// Adds a page of the listing.
     pub(super) fn add(&mut self, page: &ListEventsResponse) -> Result<(), ConvertError> {
         for entry in &page.entries {
             let at = proto::to_timestamp("occurred_at", entry.occurred_at)?;
@@ -78,7 +78,7 @@ impl Replayed {
         Ok(())
     }
 
-    /// So many entries were asked for, and so many of them are still kept.
+    /// Adds a call that was to republish `asked` entries, of which `kept` still existed.
     pub(super) fn republished(&mut self, asked: usize, kept: u32) {
         self.again += u64::from(kept);
         self.gone += count(asked).saturating_sub(u64::from(kept));
@@ -90,7 +90,7 @@ fn count(of: usize) -> u64 {
 }
 
 impl Report {
-    /// Whether every service was asked to the end.
+    /// Whether every service answered completely.
     pub fn all_answered(&self) -> bool {
         self.services.iter().all(|service| service.failed.is_none())
     }
@@ -113,7 +113,7 @@ impl fmt::Display for Report {
                 write!(f, ", {} were no longer kept", replayed.gone)?;
             }
             if let Some(error) = &replayed.failed {
-                write!(f, "\n          could not be asked to the end: {error}")?;
+                write!(f, "\n          did not answer completely: {error}")?;
             }
         }
         Ok(())
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_done_is_counted_and_told() {
+    fn entries_and_events_are_counted_and_printed() {
         let report = report(false);
         assert!(!report.all_answered());
         assert_eq!(
@@ -166,12 +166,12 @@ mod tests {
              \x20         1 entries will be published again, 1 wait to be published anyway, 1 were no longer kept\n\
              payment   0 entries with 0 events at http://127.0.0.1:7003\n\
              \x20         0 entries will be published again, 0 wait to be published anyway\n\
-             \x20         could not be asked to the end: it is away"
+             \x20         did not answer completely: it is away"
         );
     }
 
     #[test]
-    fn a_dry_run_says_what_would_be_done() {
+    fn a_dry_run_prints_what_would_be_done() {
         assert!(report(true).to_string().contains("2 entries would be published again, 1 wait"));
     }
 

@@ -1,5 +1,5 @@
-//! `nines slo`: makes Prometheus' rules of the service level objectives in `deploy/slo`, and tells how much of their
-//! error budgets is left.
+//! `nines slo`: generates Prometheus rules from the service level objectives in `deploy/slo`, and prints how much of
+//! their error budgets is left.
 
 mod generate;
 mod prometheus;
@@ -22,29 +22,29 @@ use status::Status;
 #[derive(Debug, Args)]
 pub struct Slo {
     #[command(subcommand)]
-    action: Action,
+    action: SloAction,
 }
 
 #[derive(Debug, Subcommand)]
-enum Action {
-    /// Make Prometheus' rules and alerts of the objectives.
+enum SloAction {
+    /// Generate Prometheus rules and alerts from the objectives.
     ///
-    /// With --check nothing is written, and the exit code is 1 when a file is not what would be written.
+    /// With --check nothing is written, and the exit code is 1 when a file differs from what would be written.
     Generate(Generate),
-    /// Print how much of each error budget is left, from a running Prometheus that has the rules.
+    /// Print how much of each error budget is left, from a running Prometheus with the rules.
     Status(Status),
 }
 
 impl Slo {
-    /// Runs the command and prints what it did or found.
+    /// Runs the command and prints its result.
     ///
     /// # Errors
-    /// When an objective is not valid, a file can't be read or written, or Prometheus can't be asked or has no
+    /// When an objective is not valid, a file can't be read or written, or Prometheus can't be queried or has no
     /// objectives.
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         match self.action {
-            Action::Generate(generate) => generate.run(),
-            Action::Status(status) => status.run().await,
+            SloAction::Generate(generate) => generate.run(),
+            SloAction::Status(status) => status.run().await,
         }
     }
 }

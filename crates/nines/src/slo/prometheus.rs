@@ -1,4 +1,4 @@
-//! Prometheus' HTTP API, as far as it is needed here: instant queries.
+//! Instant queries of Prometheus' HTTP API.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,16 +7,16 @@ use anyhow::{Context as _, bail, ensure};
 use http::Uri;
 use serde::Deserialize;
 
-use crate::alerts::Http;
+use crate::http::Http;
 
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER: usize = 4 * 1024 * 1024;
 
-/// A Prometheus.
+/// A Prometheus server.
 #[derive(Debug)]
 pub(super) struct Prometheus {
     http: Http,
-    /// Without a slash at its end.
+    /// Without a trailing slash.
     url: String,
 }
 
@@ -49,39 +49,39 @@ struct Series {
 }
 
 impl Prometheus {
-    /// The Prometheus at that URL, such as `http://127.0.0.1:9090`; a path before `/api` is kept.
+    /// The server at that URL, such as `http://127.0.0.1:9090`; a path before `/api` is kept.
     ///
     /// # Errors
-    /// When it is no URL of http or https.
+    /// When it is not an http or https URL.
     pub(super) fn new(url: &str, timeout: Duration) -> anyhow::Result<Self> {
         let url = url.trim_end_matches('/');
-        let parsed: Uri = url.parse().with_context(|| format!("{url} is no URL"))?;
+        let parsed: Uri = url.parse().with_context(|| format!("{url} is not a URL"))?;
         let known = matches!(parsed.scheme_str(), Some("http" | "https"));
         ensure!(known && parsed.query().is_none(), "{url} must be http://… or https://…");
         Ok(Self { http: Http::new(timeout, MAX_ANSWER)?, url: url.to_owned() })
     }
 
-    /// What a query yields now.
+    /// Evaluates a query now.
     ///
     /// # Errors
-    /// When Prometheus does not answer in time, refuses, or answers with something else than a vector.
+    /// When Prometheus does not answer in time, rejects the query, or answers with anything but a vector.
     pub(super) async fn query(&self, promql: &str) -> anyhow::Result<Vec<Sample>> {
         let uri = format!("{}/api/v1/query?query={}", self.url, escaped(promql)).parse()?;
-        self.ask(uri).await.with_context(|| format!("Prometheus at {} can't be asked", self.url))
+        self.ask(uri).await.with_context(|| format!("Prometheus at {} can't be queried", self.url))
     }
 
     async fn ask(&self, uri: Uri) -> anyhow::Result<Vec<Sample>> {
         let answer = self.http.get(uri).await?;
-        // A refusal has a reason in its body, too.
+        // The body of a rejection has a reason, too.
         match serde_json::from_slice(&answer.body) {
             Ok(Answer::Success { data: Data { result_type, result } }) => {
-                ensure!(result_type == "vector", "the answer is no vector but a {result_type}");
+                ensure!(result_type == "vector", "the answer is a {result_type}, not a vector");
                 let series: Vec<Series> = serde_json::from_value(result)?;
                 series.into_iter().map(Sample::try_from).collect()
             }
-            Ok(Answer::Error { error }) => bail!("it refuses the query: {error}"),
+            Ok(Answer::Error { error }) => bail!("it rejects the query: {error}"),
             Err(_) if !answer.status.is_success() => bail!("it answers with {}", answer.status),
-            Err(error) => Err(error).context("the answer is not that of a Prometheus"),
+            Err(error) => Err(error).context("the answer is not one of Prometheus"),
         }
     }
 }
@@ -90,13 +90,13 @@ impl TryFrom<Series> for Sample {
     type Error = anyhow::Error;
 
     fn try_from(Series { metric, value: (_, text) }: Series) -> anyhow::Result<Self> {
-        // `+Inf`, `-Inf` and `NaN` are floats for Rust, too.
+        // Rust parses `+Inf`, `-Inf` and `NaN`, too.
         let value = text.parse().with_context(|| format!("a value is {text}"))?;
         Ok(Self { labels: metric, value })
     }
 }
 
-/// Percent-encoded, for the query of a URL.
+/// Percent-encodes a text for the query of a URL.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn only_urls_are_taken() {
+    fn only_urls_are_accepted() {
         for url in ["127.0.0.1:9090", "ftp://x", "http://x?y", "x y"] {
             assert!(Prometheus::new(url, Duration::from_secs(1)).is_err(), "{url}");
         }

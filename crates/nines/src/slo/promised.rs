@@ -1,4 +1,4 @@
-//! A service level objective that makes sense: parsed once, from here on nothing is checked again.
+//! A valid service level objective: parsed and checked once.
 
 use anyhow::{Context as _, bail, ensure};
 
@@ -7,10 +7,10 @@ use super::spec::{BudgetingMethod, Document, Metric, Objective, Op, SourceKind};
 
 const ALERT: &str = "fournines/alert";
 const SUMMARY: &str = "fournines/summary";
-/// Stands in a query for the window that is looked at, as Sloth has it.
+/// The placeholder for the window in a query, as in Sloth.
 const WINDOW: &str = "{{.window}}";
 
-/// What is promised, and how it is measured.
+/// An objective and how it is measured.
 #[derive(Debug)]
 pub(super) struct Promised {
     /// Such as `payment-success`: the label `slo` of all series.
@@ -18,34 +18,34 @@ pub(super) struct Promised {
     pub(super) title: String,
     /// The name of its alerts, and of their runbook.
     pub(super) alert: String,
-    /// What the alert says has happened, in some words.
+    /// The summary of its alerts.
     pub(super) summary: String,
     /// The share that has to be good, above 0 and at most 1.
     pub(super) target: f64,
-    /// The time over which it has to hold.
+    /// The period over which it has to be met.
     pub(super) period: Span,
     pub(super) indicator: Indicator,
 }
 
-/// How good and bad are told apart.
+/// How good and bad are distinguished.
 #[derive(Debug)]
 pub(super) enum Indicator {
     /// By counting events.
     Events { bad: Bad, total: Query },
-    /// By looking at a value once in a while: each slice of time is good or bad as a whole.
+    /// By evaluating a value at intervals: each time slice is good or bad as a whole.
     Slices { value: String, good_is: Op, bound: f64, slice: Span },
 }
 
 /// How bad events are counted.
 #[derive(Debug)]
 pub(super) enum Bad {
-    /// The query has them.
+    /// By the query.
     Counted(Query),
-    /// All but those of the query.
+    /// As all events except those of the query.
     AllBut(Query),
 }
 
-/// PromQL with a gap where the window goes.
+/// PromQL with a placeholder for the window.
 #[derive(Debug)]
 pub(super) struct Query(String);
 
@@ -57,32 +57,32 @@ impl Query {
 
     fn parse(metric: &Metric) -> anyhow::Result<Self> {
         let text = one_line(metric);
-        ensure!(text.contains(WINDOW), "the query `{text}` must have {WINDOW} where the window goes");
+        ensure!(text.contains(WINDOW), "the query `{text}` must contain {WINDOW} in place of the window");
         Ok(Self(text))
     }
 }
 
 impl Promised {
-    /// The share that may be bad; 0 when nothing may.
+    /// The share that may be bad; 0 when nothing may be.
     pub(super) fn budget(&self) -> f64 {
         1.0 - self.target
     }
 
-    /// Whether nothing at all may be bad, so that there is no budget to use up.
+    /// Whether nothing may be bad, so that there is no budget.
     pub(super) fn is_without_budget(&self) -> bool {
         self.target >= 1.0
     }
 
-    /// Takes a file for what it says.
+    /// Parses a file.
     ///
     /// # Errors
-    /// When the file is not an objective, or not one that can be measured.
+    /// When the file is not an objective, or one that can't be measured.
     pub(super) fn parse(text: &str) -> anyhow::Result<Self> {
-        let document: Document = serde_saphyr::from_str(text).context("this is no objective of OpenSLO")?;
+        let document: Document = serde_saphyr::from_str(text).context("this is not an OpenSLO objective")?;
         let Document { api_version, kind, metadata, spec } = document;
         ensure!(api_version == "openslo/v1", "apiVersion must be openslo/v1, not {api_version}");
         ensure!(kind == "SLO", "kind must be SLO, not {kind}");
-        ensure!(is_name(&metadata.name), "the name {} must be of a-z, 0-9 and -", metadata.name);
+        ensure!(is_name(&metadata.name), "the name {} must consist of a-z, 0-9 and -", metadata.name);
         let annotation = |key: &str| {
             let value = metadata.annotations.get(key).cloned();
             value.with_context(|| format!("the annotation {key} is missing"))
@@ -92,7 +92,7 @@ impl Promised {
         ensure!(metadata.annotations.len() == 2, "only the annotations {ALERT} and {SUMMARY} are known");
 
         let [window] = spec.time_window.as_slice() else { bail!("there must be one time window") };
-        ensure!(window.is_rolling, "the time window must be a rolling one");
+        ensure!(window.is_rolling, "the time window must be rolling");
         let [objective] = spec.objectives.as_slice() else { bail!("there must be one objective") };
         let target = objective.target_percent / 100.0;
         ensure!(target > 0.0 && target <= 1.0, "targetPercent must be above 0 and at most 100");
@@ -100,10 +100,13 @@ impl Promised {
         let measured = &spec.indicator.spec;
         let indicator = match (&measured.ratio_metric, &measured.threshold_metric) {
             (Some(ratio), None) => {
-                ensure!(spec.budgeting_method == BudgetingMethod::Occurrences, "events are for Occurrences");
+                ensure!(
+                    spec.budgeting_method == BudgetingMethod::Occurrences,
+                    "a ratioMetric needs the method Occurrences"
+                );
                 ensure!(ratio.counter, "events are counted: counter must be true");
                 ensure!(target < 1.0, "100 % of events can't be promised: one request may always fail");
-                ensure!(objective.is_of_events(), "op, value and time slices are not for events");
+                ensure!(objective.is_of_events(), "op, value and time slices are for a thresholdMetric only");
                 let bad = match (&ratio.good, &ratio.bad) {
                     (Some(good), None) => Bad::AllBut(Query::parse(good)?),
                     (None, Some(bad)) => Bad::Counted(Query::parse(bad)?),
@@ -112,7 +115,10 @@ impl Promised {
                 Indicator::Events { bad, total: Query::parse(&ratio.total)? }
             }
             (None, Some(threshold)) => {
-                ensure!(spec.budgeting_method == BudgetingMethod::Timeslices, "a value is for Timeslices");
+                ensure!(
+                    spec.budgeting_method == BudgetingMethod::Timeslices,
+                    "a thresholdMetric needs the method Timeslices"
+                );
                 slices(threshold, objective)?
             }
             _ => bail!("the indicator must be either a ratioMetric or a thresholdMetric"),
@@ -150,7 +156,7 @@ fn slices(threshold: &Metric, objective: &Objective) -> anyhow::Result<Indicator
     })
 }
 
-/// Line breaks of a query are for people.
+/// Removes the line breaks of a query, which are for readability.
 fn one_line(metric: &Metric) -> String {
     let SourceKind::Prometheus = metric.metric_source.kind;
     metric.metric_source.spec.query.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -192,7 +198,7 @@ spec:
 "#;
 
     #[test]
-    fn an_objective_is_read() {
+    fn an_objective_is_parsed() {
         let slo = Promised::parse(EVENTS).unwrap();
         assert_eq!((slo.name.as_str(), slo.alert.as_str()), ("some-calls", "CallsFail"));
         assert_eq!(slo.period, Span::days(28));
@@ -202,23 +208,23 @@ spec:
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused_with_a_reason() {
+    fn invalid_objectives_are_refused_with_a_reason() {
         for (from, to, reason) in [
             ("openslo/v1", "openslo/v2", "apiVersion must be"),
             ("kind: SLO", "kind: SLI", "kind must be SLO"),
-            ("some-calls", "Some Calls", "must be of a-z"),
+            ("some-calls", "Some Calls", "must consist of a-z"),
             ("CallsFail", "calls fail", "must be a name such as"),
             ("fournines/summary", "fournines/sumary", "fournines/summary is missing"),
             ("isRolling: true", "isRolling: false", "rolling"),
-            ("28d", "28 days", "is no span of time"),
+            ("28d", "28 days", "is not a duration"),
             ("99.99", "100", "can't be promised"),
             ("99.99", "0", "above 0"),
             ("Occurrences", "Timeslices", "Occurrences"),
-            ("bad[{{.window}}]", "bad[5m]", "where the window goes"),
+            ("bad[{{.window}}]", "bad[5m]", "in place of the window"),
             ("counter: true", "counter: false", "counter must be true"),
-            ("displayName: Calls", "displayname: Calls", "no objective of OpenSLO"),
-            ("type: Prometheus", "type: Datadog", "no objective of OpenSLO"),
-            ("displayName: x,", "displayName: x, op: gte,", "not for events"),
+            ("displayName: Calls", "displayname: Calls", "not an OpenSLO objective"),
+            ("type: Prometheus", "type: Datadog", "not an OpenSLO objective"),
+            ("displayName: x,", "displayName: x, op: gte,", "for a thresholdMetric only"),
         ] {
             let text = EVENTS.replacen(from, to, 1);
             assert_ne!(text, EVENTS, "{from}");

@@ -1,13 +1,13 @@
-//! The rules of an objective: what is recorded of it, and its alerts.
+//! The rules of an objective: its recorded series, and its alerts.
 //!
-//! Names and meaning of `slo:sli_error:ratio_rate…`, `slo:error_budget:ratio`, `slo:current_burn_rate:ratio` and
-//! `slo:period_error_budget_remaining:ratio` are those of Sloth (<https://sloth.dev>). Other than there, long windows
-//! weigh by events and not by time: a quiet night counts for as little as it sold.
+//! The names and meanings of `slo:sli_error:ratio_rate…`, `slo:error_budget:ratio`, `slo:current_burn_rate:ratio` and
+//! `slo:period_error_budget_remaining:ratio` are those of Sloth (<https://sloth.dev>). Unlike there, long windows
+//! are weighted by events and not by time: a quiet night counts as little as it sold.
 
 use super::promised::{Bad, Indicator, Promised, Query};
 use super::span::Span;
 use super::spec::Op;
-use super::windows::{self, BASE, Burn, LEAST_BAD_EVENTS, LONGEST_RAW, Scale};
+use super::windows::{self, BASE, Burn, LONGEST_RAW, MIN_BAD_EVENTS, Scale};
 use super::yaml::{Group, Kind, Rule};
 
 /// How often rules of events are evaluated.
@@ -16,14 +16,14 @@ const BAD_EVENTS: &str = "slo:bad_events:rate5m";
 const EVENTS: &str = "slo:events:rate5m";
 const BAD_SLICE: &str = "slo:bad_slice:bool";
 const BUDGET: &str = "slo:error_budget:ratio";
-/// Where nothing is told, nothing is bad: without traffic there is no failure.
+/// Without samples the value is 0: without traffic there is no failure.
 const OR_NOTHING: &str = "or on () vector(0)";
 
-/// What is the same for all objectives.
+/// The settings of all objectives.
 #[derive(Debug)]
 pub(super) struct Settings {
     pub(super) scale: Scale,
-    /// What stands before the name of a runbook, without a slash at its end.
+    /// The URL of the folder of runbooks, without a trailing slash.
     pub(super) runbooks: String,
 }
 
@@ -125,7 +125,7 @@ impl Maker<'_> {
     fn of_budget(&self) -> [Rule; 2] {
         let (now, period, budget) = (self.ratio(BASE), self.ratio(self.slo.period), self.series(BUDGET));
         let (rate, left) = if self.slo.is_without_budget() {
-            // Whatever is divided by no budget: nothing is 0, and anything is without end.
+            // Without a budget, no bad event is a rate of 0, and any is an infinite rate.
             (format!("({now} > 0) / 0\nor {now}"), format!("{period} == bool 0"))
         } else {
             (format!("{now}\n/ {budget}"), format!("1 - {period}\n/ {budget}"))
@@ -142,19 +142,19 @@ impl Maker<'_> {
         );
         if let Indicator::Events { bad, total } = &self.slo.indicator {
             let over = self.settings.scale.of(burn.long);
-            // To count three days' events anew every time would read each of their samples.
+            // Counting the events of three days at each evaluation would read all their samples.
             let count = if burn.long <= LONGEST_RAW {
                 format!("({}) * {}", bad.over(over, total), decimal(over.as_seconds()))
             } else {
                 let every = self.settings.scale.of_interval(INTERVAL);
                 format!("sum_over_time({}[{over}]) * {}", self.series(BAD_EVENTS), decimal(every.as_seconds()))
             };
-            expr.push_str(&format!("\nand on () ({count} >= {LEAST_BAD_EVENTS})"));
+            expr.push_str(&format!("\nand on () ({count} >= {MIN_BAD_EVENTS})"));
         }
         let days = self.slo.period.as_days() / burn.factor;
         let description = format!(
-            "{{{{ $value | humanizePercentage }}}} were bad in the last {}; {} of {} may be. At {factor} times that, {} \
-             of the error budget is used up in that time, and all of it in {} days.",
+            "{{{{ $value | humanizePercentage }}}} were bad in the last {}; {} of {} may be. At {factor} times that, \
+             {} of the error budget is used up in that time, and all of it in {} days.",
             burn.long,
             percent(self.slo.budget()),
             self.slo.name,
@@ -190,7 +190,7 @@ impl Maker<'_> {
 }
 
 impl Bad {
-    /// PromQL of the bad events a second over a window; none is 0, as long as there are any events.
+    /// PromQL for the bad events per second over a window; 0 without bad events, as long as there are any events.
     fn over(&self, window: Span, total: &Query) -> String {
         match self {
             Self::Counted(bad) => format!("{} or vector(0)", bad.over(window)),
@@ -202,7 +202,7 @@ impl Bad {
     }
 }
 
-/// Without the noise of binary fractions: 0.0001, not 0.00009999999999998899.
+/// A decimal number without binary rounding errors: 0.0001, not 0.00009999999999998899.
 fn decimal(value: f64) -> String {
     trimmed(format!("{value:.9}"))
 }
@@ -224,7 +224,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_written_for_people() {
+    fn numbers_are_rounded() {
         assert_eq!(decimal(1.0 - 0.9999), "0.0001");
         assert_eq!(decimal(3600.0), "3600");
         assert_eq!(decimal(0.0), "0");
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_budget_nothing_is_divided_by_it_and_one_alert_is_left() {
+    fn without_a_budget_there_is_one_alert_and_no_division_by_it() {
         let group = group(&slo(slices(), 1.0, Span::days(1)), &settings("1/1")).unwrap();
         let alerts = group.rules.iter().filter(|rule| matches!(rule.kind, Kind::Alert(_)));
         let alerts: Vec<_> = alerts.map(|rule| rule.expr.as_str()).collect();
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scale_shortens_what_is_looked_at_and_keeps_the_names() {
+    fn a_scale_shortens_windows_and_keeps_their_names() {
         let group = group(&slo(slices(), 0.999, Span::days(28)), &settings("1/60")).unwrap();
         let hour = |rule: &&Rule| matches!(&rule.kind, Kind::Record(name) if name.ends_with("rate1h"));
         let hour = group.rules.iter().find(hour).unwrap();

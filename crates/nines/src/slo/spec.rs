@@ -1,8 +1,8 @@
-//! A service level objective as it is written: one file each, in the form of OpenSLO v1 (<https://openslo.com>).
+//! The file of a service level objective, in the format of OpenSLO v1 (<https://openslo.com>).
 //!
-//! Of that form this reads what the objectives of this repository need: an indicator of good or bad events over all, or
-//! of a value that has to keep to a bound, for Prometheus; one rolling window; one objective. What it does not know it
-//! refuses.
+//! This reads the subset of the format that the objectives of this repository need, for Prometheus: an indicator that
+//! is the ratio of good or bad events to all events, or a value with a bound; one rolling window; one objective.
+//! Anything else is refused.
 
 use std::collections::BTreeMap;
 
@@ -23,20 +23,20 @@ pub(super) struct Document {
 pub(super) struct Metadata {
     pub(super) name: String,
     pub(super) display_name: String,
-    /// What OpenSLO has no place for: see [`super::promised`].
+    /// What OpenSLO has no field for: the names of the alert and its summary.
     pub(super) annotations: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Spec {
-    /// What is good and what is bad, in words.
+    /// What counts as good and as bad.
     #[serde(rename = "description")]
     pub(super) _description: String,
     /// The service that answers.
     #[serde(rename = "service")]
     pub(super) _service: String,
-    pub(super) indicator: Indicator,
+    pub(super) indicator: IndicatorDocument,
     pub(super) time_window: Vec<TimeWindow>,
     pub(super) budgeting_method: BudgetingMethod,
     pub(super) objectives: Vec<Objective>,
@@ -44,7 +44,7 @@ pub(super) struct Spec {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Indicator {
+pub(super) struct IndicatorDocument {
     #[serde(rename = "metadata")]
     pub(super) _metadata: IndicatorMetadata,
     pub(super) spec: IndicatorSpec,
@@ -57,7 +57,7 @@ pub(super) struct IndicatorMetadata {
     pub(super) _name: String,
 }
 
-/// Either of the two.
+/// One of the two.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct IndicatorSpec {
@@ -86,7 +86,7 @@ pub(super) struct Metric {
 pub(super) struct MetricSource {
     #[serde(rename = "type")]
     pub(super) kind: SourceKind,
-    pub(super) spec: Query,
+    pub(super) spec: QueryText,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -97,7 +97,7 @@ pub(super) enum SourceKind {
 /// PromQL that yields one value without labels.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Query {
+pub(super) struct QueryText {
     pub(super) query: String,
 }
 
@@ -110,9 +110,9 @@ pub(super) struct TimeWindow {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub(super) enum BudgetingMethod {
-    /// Good events over all.
+    /// The ratio of good events to all events.
     Occurrences,
-    /// Good slices of time over all.
+    /// The ratio of good time slices to all slices.
     Timeslices,
 }
 
@@ -121,16 +121,16 @@ pub(super) enum BudgetingMethod {
 pub(super) struct Objective {
     #[serde(rename = "displayName")]
     pub(super) _display_name: String,
-    /// How the value of a threshold metric is compared, and with what.
+    /// The comparison that makes a value of a threshold metric good, and its bound.
     pub(super) op: Option<Op>,
     pub(super) value: Option<f64>,
-    /// In per cent; OpenSLO's `target` says the same as a ratio.
+    /// In percent; OpenSLO's `target` is the same as a ratio.
     pub(super) target_percent: f64,
     pub(super) time_slice_target: Option<f64>,
     pub(super) time_slice_window: Option<String>,
 }
 
-/// What a good value is, compared with the bound.
+/// How a good value compares with the bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Op {

@@ -1,7 +1,8 @@
-//! Which windows are looked at, and how fast the error budget must burn in them for an alert.
+//! The windows of burn rates, and the rates at which alerts fire.
 //!
-//! The scheme is that of Google's SRE workbook, chapter 5, "Multiwindow, Multi-Burn-Rate Alerts": an alert when a share
-//! of the budget was used within a long window, and is still being used within a short one of a twelfth of that.
+//! The scheme is that of Google's SRE workbook, chapter 5, "Multiwindow, Multi-Burn-Rate Alerts": an alert fires when a
+//! share of the budget was used within a long window, and is still being used within a short window of a twelfth of its
+//! length.
 
 use std::str::FromStr;
 
@@ -9,28 +10,28 @@ use anyhow::{Context as _, ensure};
 
 use super::span::Span;
 
-/// The windows that dashboards may rely on, of every objective.
+/// The windows that are recorded for every objective, for dashboards.
 pub(super) const SHOWN: [Span; 7] =
     [Span::minutes(5), Span::minutes(30), Span::hours(1), Span::hours(2), Span::hours(6), Span::days(1), Span::days(3)];
-/// The window of what is recorded as sums, which longer windows are made of.
+/// The window of the recorded rates, from which longer windows are computed.
 pub(super) const BASE: Span = Span::minutes(5);
-/// Up to here a window reads the counters themselves; beyond, what was recorded of them.
+/// Windows up to this length read the counters themselves; longer ones the recorded rates.
 pub(super) const LONGEST_RAW: Span = Span::hours(6);
-/// So many bad events must be in the long window for an alert. Where a shop has a hundred orders an hour, a single
-/// failure is a burn rate of 100, and nothing that anybody should be woken for.
-pub(super) const LEAST_BAD_EVENTS: u32 = 5;
-/// The shortest period that burn rates are for, and the one from which on the windows are the workbook's.
+/// The least bad events in the long window for an alert. With a hundred orders per hour, a single failure is a burn
+/// rate of 100, but no reason to wake anybody.
+pub(super) const MIN_BAD_EVENTS: u32 = 5;
+/// The shortest period for burn rates, and the period from which on the windows are those of the workbook.
 const SHORTEST_PERIOD: Span = Span::days(7);
 const FULL_PERIOD: Span = Span::days(28);
-/// With the shortest period, what the workbook's windows are divided by.
+/// The divisor of the workbook's windows for shorter periods.
 const DIVISOR: u64 = 4;
 
-/// Who has to know.
+/// The urgency of an alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Severity {
-    /// A person, now.
+    /// Somebody has to act now.
     Page,
-    /// A person, on the next working day.
+    /// Somebody has to act on the next working day.
     Ticket,
 }
 
@@ -43,7 +44,7 @@ impl Severity {
     }
 }
 
-/// When the budget burns so fast that somebody has to know.
+/// A burn rate at which an alert fires.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Burn {
     pub(super) severity: Severity,
@@ -51,18 +52,18 @@ pub(super) struct Burn {
     pub(super) share: f64,
     pub(super) long: Span,
     pub(super) short: Span,
-    /// How much faster than the budget allows.
+    /// The burn rate, as a multiple of the rate that the budget allows.
     pub(super) factor: f64,
 }
 
 /// The alerts of an objective over that period.
 ///
 /// # Errors
-/// When the period is so short that the windows would hold too little.
+/// When the period is shorter than 7 days, so that its windows would have too few events.
 pub(super) fn burns(period: Span) -> anyhow::Result<[Burn; 3]> {
-    ensure!(period >= SHORTEST_PERIOD, "a period of {period} is too short for burn rates: 7 days at least");
-    // Shorter windows rather than lower rates: over 7 days, 10 % in 3 days would be a rate of 0.23, which is well
-    // within what was promised. With a quarter of the windows the same shares are the same rates.
+    ensure!(period >= SHORTEST_PERIOD, "a period of {period} is too short for burn rates, which need at least 7 days");
+    // Shorter windows rather than lower rates: over 7 days, 10 % in 3 days would be a rate of 0.23, which meets the
+    // objective. With a quarter of the windows, the same shares give the same rates.
     let divisor = if period >= FULL_PERIOD { 1 } else { DIVISOR };
     let burn = |severity, share: f64, window: Span| {
         let long = window.part(divisor);
@@ -76,7 +77,7 @@ pub(super) fn burns(period: Span) -> anyhow::Result<[Burn; 3]> {
     ])
 }
 
-/// All windows of which the ratio of bad events is recorded, shortest first.
+/// All windows for which the ratio of bad events is recorded, shortest first.
 pub(super) fn recorded(burns: &[Burn], period: Span) -> Vec<Span> {
     let of_alerts = burns.iter().flat_map(|burn| [burn.long, burn.short]);
     let mut all: Vec<_> = SHOWN.into_iter().chain(of_alerts).chain([period]).collect();
@@ -85,16 +86,16 @@ pub(super) fn recorded(burns: &[Burn], period: Span) -> Vec<Span> {
     all
 }
 
-/// By how much all windows are shortened for a drill, written `1/60`. Names keep the windows that they stand for.
+/// The factor by which all windows are shortened for a drill, written `1/60`. Names keep the original windows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Scale {
     divisor: u64,
 }
 
 impl Scale {
-    /// The shortest window, 5 minutes, is then 5 s: five scrapes, one a second.
-    const MOST: u64 = 60;
-    /// Prometheus evaluates nothing more often than is of use.
+    /// With this divisor the shortest window, 5 minutes, is 5 s, with one scrape per second.
+    const MAX_DIVISOR: u64 = 60;
+    /// The shortest useful evaluation interval.
     const SHORTEST_INTERVAL: Span = Span::seconds(1);
 
     pub(super) const fn is_whole(self) -> bool {
@@ -114,10 +115,10 @@ impl FromStr for Scale {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> anyhow::Result<Self> {
-        let divisor = text.strip_prefix("1/").context("it is written 1/N, such as 1/60")?;
-        let divisor = divisor.parse().context("it is written 1/N, such as 1/60")?;
-        let most = Self::MOST;
-        ensure!((1..=most).contains(&divisor), "from 1/{most}, where 5 minutes are 5 s, to 1/1");
+        let divisor = text.strip_prefix("1/").context("must be of the form 1/N, such as 1/60")?;
+        let divisor = divisor.parse().context("must be of the form 1/N, such as 1/60")?;
+        let max = Self::MAX_DIVISOR;
+        ensure!((1..=max).contains(&divisor), "from 1/{max}, where 5 minutes are 5 s, to 1/1");
         Ok(Self { divisor })
     }
 }
@@ -128,22 +129,22 @@ mod tests {
 
     #[test]
     fn over_28_days_the_rates_are_those_of_the_workbook() {
-        let told = burns(Span::days(28))
+        let rates = burns(Span::days(28))
             .unwrap()
             .map(|burn| format!("{} {:.2} {}/{}", burn.severity.name(), burn.factor, burn.long, burn.short));
-        assert_eq!(told, ["page 13.44 1h/5m", "page 5.60 6h/30m", "ticket 0.93 3d/6h"]);
+        assert_eq!(rates, ["page 13.44 1h/5m", "page 5.60 6h/30m", "ticket 0.93 3d/6h"]);
     }
 
     #[test]
     fn over_7_days_the_same_shares_are_the_same_rates() {
-        let told = burns(Span::days(7))
+        let rates = burns(Span::days(7))
             .unwrap()
             .map(|burn| format!("{} {:.2} {}/{}", burn.severity.name(), burn.factor, burn.long, burn.short));
-        assert_eq!(told, ["page 13.44 15m/5m", "page 5.60 1h30m/7m30s", "ticket 0.93 18h/1h30m"]);
+        assert_eq!(rates, ["page 13.44 15m/5m", "page 5.60 1h30m/7m30s", "ticket 0.93 18h/1h30m"]);
     }
 
     #[test]
-    fn over_a_day_there_are_none() {
+    fn a_day_is_too_short_for_burn_rates() {
         assert!(burns(Span::days(1)).is_err());
     }
 
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scale_shortens_windows_but_no_further_than_is_of_use() {
+    fn a_scale_shortens_windows_down_to_useful_lengths() {
         let scale: Scale = "1/60".parse().unwrap();
         assert_eq!(scale.of(Span::minutes(5)), Span::seconds(5));
         assert_eq!(scale.of_interval(Span::seconds(30)), Span::seconds(1));

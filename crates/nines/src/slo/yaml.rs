@@ -1,10 +1,10 @@
-//! Prometheus' rule file, as text. Written by hand rather than by a library, so that queries stay readable.
+//! Prometheus' rule file as text. Not written by a YAML library, so that queries stay readable.
 
 use std::fmt::Write as _;
 
 use super::span::Span;
 
-/// What is evaluated together, in order.
+/// Rules that are evaluated together, in order.
 #[derive(Debug)]
 pub(super) struct Group {
     pub(super) name: String,
@@ -27,7 +27,7 @@ pub(super) enum Kind {
     Alert(String),
 }
 
-/// The file of one group, with a comment at its top.
+/// The file of one group, with a comment at the top.
 pub(super) fn file(comment: &str, group: &Group) -> String {
     let mut text = String::new();
     for line in comment.lines() {
@@ -60,7 +60,7 @@ fn pairs(text: &mut String, name: &str, pairs: &[(&'static str, String)]) {
     }
 }
 
-/// A JSON string is a string of YAML too.
+/// Quotes a string as JSON, which YAML includes.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_what_prometheus_reads() {
+    fn a_file_has_the_format_of_prometheus() {
         let alert = Rule {
             kind: Kind::Alert("X".into()),
             expr: "a\n  > 1".into(),

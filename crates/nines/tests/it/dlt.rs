@@ -1,4 +1,4 @@
-//! The commands for dead letters, as they are run, on letters that a consumer made.
+//! The commands for dead letters, on letters of a real consumer.
 
 use std::process::{Output, Stdio};
 use std::time::Duration;
@@ -18,11 +18,11 @@ use tokio::process::Command;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// How long a test waits, and how long a command may take.
+/// The time limit of waits and commands.
 const PATIENCE: Duration = Duration::from_secs(60);
-const LOOK: Duration = Duration::from_millis(100);
+const POLL: Duration = Duration::from_millis(100);
 
-/// Refuses everything.
+/// Rejects everything.
 struct Never;
 
 impl Effect for Never {
@@ -41,7 +41,7 @@ impl Effect for Never {
     }
 }
 
-/// A platform whose consumer makes a dead letter of every event of stock.
+/// A platform whose consumer turns every stock event into a dead letter.
 struct Platform {
     tasks: Tasks,
     db: Db,
@@ -87,7 +87,7 @@ impl Platform {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
-    /// The letters, once there are so many.
+    /// Waits until there are this many letters, and gives them.
     async fn until_there_are(&self, count: usize) -> Vec<Value> {
         let until = Instant::now() + PATIENCE;
         loop {
@@ -99,7 +99,7 @@ impl Platform {
                 return letters;
             }
             assert!(Instant::now() < until, "{count} letters did not come: {output:?}");
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(POLL).await;
         }
     }
 
@@ -137,12 +137,12 @@ async fn letters_are_listed_shown_and_published_again() {
     }
 
     let done = platform.nines(&["replay", "stock:0:0", "stock:0:9"]).await;
-    let told = String::from_utf8(done.stdout).unwrap();
-    assert_eq!(done.status.code(), Some(1), "{told}");
-    assert!(told.starts_with("published again: 1\n") && told.contains("\n  stock:0:9: the topic"), "{told}");
-    // It is still not wanted.
+    let printed = String::from_utf8(done.stdout).unwrap();
+    assert_eq!(done.status.code(), Some(1), "{printed}");
+    assert!(printed.starts_with("published again: 1\n") && printed.contains("\n  stock:0:9: the topic"), "{printed}");
+    // The consumer rejects it again.
     platform.until_there_are(2).await;
-    // What dies again while all are published is not published once more.
+    // A letter that becomes a dead letter again meanwhile is not published a second time.
     let done = platform.json(&["replay", "--all"]).await;
     assert_eq!(done["published"][Topic::Stock.name(&platform.kafka.prefix)], 2);
     let letters = platform.until_there_are(4).await;
@@ -153,18 +153,18 @@ async fn letters_are_listed_shown_and_published_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_not_there_is_a_clear_error_in_time() {
+async fn a_missing_topic_or_broker_is_a_clear_error_in_time() {
     let started = Instant::now();
-    for (arguments, broker, said) in [
+    for (arguments, broker, expected) in [
         (["show", "stock:0:0"], backing().await.broker(), "the broker has no topic \"nobody.stock.events.v1.dlt\""),
-        // Nobody listens on the discard port.
+        // Nothing listens on the discard port.
         (["list", "--json"], "127.0.0.1:9", "the broker can't be reached"),
         (["replay", "stock:0:0"], "127.0.0.1:9", "the broker can't be reached"),
     ] {
         let output = nines(&arguments, broker, "nobody").await;
         let errors = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{errors}");
-        assert!(errors.contains(said), "{errors}");
+        assert!(errors.contains(expected), "{errors}");
     }
     assert!(started.elapsed() < Duration::from_secs(40), "{:?}", started.elapsed());
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use messaging::{Event, Outbox, OutboxConfig, OutboxGrpc, Payload};
 use mongo::{Abort, Db, MongoConfig, Policy};
 use mongodb::bson::{Document, doc};
-use nines::events::{Publisher, Service, Span, replay};
+use nines::events::{Publisher, Service, TimeRange, replay};
 use proto::events::v1::StockEvent;
 use proto::messaging::v1::outbox_service_server::OutboxServiceServer;
 use service::{Deadline, OnFailure, Tasks};
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
-/// An outbox that is served on a port of its own; nothing publishes from it.
+/// An outbox that is served on a port of its own, without a relay.
 struct Served {
     tasks: Tasks,
     db: Db,
@@ -49,7 +49,7 @@ impl Served {
         Self { tasks, db, outbox, publisher }
     }
 
-    /// Writes so many entries, a millisecond apart, each of two events; gives the time behind the last.
+    /// Writes entries of two events each, a millisecond apart, and gives the time after the last.
     async fn write(&self, from: Timestamp, entries: i64) -> Timestamp {
         let at = |entry| from + Duration::from_millis(u64::try_from(entry).unwrap());
         let events: Vec<_> = (0..entries).flat_map(|entry| [0, 1].map(|delta| moved(at(entry), delta))).collect();
@@ -62,7 +62,7 @@ impl Served {
         at(entries)
     }
 
-    /// Does what the relay does once the broker has the events.
+    /// Marks entries as published, as the relay does once the broker has acknowledged the events.
     async fn mark_as_sent(&self, filter: Document) {
         self.entries().update_many(filter, doc! { "$unset": { "unsent": "" } }).await.unwrap();
     }
@@ -90,42 +90,42 @@ fn moved(at: Timestamp, delta: i64) -> Event {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_sent_in_the_span_is_published_again_page_by_page() {
+async fn the_published_entries_of_a_range_are_republished_page_by_page() {
     let served = Served::start("events_replay").await;
     let from: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
-    // More than a page, of which one entry has not been sent yet; and one entry behind the span.
+    // More than a page, one entry of which has not been published yet; and one entry after the range.
     let to = served.write(from, 1_200).await;
     served.write(to, 1).await;
     served.mark_as_sent(doc! {}).await;
     let last = mongo::to_bson_time(to - Duration::from_millis(1));
     served.entries().update_one(doc! { "at": last }, doc! { "$set": { "unsent": true } }).await.unwrap();
 
-    // The service is asked about an hour at a time.
+    // The service lists an hour at a time.
     let hours = Duration::from_secs(2 * 60 * 60);
-    let (span, publishers) = (Span { from: from - hours, to }, [served.publisher.clone()]);
-    let listed = replay(&publishers, span, true, None).await;
+    let (range, publishers) = (TimeRange { from: from - hours, to }, [served.publisher.clone()]);
+    let listed = replay(&publishers, range, true, None).await;
     assert!(listed.all_answered(), "{listed}");
     let [inventory] = listed.services.as_slice() else { panic!("{listed}") };
     assert_eq!((inventory.entries, inventory.events, inventory.waiting), (1_200, 2_400, 1));
     assert_eq!((inventory.first, inventory.last), (Some(from), Some(to - Duration::from_millis(1))));
     assert_eq!((inventory.again, served.unsent().await), (0, 1));
 
-    let report = replay(&publishers, span, false, None).await;
+    let report = replay(&publishers, range, false, None).await;
     let [inventory] = report.services.as_slice() else { panic!("{report}") };
     assert_eq!((inventory.entries, inventory.again, inventory.gone), (1_200, 1_199, 0));
     assert_eq!(served.unsent().await, 1_200);
-    let again = replay(&publishers, span, false, None).await;
+    let again = replay(&publishers, range, false, None).await;
     assert_eq!((again.services[0].waiting, again.services[0].again), (1_200, 0));
     served.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_service_that_is_away_is_told_and_holds_up_no_other() {
+async fn an_unreachable_service_is_reported_and_does_not_affect_the_others() {
     let served = Served::start("events_away").await;
     let from: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
     let to = served.write(from, 3).await;
     served.mark_as_sent(doc! {}).await;
-    // Nobody listens on the discard port.
+    // Nothing listens on the discard port.
     let away = |service, address: &str| Publisher { service, address: address.to_owned() };
     let publishers = [
         away(Service::Order, "http://127.0.0.1:9"),
@@ -133,7 +133,7 @@ async fn a_service_that_is_away_is_told_and_holds_up_no_other() {
         served.publisher.clone(),
     ];
     let bound = Duration::from_secs(30);
-    let report = tokio::time::timeout(bound, replay(&publishers, Span { from, to }, false, None)).await.unwrap();
+    let report = tokio::time::timeout(bound, replay(&publishers, TimeRange { from, to }, false, None)).await.unwrap();
     assert!(!report.all_answered());
     let [order, payment, inventory] = report.services.as_slice() else { panic!("{report}") };
     assert!(order.failed.is_some() && payment.failed.is_some(), "{report}");

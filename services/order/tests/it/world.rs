@@ -266,7 +266,7 @@ impl World {
             let left = i64::try_from(self.available(sku).await).unwrap();
             assert_eq!(left, i64::from(*initial) + adjusted - sold, "{sku}");
         }
-        let report = nines::verify::verify(self.db.database()).await.unwrap();
+        let report = verify::verify(self.db.database()).await.unwrap();
         assert!(report.is_clean(), "{report}");
         self.shell.stop();
     }

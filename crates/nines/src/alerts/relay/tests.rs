@@ -1,4 +1,4 @@
-//! The relay between a real client and a robot that listens on a real port.
+//! The relay between a real client and a robot on a real port.
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -12,10 +12,10 @@ use super::*;
 const SECRET: &str = "SEC-of-the-test";
 const TOKEN: &str = "token-of-the-test";
 
-/// What the robot was sent: the query of its address, and the message.
+/// The requests to the robot: the query of the address, and the message.
 type Received = Arc<Mutex<Vec<(String, Value)>>>;
 
-/// A robot that always gives the same answer, or none.
+/// A robot that always gives the same answer, or never answers.
 async fn robot(answer: Option<Value>, tasks: &mut JoinSet<()>) -> (String, Received) {
     let received = Received::default();
     let kept = Arc::clone(&received);
@@ -32,7 +32,7 @@ async fn robot(answer: Option<Value>, tasks: &mut JoinSet<()>) -> (String, Recei
     (format!("http://{address}/send?access_token=of-the-robot"), received)
 }
 
-/// A relay to that robot, and its address.
+/// Starts a relay to that robot, and gives its address.
 async fn relay(robot: &str, folder: &Path, tasks: &mut JoinSet<()>) -> String {
     let file = |name: &str, text: &str| {
         let path = folder.join(name);
@@ -77,7 +77,7 @@ async fn post_to(relay: &str, token: &str, body: impl Into<reqwest::Body>) -> St
 }
 
 #[tokio::test]
-async fn a_notification_arrives_signed() {
+async fn a_notification_is_forwarded_with_a_signature() {
     let (mut tasks, folder) = (JoinSet::new(), tempfile::tempdir().unwrap());
     let (robot, received) = robot(Some(json!({"errcode": 0, "errmsg": "ok"})), &mut tasks).await;
     let relay = relay(&robot, folder.path(), &mut tasks).await;
@@ -94,7 +94,7 @@ async fn a_notification_arrives_signed() {
 }
 
 #[tokio::test]
-async fn what_is_no_notification_of_ours_is_not_handed_on() {
+async fn unauthorised_and_invalid_requests_are_not_forwarded() {
     let (mut tasks, folder) = (JoinSet::new(), tempfile::tempdir().unwrap());
     let (robot, received) = robot(Some(json!({"errcode": 0})), &mut tasks).await;
     let relay = relay(&robot, folder.path(), &mut tasks).await;
@@ -110,7 +110,7 @@ async fn what_is_no_notification_of_ours_is_not_handed_on() {
 }
 
 #[tokio::test]
-async fn what_the_robot_does_not_take_is_to_be_tried_again() {
+async fn a_notification_that_the_robot_does_not_accept_is_retried() {
     let (mut tasks, folder) = (JoinSet::new(), tempfile::tempdir().unwrap());
     let refusals = [Some(json!({"errcode": 310_000, "errmsg": "sign not match"})), Some(json!("?")), None];
     for answer in refusals {
@@ -119,14 +119,14 @@ async fn what_the_robot_does_not_take_is_to_be_tried_again() {
         let status = post_to(&relay, TOKEN, notification().to_string()).await;
         assert_eq!((status, received.lock().unwrap().len()), (StatusCode::BAD_GATEWAY, 1));
     }
-    // Nobody listens there any more.
+    // Nothing listens there any more.
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let relay = relay(&format!("http://{gone}/send"), folder.path(), &mut tasks).await;
     assert_eq!(post_to(&relay, TOKEN, notification().to_string()).await, StatusCode::BAD_GATEWAY);
 }
 
 #[test]
-fn an_address_that_is_none_is_refused_and_not_shown() {
+fn an_invalid_address_is_refused_and_not_printed() {
     for address in ["robot.example/send?access_token=hidden", "ftp://robot.example/?access_token=hidden", "h t"] {
         let command = RelayAlerts {
             listen: "127.0.0.1:0".parse().unwrap(),

@@ -1,4 +1,4 @@
-//! `nines slo generate`: a file of rules for each objective.
+//! `nines slo generate`: writes a file of rules for each objective.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,45 +8,45 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, ensure};
 use clap::Args;
+use cli::terminal;
 use serde::Serialize;
 
 use super::promised::Promised;
 use super::rules::{self, Settings};
 use super::windows::Scale;
 use super::yaml;
-use crate::terminal;
 
 const FROM: &str = "deploy/slo";
 const INTO: &str = "deploy/prometheus/rules";
-/// What the files that are made here are called, so that those of an objective that is gone are known.
+/// The prefix of generated files, by which the files of removed objectives are recognised.
 const PREFIX: &str = "slo-";
 const YAML: &str = "yaml";
 const RUNBOOK: &str = "runbook_url: ";
 
 #[derive(Debug, Args)]
 pub(super) struct Generate {
-    /// The folder with the objectives, a YAML file each.
+    /// The folder of the objectives, one YAML file each.
     #[arg(long, value_name = "FOLDER", default_value = FROM)]
     from: PathBuf,
-    /// The folder of the rules. Files in it that were made of objectives that are gone are removed.
+    /// The folder of the rules. Files of removed objectives are removed.
     #[arg(long, value_name = "FOLDER", default_value = INTO)]
     into: PathBuf,
-    /// Write nothing, and fail when a file is not what would be written.
+    /// Write nothing, and fail when a file differs from what would be written.
     #[arg(long)]
     check: bool,
-    /// Where runbooks are found: an alert's `runbook_url` is this, its name and `.md`. Those of the alerts in the
-    /// folder that were written by hand are set too.
+    /// The URL of the folder of runbooks, for the `runbook_url` of generated alerts, and of the manually written alerts
+    /// in the folder of the rules.
     #[arg(long, value_name = "URL", default_value = "docs/runbooks")]
     runbooks: String,
-    /// Shorten all windows for a drill, by 1/60 at most: what takes an hour then takes a minute. Not for the rules in
-    /// the repository, so it needs another --into. Prometheus must then scrape and evaluate every second.
+    /// Shorten all windows for a drill, down to 1/60, where an hour becomes a minute. Requires another --into than the
+    /// repository's rules. Prometheus must then scrape and evaluate every second.
     #[arg(long, value_name = "1/N", default_value = "1/1")]
     scale: Scale,
 }
 
-/// What was done with each file, or would have been.
+/// The changes to files that were made or, with --check, would be made.
 #[derive(Debug, Serialize)]
-struct Report {
+struct Changes {
     objectives: usize,
     into: PathBuf,
     /// By the file's name.
@@ -69,21 +69,21 @@ impl Generate {
         let shortened = !self.scale.is_whole();
         ensure!(
             !shortened || self.into != Path::new(INTO),
-            "shortened rules are for drills: give a folder for them with --into"
+            "shortened rules are for drills: give another folder with --into"
         );
-        let report = self.changes()?;
+        let changes = self.changes()?;
         if !self.check {
-            report.apply().with_context(|| format!("the rules can't be written to {}", self.into.display()))?;
+            changes.apply().with_context(|| format!("the rules can't be written to {}", self.into.display()))?;
         }
-        terminal::print(&report, false)?;
-        let differs = self.check && !report.changed.is_empty();
+        terminal::print(&changes, false)?;
+        let differs = self.check && !changes.changed.is_empty();
         Ok(if differs { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 
-    fn changes(&self) -> anyhow::Result<Report> {
+    fn changes(&self) -> anyhow::Result<Changes> {
         let objectives = read(&self.from)?;
-        let there = if self.into.exists() { texts(&self.into, YAML) } else { Ok(BTreeMap::new()) };
-        let there = there.with_context(|| format!("the rules in {} can't be read", self.into.display()))?;
+        let existing = if self.into.exists() { texts(&self.into, YAML) } else { Ok(BTreeMap::new()) };
+        let existing = existing.with_context(|| format!("the rules in {} can't be read", self.into.display()))?;
         let settings = Settings { scale: self.scale, runbooks: self.runbooks.trim_end_matches('/').to_owned() };
 
         let mut wanted = BTreeMap::new();
@@ -93,27 +93,27 @@ impl Generate {
             let before = wanted.insert(format!("{PREFIX}{}.yaml", slo.name), text);
             ensure!(before.is_none(), "two objectives are called {}", slo.name);
         }
-        for (name, text) in &there {
+        for (name, text) in &existing {
             if !name.starts_with(PREFIX) {
                 wanted.insert(name.clone(), with_runbooks(text, &settings.runbooks));
             }
         }
-        let gone = there.keys().filter(|name| !wanted.contains_key(*name));
+        let gone = existing.keys().filter(|name| !wanted.contains_key(*name));
         let mut changed: BTreeMap<_, _> = gone.map(|name| (name.clone(), Change::Remove)).collect();
         changed.extend(
             wanted
                 .into_iter()
-                .filter(|(name, text)| there.get(name) != Some(text))
+                .filter(|(name, text)| existing.get(name) != Some(text))
                 .map(|(name, text)| (name, Change::Write(text))),
         );
-        Ok(Report { objectives: objectives.len(), into: self.into.clone(), changed, is_check: self.check })
+        Ok(Changes { objectives: objectives.len(), into: self.into.clone(), changed, is_check: self.check })
     }
 }
 
 /// All objectives of a folder.
 ///
 /// # Errors
-/// When the folder can't be read, has none, or a file is not an objective.
+/// When the folder can't be read, has no objectives, or has a file that is not one.
 pub(super) fn read(folder: &Path) -> anyhow::Result<Vec<Promised>> {
     let texts = texts(folder, YAML).with_context(|| format!("{} can't be read", folder.display()))?;
     ensure!(!texts.is_empty(), "there are no objectives in {}", folder.display());
@@ -126,7 +126,7 @@ pub(super) fn read(folder: &Path) -> anyhow::Result<Vec<Promised>> {
     texts.into_iter().map(parse).collect()
 }
 
-/// The files of a folder with that extension, by name.
+/// The contents of the files with that extension in a folder, by name.
 fn texts(folder: &Path, extension: &str) -> std::io::Result<BTreeMap<String, String>> {
     let mut texts = BTreeMap::new();
     for entry in fs::read_dir(folder)? {
@@ -141,15 +141,17 @@ fn texts(folder: &Path, extension: &str) -> std::io::Result<BTreeMap<String, Str
 
 fn comment(slo: &Promised, scale: Scale) -> String {
     let name = &slo.name;
-    let mut comment =
-        format!("{}. Made by `nines slo generate` of {FROM}/{name}.yaml: change that, and make it again.", slo.title);
+    let mut comment = format!(
+        "{}. Generated by `nines slo generate` from {FROM}/{name}.yaml: change that, and generate it again.",
+        slo.title
+    );
     if !scale.is_whole() {
-        comment.push_str("\nShortened for a drill: names say what windows stand for, not how long they are.");
+        comment.push_str("\nShortened for a drill: names have the original windows, not the shortened ones.");
     }
     comment
 }
 
-/// A file that was written by hand, with where its runbooks are now.
+/// A manually written file, with the URLs of its runbooks updated.
 fn with_runbooks(text: &str, base: &str) -> String {
     let line = |line: &str| match line.split_once(RUNBOOK) {
         Some((before, url)) if before.trim().is_empty() => {
@@ -161,7 +163,7 @@ fn with_runbooks(text: &str, base: &str) -> String {
     text.lines().map(line).collect()
 }
 
-impl Report {
+impl Changes {
     fn apply(&self) -> std::io::Result<()> {
         fs::create_dir_all(&self.into)?;
         for (name, change) in &self.changed {
@@ -175,15 +177,15 @@ impl Report {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for Changes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, change) in &self.changed {
             let path = self.into.join(name);
             let done = match (change, self.is_check) {
                 (Change::Write(_), false) => "written",
                 (Change::Remove, false) => "removed",
-                (Change::Write(_), true) => "is not what the objectives say: run `nines slo generate`",
-                (Change::Remove, true) => "is of no objective: run `nines slo generate`",
+                (Change::Write(_), true) => "differs from the objectives: run `nines slo generate`",
+                (Change::Remove, true) => "belongs to no objective: run `nines slo generate`",
             };
             writeln!(f, "{}: {done}", path.display())?;
         }

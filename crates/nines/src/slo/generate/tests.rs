@@ -1,8 +1,8 @@
-//! The rules in the repository, and the command that makes them.
+//! The rules in the repository, and the command that generates them.
 
 use super::*;
 
-/// Where the repository is.
+/// The root of the repository.
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
@@ -22,17 +22,17 @@ fn folder() -> tempfile::TempDir {
 }
 
 #[test]
-fn the_rules_in_the_repository_are_made_of_its_objectives() {
+fn the_rules_in_the_repository_match_its_objectives() {
     let report = generate(root().join(INTO)).changes().unwrap();
     assert_eq!(report.changed.keys().collect::<Vec<_>>(), Vec::<&String>::new(), "run `nines slo generate`");
 }
 
 #[test]
-fn the_objectives_are_these() {
+fn the_objectives_have_these_targets_and_periods() {
     let slos = read(&root().join(FROM)).unwrap();
-    let told = slos.iter().map(|slo| format!("{} {:.4} {}", slo.name, slo.target, slo.period));
+    let targets = slos.iter().map(|slo| format!("{} {:.4} {}", slo.name, slo.target, slo.period));
     assert_eq!(
-        told.collect::<Vec<_>>(),
+        targets.collect::<Vec<_>>(),
         [
             "catalogue-reads 0.9995 28d",
             "order-placement-availability 0.9999 28d",
@@ -45,7 +45,7 @@ fn the_objectives_are_these() {
 }
 
 #[test]
-fn a_check_tells_each_difference_and_changes_nothing() {
+fn a_check_reports_each_difference_and_changes_nothing() {
     let folder = folder();
     let into = folder.path().to_owned();
     assert_eq!(generate(into.clone()).run().unwrap(), ExitCode::SUCCESS);
@@ -67,7 +67,7 @@ fn a_check_tells_each_difference_and_changes_nothing() {
 }
 
 #[test]
-fn runbooks_are_where_they_are_said_to_be_also_of_alerts_written_by_hand() {
+fn the_runbooks_of_manually_written_alerts_are_updated_too() {
     let folder = folder();
     let into = folder.path().to_owned();
     fs::write(into.join("platform.yaml"), "# x\n- a:\n    runbook_url: docs/runbooks/ServiceDown.md\n").unwrap();
@@ -103,7 +103,7 @@ fn shortened_rules_keep_their_names_and_stay_out_of_the_repository() {
 }
 
 #[test]
-fn each_query_of_rules_and_runbooks_has_metrics_and_routes_that_the_services_have() {
+fn the_metrics_and_routes_in_rules_and_runbooks_exist_in_the_services() {
     let root = root();
     let mut sources = String::new();
     for folder in ["services", "crates"] {
@@ -124,16 +124,16 @@ fn each_query_of_rules_and_runbooks_has_metrics_and_routes_that_the_services_hav
     }
 }
 
-/// What in PromQL looks like a metric of ours: it has a selector or a window, and is not recorded by a rule.
+/// The metrics of the services in PromQL: words with a selector or a window that are not recorded by a rule.
 fn metrics(text: &str) -> Vec<&str> {
     let inside = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
-    let words = text.match_indices(['{', '[']).map(|(at, _)| {
-        let start = text[..at].rfind(|c| !inside(c)).map_or(0, |before| before + 1);
-        &text[start..at]
+    let words = text.match_indices(['{', '[']).map(|(end, _)| {
+        let start = text[..end].rfind(|c| !inside(c)).map_or(0, |before| before + 1);
+        &text[start..end]
     });
-    // `up` is Prometheus' own; so are those of Alertmanager.
-    let ours = words.filter(|word| word.contains('_') && !word.contains(':') && !word.starts_with("alertmanager_"));
-    ours.collect()
+    // Without `up` and Alertmanager's metrics, which are not the services'.
+    let metrics = words.filter(|word| word.contains('_') && !word.contains(':') && !word.starts_with("alertmanager_"));
+    metrics.collect()
 }
 
 fn rust_sources(folder: &Path, into: &mut String) {

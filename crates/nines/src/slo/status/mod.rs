@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use clap::Args;
+use cli::terminal;
 use serde::Serialize;
 
 use super::prometheus::{Prometheus, Sample};
-use crate::terminal;
 
 const SERIES: &str = concat!(
     "{__name__=~\"slo:(objective:ratio|time_period:days|current_burn_rate:ratio",
@@ -20,36 +20,37 @@ const FIRING: &str = "ALERTS{alertstate=\"firing\",slo!=\"\"}";
 
 #[derive(Debug, Args)]
 pub(super) struct Status {
-    /// Where Prometheus is, such as http://127.0.0.1:9090.
+    /// The URL of Prometheus, such as http://127.0.0.1:9090.
     #[arg(long, value_name = "URL")]
     prometheus: String,
-    /// How long Prometheus may take for each of two queries, in milliseconds.
-    #[arg(long, value_name = "MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=120_000))]
+    /// The time limit of each of two queries, in milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = 10_000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=120_000))]
     timeout_ms: u64,
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
 }
 
-/// Each objective, by name.
+/// The error budgets of all objectives, by name.
 #[derive(Debug, PartialEq, Serialize)]
-struct Report {
-    slos: Vec<Slo>,
+struct Budgets {
+    slos: Vec<Budget>,
 }
 
 #[derive(Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Slo {
+struct Budget {
     name: String,
-    /// The share that has to be good.
+    /// The share that must be good.
     objective: f64,
     period_days: f64,
-    /// The share of the budget that is left: 1 at most, negative when more than all is used.
+    /// The share of the budget that is left: at most 1, negative when the budget is overspent.
     budget_remaining: f64,
-    /// How fast the budget burns in these 5 minutes; 1 uses it up in a period. Without an end, null in JSON, when
-    /// there is no budget and something is bad.
+    /// The burn rate in the last 5 minutes; 1 uses the budget up in a period. Infinite, and null in JSON, when there is
+    /// no budget and something is bad.
     burn_rate: f64,
-    /// The alerts that fire, with their severities.
+    /// The firing alerts with their severities.
     firing: Vec<String>,
 }
 
@@ -57,18 +58,18 @@ impl Status {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
         let prometheus = Prometheus::new(&self.prometheus, Duration::from_millis(self.timeout_ms))?;
         let (series, firing) = tokio::try_join!(prometheus.query(SERIES), prometheus.query(FIRING))?;
-        let report = Report::of(&series, &firing);
+        let budgets = Budgets::of(&series, &firing);
         ensure!(
-            !report.slos.is_empty(),
+            !budgets.slos.is_empty(),
             "Prometheus at {} has no objectives: does it load deploy/prometheus/rules, and has it evaluated them?",
             self.prometheus
         );
-        terminal::print(&report, self.json)?;
+        terminal::print(&budgets, self.json)?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
-impl Report {
+impl Budgets {
     fn of(series: &[Sample], firing: &[Sample]) -> Self {
         let mut values: BTreeMap<&str, BTreeMap<&str, f64>> = BTreeMap::new();
         for Sample { labels, value } in series {
@@ -77,8 +78,8 @@ impl Report {
             }
         }
         let of_one = |(name, values): (&str, BTreeMap<&str, f64>)| {
-            // One of which not everything has been recorded yet is left out.
-            Some(Slo {
+            // An objective whose series are not all recorded yet is left out.
+            Some(Budget {
                 objective: *values.get("slo:objective:ratio")?,
                 period_days: *values.get("slo:time_period:days")?,
                 budget_remaining: *values.get("slo:period_error_budget_remaining:ratio")?,
@@ -93,20 +94,20 @@ impl Report {
 
 fn alerts(slo: &str, firing: &[Sample]) -> Vec<String> {
     let of_slo = firing.iter().filter(|sample| sample.labels.get("slo").is_some_and(|name| name == slo));
-    let told = of_slo.filter_map(|sample| {
+    let names = of_slo.filter_map(|sample| {
         let (alert, severity) = (sample.labels.get("alertname")?, sample.labels.get("severity")?);
         Some(format!("{alert} ({severity})"))
     });
-    told.collect::<BTreeSet<_>>().into_iter().collect()
+    names.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for Budgets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let longest = self.slos.iter().map(|slo| slo.name.len()).max().unwrap_or_default();
         write!(f, "{:longest$}  objective  days  budget left  burn rate  alerts", "slo")?;
         for slo in &self.slos {
             let firing = if slo.firing.is_empty() { "-".to_owned() } else { slo.firing.join(", ") };
-            let Slo { name, objective, period_days, budget_remaining, burn_rate, .. } = slo;
+            let Budget { name, objective, period_days, budget_remaining, burn_rate, .. } = slo;
             let (objective, left) = (objective * 100.0, budget_remaining * 100.0);
             write!(
                 f,

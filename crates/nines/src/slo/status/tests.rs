@@ -1,4 +1,4 @@
-//! The command against a server that answers like a Prometheus.
+//! The command against a server that answers like Prometheus.
 
 use std::net::SocketAddr;
 
@@ -28,13 +28,13 @@ fn series(slo: &str, objective: f64, left: f64, rate: f64) -> Vec<Sample> {
 }
 
 #[test]
-fn the_table_has_a_line_for_each_objective() {
+fn the_table_has_a_row_for_each_objective() {
     let mut all = series("payment-success", 0.9999, 0.5, 2.25);
     all.extend(series("books", 1.0, 0.0, f64::INFINITY));
     all.push(sample(&[("__name__", "slo:objective:ratio"), ("slo", "not-yet")], 0.9));
     let fires =
         |severity| sample(&[("alertname", "PaymentsFail"), ("severity", severity), ("slo", "payment-success")], 1.0);
-    let report = Report::of(&all, &[fires("ticket"), fires("page"), fires("page")]);
+    let report = Budgets::of(&all, &[fires("ticket"), fires("page"), fires("page")]);
     assert_eq!(
         report.to_string(),
         "slo              objective  days  budget left  burn rate  alerts\n\
@@ -46,7 +46,7 @@ fn the_table_has_a_line_for_each_objective() {
     assert_eq!(json["slos"][1]["budgetRemaining"], 0.5);
 }
 
-/// A server that answers every query so, and its address.
+/// Starts a server that gives this answer to every query, and gives its address.
 async fn serve(status: StatusCode, body: Value, tasks: &mut JoinSet<()>) -> SocketAddr {
     let answer = get(move |RawQuery(query): RawQuery| async move {
         let is_alerts = query.is_some_and(|query| query.starts_with("query=ALERTS"));
@@ -64,7 +64,7 @@ async fn run(url: String) -> anyhow::Result<ExitCode> {
 }
 
 #[tokio::test]
-async fn a_running_prometheus_is_asked() {
+async fn a_running_prometheus_is_queried() {
     let result: Vec<_> = series("payment-success", 0.9999, 1.0, 0.0)
         .into_iter()
         .map(|Sample { labels, value }| json!({"metric": labels, "value": [1.5, value.to_string()]}))
@@ -76,16 +76,16 @@ async fn a_running_prometheus_is_asked() {
 }
 
 #[tokio::test]
-async fn what_goes_wrong_is_said() {
+async fn errors_are_explained() {
     let mut tasks = JoinSet::new();
     let empty = json!({"status": "success", "data": {"resultType": "vector", "result": []}});
     let refusal = json!({"status": "error", "errorType": "bad_data", "error": "no such thing"});
     for (status, body, reason) in [
         (StatusCode::OK, empty, "has no objectives"),
-        (StatusCode::BAD_REQUEST, refusal, "it refuses the query: no such thing"),
+        (StatusCode::BAD_REQUEST, refusal, "it rejects the query: no such thing"),
         (StatusCode::BAD_GATEWAY, json!("<html>"), "it answers with 502"),
-        (StatusCode::OK, json!("hello"), "not that of a Prometheus"),
-        (StatusCode::OK, json!({"status": "success", "data": {"resultType": "scalar", "result": 1}}), "no vector"),
+        (StatusCode::OK, json!("hello"), "not one of Prometheus"),
+        (StatusCode::OK, json!({"status": "success", "data": {"resultType": "scalar", "result": 1}}), "not a vector"),
     ] {
         let address = serve(status, body, &mut tasks).await;
         let error = format!("{:#}", run(format!("http://{address}")).await.unwrap_err());
@@ -94,7 +94,7 @@ async fn what_goes_wrong_is_said() {
 }
 
 #[tokio::test]
-async fn nobody_there_and_somebody_who_never_answers_are_told_apart() {
+async fn a_refused_connection_and_a_missing_answer_are_distinguished() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let silent = Status { prometheus: format!("http://{address}"), timeout_ms: 200, json: false };
@@ -102,5 +102,5 @@ async fn nobody_there_and_somebody_who_never_answers_are_told_apart() {
     assert!(error.contains("within 200 ms"), "{error}");
     drop(listener);
     let error = format!("{:#}", run(format!("http://{address}")).await.unwrap_err());
-    assert!(error.contains("can't be asked") && error.contains("refused"), "{error}");
+    assert!(error.contains("can't be queried") && error.contains("refused"), "{error}");
 }
