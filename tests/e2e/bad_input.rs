@@ -118,7 +118,10 @@ async fn orders_that_make_no_sense_are_refused_by_field() {
 #[tokio::test]
 async fn products_and_adjustments_that_make_no_sense_are_refused() {
     let desk = Desk::open("products_bad").await;
-    let product = |amount: Value, currency: &str| json!({ "sku": "new", "name": "New", "category": "c", "price": { "amount": amount, "currency": currency } });
+    let product = |amount: Value, currency: &str| {
+        let price = json!({ "amount": amount, "currency": currency });
+        json!({ "sku": "new", "name": "New", "category": "c", "price": price })
+    };
     let amounts = [json!(0), json!(-1), json!(1.5), json!(1e300), json!("1"), json!(9_223_372_036_854_775_807_i64)];
     for amount in amounts {
         let reply = desk.admin.post("/products", product(amount, "USD")).await;

@@ -88,7 +88,7 @@ impl From<OrderLines> for BTreeMap<Sku, Quantity> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OrderLinesError {
     /// There is no line, or there are too many.
-    #[error("must be 1 to {max}", max = OrderLines::MAX)]
+    #[error("must have 1 to {max} items", max = OrderLines::MAX)]
     Count,
     /// The lines of a SKU ask for too many pieces together.
     #[error("all lines of one SKU together must be at most {max}", max = Quantity::MAX)]
@@ -129,7 +129,7 @@ mod tests {
         assert!(lines(&[("a", 1); OrderLines::MAX]).is_ok());
         assert_eq!(lines(&[("a", 1); OrderLines::MAX + 1]), Err(OrderLinesError::Count));
         assert_eq!(lines(&[("a", 100_000); OrderLines::MAX + 1]), Err(OrderLinesError::Count));
-        assert_eq!(OrderLinesError::Count.to_string(), "must be 1 to 100");
+        assert_eq!(OrderLinesError::Count.to_string(), "must have 1 to 100 items");
     }
 
     #[test]

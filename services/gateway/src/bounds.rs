@@ -6,7 +6,6 @@ pub(crate) const MAX_AMOUNT: i64 = 1_000_000_000_000;
 /// The largest quantity that one stock adjustment adds or removes.
 pub(crate) const MAX_DELTA: i64 = 1_000_000_000;
 pub(crate) const MAX_ADJUSTMENT_REASON: usize = 200;
-pub(crate) const MAX_ORDER_LINES: usize = 100;
 pub(crate) const MIN_USER_NAME: usize = 2;
 pub(crate) const MAX_USER_NAME: usize = 100;
 /// As in RFC 5321.

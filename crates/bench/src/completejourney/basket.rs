@@ -2,12 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use primitives::Quantity;
+use primitives::{OrderLines, Quantity};
 
 use super::purchase::{Purchase, SkipReason};
-
-/// The most lines of one order. A basket with more products becomes several orders.
-pub const MAX_LINES: usize = 100;
 
 /// The purchases of one receipt, as order lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,19 +26,19 @@ pub struct Basket {
 pub struct OrderRequest<'a> {
     /// The number of the basket.
     pub basket: u64,
-    /// The number of the order within the basket; above 0 only for baskets of more than [`MAX_LINES`] products.
+    /// The number of the order within the basket; above 0 only for baskets of more than [`OrderLines::MAX`] products.
     pub part: usize,
     /// The number of the household.
     pub household: u32,
-    /// 1 to [`MAX_LINES`] products with their quantities.
+    /// 1 to [`OrderLines::MAX`] products with their quantities.
     pub lines: &'a [(u32, Quantity)],
 }
 
 impl Basket {
-    /// The orders of this basket: one, none without a valid line, or several beyond [`MAX_LINES`] products.
+    /// The orders of this basket: one, none without a valid line, or several beyond [`OrderLines::MAX`] products.
     pub fn orders(&self) -> impl Iterator<Item = OrderRequest<'_>> {
         let (basket, household) = (self.id, self.household);
-        let parts = self.lines.chunks(MAX_LINES).enumerate();
+        let parts = self.lines.chunks(OrderLines::MAX).enumerate();
         parts.map(move |(part, lines)| OrderRequest { basket, part, household, lines })
     }
 }

@@ -9,7 +9,7 @@ mod product;
 mod purchase;
 mod wheel;
 
-pub use basket::{Basket, MAX_LINES, OrderRequest, baskets};
+pub use basket::{Basket, OrderRequest, baskets};
 pub use error::DataError;
 pub use price::{Prices, Source};
 pub use product::{Product, read_products, sku};

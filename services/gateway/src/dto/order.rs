@@ -1,15 +1,12 @@
 //! Orders.
 
-use std::collections::HashMap;
-
 use envelope::Error;
-use primitives::{IdempotencyKey, Quantity, Sku};
+use primitives::{IdempotencyKey, OrderLines, OrderLinesError, Quantity, Sku};
 use proto::ConvertError;
 use proto::order::v1 as wire;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::bounds::MAX_ORDER_LINES;
 use crate::dto::money::Money;
 use crate::dto::time::Time;
 use crate::entity_tag::Versioned;
@@ -199,34 +196,33 @@ struct RequestedLine {
 impl PlaceOrder {
     pub(crate) fn check(self, key: &IdempotencyKey) -> Result<wire::PlaceOrderRequest, Error> {
         let mut wrong = Violations::default();
-        if !(1..=MAX_ORDER_LINES).contains(&self.lines.len()) {
-            wrong.add("lines", format!("must have 1 to {MAX_ORDER_LINES} items"));
+        if let Err(error) = OrderLines::check_count(self.lines.len()) {
+            wrong.add("lines", error.to_string());
             return Err(wrong.into_error());
         }
-        let mut lines: Vec<(Sku, Quantity)> = Vec::new();
-        let mut positions: HashMap<Sku, usize> = HashMap::new();
+        let (mut lines, mut indexes): (Vec<(Sku, Quantity)>, Vec<usize>) = Default::default();
         for (index, line) in self.lines.iter().enumerate() {
             let sku = wrong.take(format!("lines[{index}].sku"), line.sku.parse::<Sku>());
             let quantity = wrong.take(format!("lines[{index}].quantity"), quantity(line.quantity));
-            let (Some(sku), Some(quantity)) = (sku, quantity) else { continue };
-            let Some(&position) = positions.get(&sku) else {
-                positions.insert(sku.clone(), lines.len());
+            if let (Some(sku), Some(quantity)) = (sku, quantity) {
                 lines.push((sku, quantity));
-                continue;
-            };
-            let (_, sum) = &mut lines[position];
-            match sum.checked_add(quantity) {
-                Some(more) => *sum = more,
-                None => wrong.add(
-                    format!("lines[{index}].quantity"),
-                    format!("the lines of one SKU must add up to at most {}", Quantity::MAX),
-                ),
+                indexes.push(index);
+            }
+        }
+        let summed = OrderLines::new(lines);
+        if let Err(error @ OrderLinesError::Quantity { positions }) = &summed {
+            for position in positions {
+                wrong.add(format!("lines[{}].quantity", indexes[*position]), error.to_string());
             }
         }
         wrong.finish()?;
-        let lines =
-            lines.into_iter().map(|(sku, quantity)| wire::RequestedLine { sku: sku.into(), quantity: quantity.get() });
-        Ok(wire::PlaceOrderRequest { lines: lines.collect(), idempotency_key: key.as_str().to_owned() })
+        let lines = summed.map_err(|error| Error::invalid("lines", error.to_string()))?;
+        let line = |(sku, quantity): (&Sku, Quantity)| wire::RequestedLine {
+            sku: sku.as_str().to_owned(),
+            quantity: quantity.get(),
+        };
+        let lines = lines.iter().map(line).collect();
+        Ok(wire::PlaceOrderRequest { lines, idempotency_key: key.as_str().to_owned() })
     }
 }
 

@@ -120,8 +120,7 @@ fn an_order() -> Order {
         version: 1,
         created_at: time(),
         expires_at: time(),
-        paid_at: None,
-        cancelled_at: None,
+        ..Order::default()
     }
 }
 
