@@ -14,7 +14,7 @@ KAFKA_TESTS := --workspace --test stack --test it --test e2e
 KAFKA_NAMES := broker:: broker_lost:: consumer:: outbox:: dead_letters:: dlt:: events:: reviews:: statements:: \
 	a_lost_event a_poisoned_record
 
-.PHONY: help build run down test test-kafka test-nginx test-alerts test-api lint lint-proto lint-deploy test-lint-deploy deploy-files \
+.PHONY: help build run down test measure test-kafka test-nginx test-alerts test-api lint lint-proto lint-deploy test-lint-deploy deploy-files \
 	proto-baseline fmt bench bench-orders bench-gateway bench-telemetry bench-events deny
 
 help: ## List what can be done
@@ -52,10 +52,13 @@ test-alerts: build ## Run the tests with a real Prometheus and Alertmanager (fet
 test-api: build ## Generate requests from the OpenAPI document and check every answer (fetches schemathesis)
 	deploy/test-api/run
 
-lint: ## Formatting, clippy with warnings as errors, dependency arrows
+lint: ## Formatting, clippy with warnings as errors, arrows between crates and between modules
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --test nginx --test alerts --locked -- --deny warnings
 	cargo xtask tidy
+
+measure: ## Print the size and the shape of the tree: lines, comments, tests, module arrows
+	cargo xtask measure
 
 lint-proto: ## Lint the contracts, and refuse what breaks them (fetches buf)
 	deploy/lint-proto/run check
