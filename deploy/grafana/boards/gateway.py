@@ -62,7 +62,7 @@ limits = row(
         query(sum_rate("gateway_catalogue_reads_total", by=("by",)), "{{by}}"),
         unit="reqps",
         stacked=True,
-        about="But for the shortest way, which is in the requests alone.",
+        about="Except reads on the fast path, which are counted in the requests only.",
     ),
 )
 
