@@ -78,7 +78,9 @@ impl Upstream {
             policed = policed.attempt_timeout(timeout);
         }
         let attempt = |attempt: Attempt| {
-            let request = context.until(attempt.deadline).request(message.clone());
+            let mut context = context.until(attempt.deadline);
+            context.has_earlier_attempt |= attempt.number > 1;
+            let request = context.request(message.clone());
             let (hint, call, channel) = (hint.clone(), &call, self.channel());
             async move {
                 let mut request = request?;
@@ -108,7 +110,13 @@ pub struct Ask<'a> {
 impl<'a> Ask<'a> {
     /// A read: it is retried, and hedged with a second replica when the first one is slow.
     pub fn read() -> Self {
-        Self { is_hedged: true, ..Self::idempotent() }
+        Self { safety: Safety::Read, is_hedged: true, ..Self::idempotent() }
+    }
+
+    /// A call that takes effect once, whose peer makes every earlier attempt impossible before it refuses a later one: it
+    /// is retried, and a refusal is final.
+    pub fn fenced() -> Self {
+        Self { safety: Safety::Fenced, ..Self::idempotent() }
     }
 
     /// An idempotent write: it is retried.

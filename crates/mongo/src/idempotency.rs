@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use idempotency::{Answer, Conflict, Fingerprint, ScopedKey, key_reused};
-use mongodb::bson::{Binary, DateTime, doc, spec::BinarySubtype};
+use mongodb::bson::{Binary, DateTime, Document, doc, spec::BinarySubtype};
 use mongodb::{ClientSession, Collection};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -36,11 +36,21 @@ struct Record<A> {
     expires_at: DateTime,
 }
 
+/// What of a record tells whether an answer may be recorded.
 #[derive(Debug, Deserialize)]
-struct RecordId {
+#[serde(rename_all = "camelCase")]
+struct Holder {
     #[serde(rename = "_id")]
     id: String,
+    /// The requests that a fence keeps out; none in an answer.
+    #[serde(default)]
+    refused_requests: Option<Vec<String>>,
 }
+
+/// The most requests that a fence keeps out.
+const MAX_REFUSED: usize = 32;
+/// How often a fence is tried again that loses a race against another holder of the key.
+const MAX_FENCE_ATTEMPTS: usize = 3;
 
 impl<A: Serialize + DeserializeOwned + Clone + Send + Sync> Records<A> {
     /// The records in a database.
@@ -53,7 +63,7 @@ impl<A: Serialize + DeserializeOwned + Clone + Send + Sync> Records<A> {
     /// # Errors
     /// `IDEMPOTENCY_KEY_REUSED` if the key was used with another request.
     pub async fn find(&self, key: &ScopedKey, deadline: Deadline) -> Result<Option<Answer<A>>, envelope::Error> {
-        let filter = doc! { "_id": key.id() };
+        let filter = doc! { "_id": key.id(), "answer": { "$exists": true } };
         let found = bounded(deadline, |left| self.records.find_one(filter).max_time(left)).await?;
         match found {
             Some(record) if record.fingerprint.bytes != key.fingerprint() => Err(key_reused()),
@@ -62,25 +72,63 @@ impl<A: Serialize + DeserializeOwned + Clone + Send + Sync> Records<A> {
         }
     }
 
-    /// The keys that have a record, read in the caller's transaction.
-    pub async fn existing<'a>(
+    /// Makes it impossible that an earlier attempt of this request takes effect: its transaction can't record an answer any
+    /// more. Once this returns `None`, a majority has the fence; an answer that was recorded before is given instead.
+    ///
+    /// A transaction that is recording an answer at this moment holds the key: the write waits until that has ended.
+    ///
+    /// # Errors
+    /// As [`Records::find`]; `UNAVAILABLE` when the key changes hands all the time or has too many refusals.
+    pub async fn fence(
+        &self,
+        key: &ScopedKey,
+        request_id: &str,
+        deadline: Deadline,
+    ) -> Result<Option<Answer<A>>, envelope::Error> {
+        let last = format!("refusedRequests.{}", MAX_REFUSED - 1);
+        let filter = doc! { "_id": key.id(), "answer": { "$exists": false }, last: { "$exists": false } };
+        let update = doc! {
+            "$addToSet": { "refusedRequests": request_id },
+            "$set": { "expiresAt": expiry() },
+            "$setOnInsert": { "fingerprint": to_binary(key.fingerprint()), "requestId": request_id },
+        };
+        for _ in 0..MAX_FENCE_ATTEMPTS {
+            let upsert = |_| self.records.update_one(filter.clone(), update.clone()).upsert(true);
+            match bounded(deadline, upsert).await {
+                Ok(_) => return Ok(None),
+                Err(crate::Error::Failed(error)) if duplicate_key_index(&error).is_some() => {}
+                Err(error) => return Err(error.into()),
+            }
+            if let Some(answer) = self.find(key, deadline).await? {
+                return Ok(Some(answer));
+            }
+        }
+        Err(envelope::Error::new(envelope::Reason::Unavailable, "the outcome of an earlier attempt is still open"))
+    }
+
+    /// Those of the keys, each with its request, that have an answer or are fenced against the request, in the caller's
+    /// transaction.
+    pub async fn closed<'a>(
         &self,
         session: &mut ClientSession,
-        keys: impl IntoIterator<Item = &'a ScopedKey>,
+        keys: impl IntoIterator<Item = (&'a ScopedKey, &'a str)>,
     ) -> mongodb::error::Result<HashSet<ScopedKey>> {
-        let by_id: HashMap<_, _> = keys.into_iter().map(|key| (key.id(), key)).collect();
+        let by_id: HashMap<_, _> = keys.into_iter().map(|(key, request)| (key.id(), (key, request))).collect();
         if by_id.is_empty() {
             return Ok(HashSet::new());
         }
         let ids: Vec<_> = by_id.keys().copied().collect();
-        let only_id = self.records.clone_with_type::<RecordId>();
-        let mut cursor =
-            only_id.find(doc! { "_id": { "$in": ids } }).projection(doc! { "_id": 1 }).session(&mut *session).await?;
-        let mut existing = HashSet::new();
+        let holders = self.records.clone_with_type::<Holder>();
+        let wanted = doc! { "refusedRequests": 1 };
+        let mut cursor = holders.find(doc! { "_id": { "$in": ids } }).projection(wanted).session(&mut *session).await?;
+        let mut closed = HashSet::new();
         while let Some(found) = cursor.next(session).await.transpose()? {
-            existing.extend(by_id.get(found.id.as_str()).map(|key| (*key).clone()));
+            let Some((key, request)) = by_id.get(found.id.as_str()) else { continue };
+            if found.refused_requests.is_none_or(|refused| refused.iter().any(|id| id == request)) {
+                closed.insert((*key).clone());
+            }
         }
-        Ok(existing)
+        Ok(closed)
     }
 
     /// Writes the answer in the transaction of its effect. Call this first in the transaction, so that a conflict can
@@ -93,7 +141,8 @@ impl<A: Serialize + DeserializeOwned + Clone + Send + Sync> Records<A> {
         answer: &A,
     ) -> Result<(), Abort<R>> {
         let record = Record::new(key, request_id, answer.clone());
-        match self.records.insert_one(record).session(session).await {
+        let replaced = self.records.replace_one(replaceable(key, request_id), record).upsert(true);
+        match replaced.session(session).await {
             Ok(_) => Ok(()),
             Err(error) => Err(conflict_or(error)),
         }
@@ -109,8 +158,10 @@ impl<A: Serialize + DeserializeOwned + Clone + Send + Sync> Records<A> {
         if answers.is_empty() {
             return Ok(());
         }
-        let record = |keyed: &KeyedAnswer<A>| Record::new(&keyed.key, &keyed.request_id, keyed.answer.clone());
-        self.records.insert_many(answers.iter().map(record)).session(session).await?;
+        for KeyedAnswer { key, request_id, answer } in answers {
+            let record = Record::new(key, request_id, answer.clone());
+            self.records.replace_one(replaceable(key, request_id), record).upsert(true).session(&mut *session).await?;
+        }
         Ok(())
     }
 }
@@ -133,7 +184,7 @@ impl<A> Record<A> {
             fingerprint: to_binary(key.fingerprint()),
             request_id: request_id.to_owned(),
             answer,
-            expires_at: DateTime::from_millis(DateTime::now().timestamp_millis() + retention_ms()),
+            expires_at: expiry(),
         }
     }
 }
@@ -154,30 +205,50 @@ pub fn to_binary(fingerprint: &Fingerprint) -> Binary {
     Binary { subtype: BinarySubtype::Generic, bytes: fingerprint.to_vec() }
 }
 
-fn retention_ms() -> i64 {
-    i64::try_from(RETENTION.as_millis()).unwrap_or(i64::MAX)
+/// Matches no record or a fence against other requests: an upsert of an answer fails as a duplicate for all else.
+fn replaceable(key: &ScopedKey, request_id: &str) -> Document {
+    doc! { "_id": key.id(), "answer": { "$exists": false }, "refusedRequests": { "$ne": request_id } }
 }
 
-/// The schema of the records, for the migrations of every service that stores them.
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    component: "idempotency",
-    version: 1,
-    name: "idempotency keys with their time to live",
-    up: |database| {
-        async move {
-            let schema = doc! {
-                "bsonType": "object",
-                "required": ["_id", "fingerprint", "requestId", "answer", "expiresAt"],
-                "properties": {
-                    "_id": { "bsonType": "string" },
-                    "fingerprint": { "bsonType": "binData" },
-                    "requestId": { "bsonType": "string" },
-                    "expiresAt": { "bsonType": "date" },
-                },
-            };
-            schema::collection(database, COLLECTION, schema).await?;
-            schema::indexes(database, COLLECTION, [schema::ttl("ttl", "expiresAt")]).await
-        }
-        .boxed()
+fn expiry() -> DateTime {
+    let retention_ms = i64::try_from(RETENTION.as_millis()).unwrap_or(i64::MAX);
+    DateTime::from_millis(DateTime::now().timestamp_millis().saturating_add(retention_ms))
+}
+
+/// The schema of the records; every service that keeps some lists it among its migrations.
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        component: "idempotency",
+        version: 1,
+        name: "idempotency keys with their time to live",
+        up: |database| {
+            async move {
+                schema::collection(database, COLLECTION, record_schema()).await?;
+                schema::indexes(database, COLLECTION, [schema::ttl("ttl", "expiresAt")]).await
+            }
+            .boxed()
+        },
     },
-}];
+    Migration {
+        component: "idempotency",
+        version: 2,
+        name: "fences against requests that were refused",
+        up: |database| async move { schema::collection(database, COLLECTION, record_schema()).await }.boxed(),
+    },
+];
+
+/// A record is an answer or a fence.
+fn record_schema() -> Document {
+    doc! {
+        "bsonType": "object",
+        "required": ["_id", "fingerprint", "requestId", "expiresAt"],
+        "anyOf": [{ "required": ["answer"] }, { "required": ["refusedRequests"] }],
+        "properties": {
+            "_id": { "bsonType": "string" },
+            "fingerprint": { "bsonType": "binData" },
+            "requestId": { "bsonType": "string" },
+            "refusedRequests": { "bsonType": "array", "items": { "bsonType": "string" } },
+            "expiresAt": { "bsonType": "date" },
+        },
+    }
+}

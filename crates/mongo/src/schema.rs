@@ -65,6 +65,13 @@ pub fn ttl(name: &str, field: &str) -> IndexModel {
     model(doc! { field: 1 }, IndexOptions::builder().name(name.to_owned()).expire_after(at_that_time).build())
 }
 
+/// The same for the documents that fit `filter`.
+pub fn partial_ttl(name: &str, field: &str, filter: Document) -> IndexModel {
+    let at_that_time = std::time::Duration::ZERO;
+    let options = IndexOptions::builder().name(name.to_owned()).expire_after(at_that_time);
+    model(doc! { field: 1 }, options.partial_filter_expression(filter).build())
+}
+
 fn model(keys: Document, options: IndexOptions) -> IndexModel {
     IndexModel::builder().keys(keys).options(options).build()
 }

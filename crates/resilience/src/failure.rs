@@ -11,10 +11,24 @@ use crate::Expired;
 /// Whether a call may be repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Safety {
-    /// Repeating is harmless: a read, or a write under an idempotency key.
+    /// It has no effect that matters to the caller: a read, or a log-in whose tokens nobody got. It is repeated, and every
+    /// answer is final.
+    Read,
+    /// It takes effect once, under an idempotency key, and a peer that refuses a later attempt has first made every
+    /// earlier one impossible. It is repeated, and a refusal is final.
+    Fenced,
+    /// It takes effect once, under an idempotency key. It is repeated, but a refusal of a later attempt says nothing about
+    /// an earlier one whose outcome is unknown: then that failure is the answer, and the caller may send the call again.
     Idempotent,
     /// It is retried only if it is known to have had no effect.
     Once,
+}
+
+impl Safety {
+    /// Whether an attempt may be repeated after one with an unknown outcome.
+    pub(crate) fn is_repeatable(self) -> bool {
+        self != Self::Once
+    }
 }
 
 /// The failure of one attempt, which is one request to the peer.
@@ -67,12 +81,22 @@ impl Failure {
         self.effect == Effect::None
     }
 
+    /// Whether the request may have taken effect.
+    pub(crate) fn is_open(&self) -> bool {
+        self.effect == Effect::Unknown
+    }
+
+    /// Whether the peer has refused the request, for another reason than that it is still running.
+    pub(crate) fn is_refusal(&self) -> bool {
+        self.effect == Effect::Decided && !self.is_in_flight()
+    }
+
     /// Whether another attempt is safe and may succeed. Client errors are never retried.
     pub fn is_retryable(&self, safety: Safety) -> bool {
         match self.effect {
             _ if self.is_last => false,
             Effect::None => true,
-            Effect::Unknown => safety == Safety::Idempotent,
+            Effect::Unknown => safety.is_repeatable(),
             Effect::Decided => false,
         }
     }
@@ -82,8 +106,7 @@ impl Failure {
     pub(crate) fn is_retryable_at(&self, safety: Safety, number: u32) -> bool {
         // If a second replica sheds load too, the service is overloaded, and a third request would add to it.
         let is_shed_again = number > 1 && self.error.reason() == Reason::Overloaded;
-        (self.is_retryable(safety) && !is_shed_again)
-            || (number > 1 && safety == Safety::Idempotent && self.is_in_flight())
+        (self.is_retryable(safety) && !is_shed_again) || (number > 1 && safety.is_repeatable() && self.is_in_flight())
     }
 
     /// Whether another replica may answer differently at once. A rate limit and a key in flight hold for all replicas.

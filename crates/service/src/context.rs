@@ -19,6 +19,9 @@ pub struct RequestContext {
     pub caller: Option<Caller>,
     /// The client's address, as the gateway sees it.
     pub client_address: Option<IpAddr>,
+    /// Whether an earlier attempt of the same request may have been sent, by the calling service or by the client. Its
+    /// outcome may be open, so a refusal is final only once that attempt was made impossible.
+    pub has_earlier_attempt: bool,
 }
 
 impl RequestContext {
@@ -29,6 +32,7 @@ impl RequestContext {
             deadline: Deadline::after(budget),
             caller: None,
             client_address: None,
+            has_earlier_attempt: false,
         }
     }
 

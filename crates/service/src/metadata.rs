@@ -13,6 +13,8 @@ const CALLER_ID: &str = "x-caller-id";
 const CALLER_ROLE: &str = "x-caller-role";
 const CALLER_SESSION: &str = "x-caller-session";
 const CLIENT_ADDRESS: &str = "x-client-address";
+/// Present when an earlier attempt of the same request may have been sent.
+const EARLIER_ATTEMPT: &str = "x-earlier-attempt";
 
 /// The budget of a call without `grpc-timeout`.
 const DEFAULT_BUDGET: Duration = Duration::from_secs(5);
@@ -29,6 +31,7 @@ impl RequestContext {
             deadline: Deadline::after(budget.min(LONGEST_BUDGET)),
             caller: caller(metadata),
             client_address: parsed(metadata, CLIENT_ADDRESS),
+            has_earlier_attempt: metadata.contains_key(EARLIER_ATTEMPT),
         }
     }
 
@@ -48,6 +51,9 @@ impl RequestContext {
         }
         if let Some(address) = self.client_address {
             put(metadata, CLIENT_ADDRESS, &address.to_string());
+        }
+        if self.has_earlier_attempt {
+            put(metadata, EARLIER_ATTEMPT, "1");
         }
         if let Some(traceparent) = telemetry::traceparent(&tracing::Span::current()) {
             put(metadata, telemetry::TRACEPARENT, &traceparent);
@@ -111,11 +117,13 @@ mod tests {
             deadline: Deadline::after(Duration::from_secs(2)),
             caller: Some(Caller { user_id: UserId::new(), role: Role::Admin, session_id: SessionId::new() }),
             client_address: Some([192, 0, 2, 1].into()),
+            has_earlier_attempt: true,
         };
         let received = RequestContext::from_request(&sent.request(()).unwrap());
         assert_eq!(received.request_id, "r-1");
         assert_eq!(received.caller, sent.caller);
         assert_eq!(received.client_address, sent.client_address);
+        assert!(received.has_earlier_attempt);
         assert_eq!(received.deadline, sent.deadline);
         assert!(received.require_admin().is_ok());
     }

@@ -62,6 +62,8 @@ impl Target {
 #[derive(Debug)]
 pub(crate) struct Exchange {
     pub(crate) request_id: String,
+    /// Whether the client sent the request id: then the request may be a retry by the client.
+    is_id_given: bool,
     pub(crate) target: Target,
     pub(crate) deadline: Deadline,
     pub(crate) client_address: Option<IpAddr>,
@@ -88,6 +90,7 @@ impl Exchange {
     ) -> Self {
         Self {
             request_id,
+            is_id_given: false,
             target,
             deadline: Deadline::after(budget),
             client_address,
@@ -98,6 +101,11 @@ impl Exchange {
             failure: Cell::new(None),
             in_latency: Cell::new(true),
         }
+    }
+
+    /// The same exchange, knowing whether the client sent the request id.
+    pub(crate) fn with_given_id(self, is_id_given: bool) -> Self {
+        Self { is_id_given, ..self }
     }
 
     /// The exchange that the outermost layer attached, or an empty one without that layer, as in tests of a single
@@ -160,6 +168,7 @@ impl Exchange {
             deadline: self.deadline,
             caller: self.caller.get(),
             client_address: self.client_address,
+            has_earlier_attempt: self.is_id_given,
         }
     }
 

@@ -116,7 +116,7 @@ calls! {
         list_orders(order::ListOrdersRequest) -> order::ListOrdersResponse, Ask::read();
         list_order_payments(order::ListOrderPaymentsRequest) -> order::ListOrderPaymentsResponse, Ask::read();
         // With an idempotency key: a retry waits for the first attempt, or takes over from it.
-        cancel_order(order::CancelOrderRequest) -> order::CancelOrderResponse, Ask::idempotent();
+        cancel_order(order::CancelOrderRequest) -> order::CancelOrderResponse, Ask::fenced();
         pay_order(order::PayOrderRequest) -> order::PayOrderResponse,
             Ask::idempotent().attempt_timeout(PAYMENT_TIMEOUT);
     }
@@ -147,7 +147,7 @@ impl Services {
         order: order::PlaceOrderRequest,
         key: Option<&str>,
     ) -> Result<Response<order::PlaceOrderResponse>, Error> {
-        let how = key.into_iter().fold(Ask::idempotent(), |how, key| how.key(key));
+        let how = key.into_iter().fold(Ask::fenced(), |how, key| how.key(key));
         let send = |channel, request| async move { OrderServiceClient::new(channel).place_order(request).await };
         Box::pin(self.upstreams.order.ask(&self.context, order, how, send)).await
     }

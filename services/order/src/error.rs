@@ -45,7 +45,7 @@ fn from_refusal(refusal: Refusal) -> Error {
         }
         Refusal::TooExpensive(_) => Error::invalid("lines", message),
         Refusal::RiskRejected => Error::new(Reason::RiskRejected, "the order was rejected"),
-        Refusal::InvalidState(_) | Refusal::BeingPaid => Error::new(Reason::InvalidState, message),
+        Refusal::InvalidState(_) | Refusal::BeingPaid | Refusal::Fenced => Error::new(Reason::InvalidState, message),
         Refusal::Stock(refusal) => refusal.into(),
         Refusal::KeyReused => idempotency::key_reused(),
         Refusal::Conflict(Conflict::InFlight | Conflict::Finished) => idempotency::in_flight(),

@@ -48,7 +48,7 @@ impl<'a> Call<'a> {
     }
 
     /// Starts a second attempt if the first one takes longer than most, and uses the first success. For reads: has no
-    /// effect unless the call is [`Safety::Idempotent`].
+    /// effect unless the call is a [`Safety::Read`].
     pub fn hedged(mut self) -> Self {
         self.is_hedged = true;
         self
@@ -101,13 +101,13 @@ impl<'a> Call<'a> {
             if failure.is_timeout() && self.deadline.remaining().is_err() {
                 return Err(with_last(failure.into_error(), last));
             }
-            let Some(pause) = self.pause(&failure, number) else { return Err(final_error(failure, last)) };
+            let Some(pause) = self.pause(&failure, number) else { return Err(self.final_error(failure, last)) };
             tracing::debug!(peer = %self.policy.peer, number, ?pause, error = %failure.error(), "retrying");
             if !pause.is_zero() {
                 tokio::time::sleep(pause).await;
             }
-            // The first failure says more than that the key is still in flight.
-            last = if failure.is_in_flight() { last.or(Some(failure)) } else { Some(failure) };
+            // An attempt that may have taken effect is what the caller has to learn of, whatever comes after it.
+            last = last.filter(|last| last.is_open() && !failure.is_open()).or(Some(failure));
             number += 1;
         }
     }
@@ -180,7 +180,7 @@ impl<'a> Call<'a> {
 
     fn hedge_delay(&self, number: u32) -> Option<Duration> {
         let may_hedge =
-            self.is_hedged && self.safety == Safety::Idempotent && number == 1 && self.policy.retry.max_attempts > 1;
+            self.is_hedged && self.safety == Safety::Read && number == 1 && self.policy.retry.max_attempts > 1;
         if may_hedge { self.policy.hedge.delay() } else { None }
     }
 
@@ -210,6 +210,16 @@ impl<'a> Call<'a> {
             self.policy.hedge.record(began.elapsed());
         }
         result
+    }
+
+    /// The error of a call that ends with this failure. An earlier attempt that may have taken effect comes first: when
+    /// the key is still in flight, and when the peer refuses without having made that attempt impossible.
+    fn final_error(&self, failure: Failure, last: Option<Failure>) -> Error {
+        let says_nothing = failure.is_in_flight() || (self.safety == Safety::Idempotent && failure.is_refusal());
+        match last {
+            Some(last) if says_nothing && last.is_open() => last.into_error(),
+            _ => failure.into_error(),
+        }
     }
 
     /// The pause before the next attempt, which this pays for; `None` if the call ends with this failure.
@@ -246,15 +256,6 @@ impl From<Error> for Setback {
 /// Whether the error of a call counts against the peer. Shedding load does not.
 fn is_against_peer(error: &Error) -> bool {
     error.is_server_fault() && error.reason() != Reason::Overloaded
-}
-
-/// The error of a call that ends with this failure. A later attempt that found its key in flight met an earlier attempt
-/// of the same call, whose failure is what the caller needs to know.
-fn final_error(failure: Failure, last: Option<Failure>) -> Error {
-    match last {
-        Some(last) if failure.is_in_flight() && !last.had_no_effect() => last.into_error(),
-        _ => failure.into_error(),
-    }
 }
 
 /// The error of a call that ran out of time, with the failure before that.

@@ -44,9 +44,9 @@ async fn run(policy: &Policy, safety: Safety, ends: &[Result<u32, Reason>]) -> (
 #[tokio::test(start_paused = true)]
 async fn only_safe_failures_are_retried() {
     use Reason::{IdempotencyInFlight, Internal, NotFound, Overloaded, Unavailable};
-    use Safety::{Idempotent, Once};
+    use Safety::{Fenced, Idempotent, Once, Read};
     type Ends = &'static [Result<u32, Reason>];
-    let cases: [(Safety, Ends, Result<u32, Reason>, u32); 10] = [
+    let cases: [(Safety, Ends, Result<u32, Reason>, u32); 15] = [
         (Once, &[Ok(1)], Ok(1), 1),
         (Once, &[Err(Unavailable), Ok(2)], Err(Unavailable), 1),
         (Once, &[Err(Overloaded), Ok(2)], Ok(2), 2),
@@ -57,6 +57,12 @@ async fn only_safe_failures_are_retried() {
         (Idempotent, &[Err(Unavailable), Err(IdempotencyInFlight), Ok(3)], Ok(3), 3),
         (Idempotent, &[Err(Unavailable), Err(IdempotencyInFlight)], Err(Unavailable), 3),
         (Once, &[Err(Overloaded), Err(IdempotencyInFlight)], Err(IdempotencyInFlight), 2),
+        // A refusal says nothing of an earlier attempt that may have taken effect, unless that was made impossible.
+        (Idempotent, &[Err(Unavailable), Err(NotFound)], Err(Unavailable), 2),
+        (Idempotent, &[Err(Internal), Err(Overloaded), Err(NotFound)], Err(Overloaded), 2),
+        (Idempotent, &[Err(Overloaded), Err(NotFound)], Err(NotFound), 2),
+        (Fenced, &[Err(Unavailable), Err(NotFound)], Err(NotFound), 2),
+        (Read, &[Err(Unavailable), Err(NotFound)], Err(NotFound), 2),
     ];
     for (safety, ends, expected, attempts) in cases {
         assert_eq!(run(&policy(|_| {}), safety, ends).await, (expected, attempts), "{safety:?} {ends:?}");
@@ -189,7 +195,7 @@ async fn warm(change: impl FnOnce(&mut PolicyConfig)) -> Policy {
 /// successful attempt, the number of attempts, and the total time.
 async fn hedged(policy: &Policy, times: [u64; 2]) -> (Result<u64, Reason>, u32, Duration) {
     let (made, began) = (Cell::new(0), Instant::now());
-    let answer = policy.call(soon()).safety(Safety::Idempotent).hedged().run(|attempt| {
+    let answer = policy.call(soon()).safety(Safety::Read).hedged().run(|attempt| {
         made.set(attempt.number);
         let time = times[usize::from(attempt.number == 2)];
         async move {

@@ -21,8 +21,13 @@ pub(super) struct Trace {
     pub(super) parent: Option<HeaderValue>,
 }
 
-/// The client's id, if there is exactly one, of 1 to 128 visible ASCII characters; otherwise a new one.
+/// The client's id, or a new one.
 pub(super) fn request_id(headers: &HeaderMap) -> String {
+    given_request_id(headers).map_or_else(new_id, ToOwned::to_owned)
+}
+
+/// The client's id, if there is exactly one, of 1 to 128 visible ASCII characters.
+pub(super) fn given_request_id(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(X_REQUEST_ID);
     let given = match (values.next(), values.next()) {
         (Some(value), None) => Some(value),
@@ -31,8 +36,7 @@ pub(super) fn request_id(headers: &HeaderMap) -> String {
     let fits = |value: &&HeaderValue| {
         (1..=MAX_LENGTH).contains(&value.len()) && value.as_bytes().iter().all(u8::is_ascii_graphic)
     };
-    let given = given.filter(fits).and_then(|value| value.to_str().ok());
-    given.map_or_else(new_id, ToOwned::to_owned)
+    given.filter(fits).and_then(|value| value.to_str().ok())
 }
 
 /// A UUID of version 7. Built by hand: the library asks the kernel for ten random bytes each time.

@@ -20,16 +20,25 @@ impl App {
         if let Some(answer) = self.store.cancelled_earlier(&key, context.deadline).await? {
             return Ok(answer);
         }
-        let cause = Cause::Cancelled(KeyedRequest { key: key.clone(), request_id: context.request_id.clone() });
+        let request = KeyedRequest { key, request_id: context.request_id.clone() };
+        let cause = Cause::Cancelled(request.clone());
         let work = Work::Release(Release { order, cause });
         match self.lanes.commit(work, context.deadline).await {
             Ok(answer) => {
                 self.refund_soon(context, &answer.value);
                 Ok(answer)
             }
-            // A concurrent duplicate on another replica may have cancelled it.
-            Err(OrderError::Refused(refusal @ (Refusal::Conflict(Conflict::Finished) | Refusal::InvalidState(_)))) => {
-                let earlier = self.store.cancelled_earlier(&key, context.deadline).await?;
+            // The key has an answer, perhaps from another replica, or a fence.
+            Err(OrderError::Refused(Refusal::Conflict(Conflict::Finished))) => {
+                let earlier = self.store.cancelled_earlier(&request.key, context.deadline).await?;
+                earlier.ok_or_else(|| Refusal::Fenced.into())
+            }
+            Err(OrderError::Refused(refusal)) if refusal.is_final() => {
+                let earlier = if context.has_earlier_attempt {
+                    self.store.fence_cancellation(&request, context.deadline).await?
+                } else {
+                    self.store.cancelled_earlier(&request.key, context.deadline).await?
+                };
                 earlier.ok_or(OrderError::Refused(refusal))
             }
             Err(error) => Err(error),

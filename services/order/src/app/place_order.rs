@@ -26,12 +26,25 @@ impl App {
             request_id: context.request_id.clone(),
         };
         match self.place(context, new.lines, placed_by.clone()).await {
-            // A key that has placed an order is given that answer, though stock or rules have changed since.
-            Err(OrderError::Refused(refusal)) if refusal.is_of_new_order() => {
-                let earlier = self.store.placed_earlier(&placed_by, context.deadline).await?;
+            Err(OrderError::Refused(refusal)) if refusal.is_final() => {
+                let earlier = self.conclude(context, &placed_by).await?;
                 earlier.ok_or(OrderError::Refused(refusal))
             }
             placed => placed,
+        }
+    }
+
+    /// Makes the refusal of a new order final. A key that has placed an order is given that answer instead, though stock
+    /// or rules have changed since; and an earlier attempt whose outcome is open can place none from now on.
+    async fn conclude(
+        &self,
+        context: &RequestContext,
+        placed_by: &PlacedBy,
+    ) -> Result<Option<Answer<Order>>, OrderError> {
+        if context.has_earlier_attempt {
+            self.store.fence(placed_by, context.deadline).await
+        } else {
+            self.store.placed_earlier(placed_by, context.deadline).await
         }
     }
 

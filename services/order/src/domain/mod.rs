@@ -20,7 +20,7 @@ pub(crate) use follow_up::{FollowUp, NextStep, Resolution};
 pub(crate) use order::{InvalidState, Order, OrderLine, Quantities, Status, TooExpensive};
 pub(crate) use payment::{Method, MethodName, Payment, PaymentStatus};
 pub(crate) use payment_claim::{Claimed, PaymentClaim, Unclaimed};
-pub(crate) use placed_by::{KeyedRequest, PlacedBy, PlacedOrder};
+pub(crate) use placed_by::{Fence, KeyHolder, KeyedRequest, PlacedBy, PlacedOrder};
 pub(crate) use refusal::Refusal;
 pub(crate) use review::{first_review_at, next_review_at};
 pub(crate) use risk::{Attempt, LocalRule, LocalRules, ReviewRequest, Risk, RiskSource, Verdict};

@@ -23,6 +23,23 @@ pub(crate) struct PlacedOrder {
     pub(crate) placed_by: PlacedBy,
 }
 
+/// Makes it impossible that some requests place an order: stored under the unique key of the order that they would place,
+/// so that an attempt whose outcome was open when its request was refused can no longer be committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fence {
+    pub(crate) user_id: UserId,
+    pub(crate) key: IdempotencyKey,
+    /// The requests that were refused.
+    pub(crate) request_ids: Vec<String>,
+}
+
+/// What holds an idempotency key of orders.
+#[derive(Debug, Clone)]
+pub(crate) enum KeyHolder {
+    Order(PlacedOrder),
+    Fence(Fence),
+}
+
 /// A request with an idempotency key in its scope.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct KeyedRequest {
@@ -38,9 +55,18 @@ impl PlacedBy {
         Ok(first)
     }
 
-    /// Whether this request has the user and key of another.
-    pub(crate) fn has_key_of(&self, other: &Self) -> bool {
-        self.user_id == other.user_id && self.key == other.key
+    /// Whether its key is held by an order or a fence.
+    pub(crate) fn has_key_of(&self, holder: &KeyHolder) -> bool {
+        let (user_id, key) = match holder {
+            KeyHolder::Order(PlacedOrder { placed_by, .. }) => (placed_by.user_id, &placed_by.key),
+            KeyHolder::Fence(fence) => (fence.user_id, &fence.key),
+        };
+        self.user_id == user_id && self.key == *key
+    }
+
+    /// Whether this request was refused for good.
+    pub(crate) fn is_fenced_by(&self, fence: &Fence) -> bool {
+        fence.request_ids.contains(&self.request_id)
     }
 
     /// Answers this request with the order that its key has placed before, as it was placed.

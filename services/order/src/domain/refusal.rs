@@ -25,6 +25,8 @@ pub(crate) enum Refusal {
     BeingPaid,
     #[error(transparent)]
     Stock(#[from] StockRefusal),
+    #[error("this request was refused before; send it again under a new X-Request-Id")]
+    Fenced,
     #[error("the idempotency key was used before with another request")]
     KeyReused,
     #[error(transparent)]
@@ -32,8 +34,9 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    /// Whether a new order is refused for what it asks for, as opposed to a conflict with another request.
-    pub(crate) fn is_of_new_order(&self) -> bool {
-        matches!(self, Self::UnknownSkus(_) | Self::TooExpensive(_) | Self::RiskRejected | Self::Stock(_))
+    /// Whether the client is told that its request has had no effect and will have none. A conflict says only that the
+    /// request is still running, and a fence has made it impossible already.
+    pub(crate) fn is_final(&self) -> bool {
+        !matches!(self, Self::Conflict(_) | Self::Fenced)
     }
 }

@@ -6,6 +6,7 @@ use mongodb::bson::{Document, Uuid, doc};
 use primitives::{Currency, Money, MovementId, OrderId, UserId};
 use serde::Deserialize;
 
+use super::fences::FENCED;
 use super::{ORDERS, Store};
 use crate::domain::{AuditedOrder, MovedPieces, Status};
 
@@ -52,7 +53,9 @@ impl Store {
 }
 
 fn of(orders: &[OrderId]) -> Document {
-    one_of("_id", orders.iter().map(|id| to_bson_uuid(id.as_uuid())))
+    let mut filter = one_of("_id", orders.iter().map(|id| to_bson_uuid(id.as_uuid())));
+    filter.insert("status", doc! { "$ne": FENCED });
+    filter
 }
 
 #[derive(Deserialize)]

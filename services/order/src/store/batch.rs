@@ -17,7 +17,7 @@ use service::Deadline;
 use stock::Levels;
 
 use super::document::OrderDocument;
-use super::{ORDERS, Store, placed_orders, transitions};
+use super::{ORDERS, Store, fences, transitions};
 use crate::domain::{Decision, Observed, ObservedOrder, Obstacles, Order, Placement, Release, Work, decide};
 use crate::error::OrderError;
 use crate::events;
@@ -118,13 +118,13 @@ impl Store {
     }
 
     async fn obstacles(&self, session: &mut ClientSession, batch: &Batch) -> Result<Obstacles, DriverError> {
-        let keys: Vec<_> = placements(batch).map(|placement| placed_orders::by_key(&placement.placed_by)).collect();
-        let placed = if keys.is_empty() { Vec::new() } else { self.read(session, doc! { "$or": keys }).await? };
-        let placed = placed.into_iter().map(TryInto::try_into).collect::<Result<_, _>>().map_err(unreadable)?;
-        let answered = releases(batch).filter_map(|release| release.cause.keyed()).map(|keyed| &keyed.key);
-        let answered = self.cancellations.existing(session, answered).await?;
+        let keys: Vec<_> = placements(batch).map(|placement| fences::by_key(&placement.placed_by)).collect();
+        let holders = self.key_holders(session, keys).await?;
+        let keyed = releases(batch).filter_map(|release| release.cause.keyed());
+        let keyed = keyed.map(|keyed| (&keyed.key, keyed.request_id.as_str()));
+        let answered = self.cancellations.closed(session, keyed).await?;
         let levels = self.ledger.levels(session, batch.iter().flat_map(|work| work.skus())).await?;
-        Ok(Obstacles { placed, answered, levels })
+        Ok(Obstacles { holders, answered, levels })
     }
 
     async fn read(&self, session: &mut ClientSession, filter: Document) -> Result<Vec<OrderDocument>, DriverError> {
@@ -142,6 +142,7 @@ impl Store {
     ) -> Result<bool, DriverError> {
         let Some(moved) = self.ledger.post(session, &decision.posting).await? else { return Ok(false) };
         if !decision.placed.is_empty() {
+            self.remove_fences(session, decision).await?;
             let placed: Vec<_> = decision.placed.iter().map(OrderDocument::from).collect();
             let inserted = self.orders.insert_many(&placed).session(&mut *session).await;
             if !is_new(inserted.map(drop))? {
@@ -207,6 +208,6 @@ fn contradiction() -> Abort<Infallible> {
     Abort::Driver(DriverError::custom("the stock or a key differs from its snapshot"))
 }
 
-fn unreadable(error: ConvertError) -> DriverError {
+pub(super) fn unreadable(error: ConvertError) -> DriverError {
     DriverError::custom(error.to_string())
 }

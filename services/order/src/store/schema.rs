@@ -10,12 +10,28 @@ use primitives::{OrderLines, Quantity};
 
 use super::ORDERS;
 use super::document::{ACCEPTED, review_name};
+use super::fences::{FENCED, MAX_REQUESTS};
 use crate::domain::{RiskSource, Status, Verdict};
 
 /// The unique index that keeps a key from placing two orders.
 pub(super) const BY_KEY: &str = "by_idempotency_key";
 
-const ORDER: &[Migration] = &[ORDERS_AND_INDEXES, REVIEWS];
+const ORDER: &[Migration] = &[ORDERS_AND_INDEXES, REVIEWS, FENCES];
+
+/// For requests that were refused while the outcome of an earlier attempt was open.
+const FENCES: Migration = Migration {
+    component: "order",
+    version: 3,
+    name: "fences",
+    up: |database| {
+        async move {
+            schema::collection(database, ORDERS, holder_schema()).await?;
+            let fences = doc! { "fencedUntil": { "$exists": true } };
+            schema::indexes(database, ORDERS, [schema::partial_ttl("fences", "fencedUntil", fences)]).await
+        }
+        .boxed()
+    },
+};
 
 /// For orders under review by the risk service.
 const REVIEWS: Migration = Migration {
@@ -24,7 +40,7 @@ const REVIEWS: Migration = Migration {
     name: "reviews of risk",
     up: |database| {
         async move {
-            schema::collection(database, ORDERS, order_schema()).await?;
+            schema::collection(database, ORDERS, holder_schema()).await?;
             let to_review = doc! { "reviewAt": { "$exists": true } };
             let by_review = schema::partial("by_review", doc! { "reviewAt": 1 }, to_review);
             schema::indexes(database, ORDERS, [by_review]).await
@@ -39,7 +55,7 @@ const ORDERS_AND_INDEXES: Migration = Migration {
     name: "orders",
     up: |database| {
         async move {
-            schema::collection(database, ORDERS, order_schema()).await?;
+            schema::collection(database, ORDERS, holder_schema()).await?;
             let pending = doc! { "status": Status::PendingPayment.name() };
             let to_follow_up = doc! { "followUpAt": { "$exists": true } };
             let indexes = [
@@ -54,6 +70,29 @@ const ORDERS_AND_INDEXES: Migration = Migration {
         .boxed()
     },
 };
+
+/// The holder of an idempotency key: an order or a fence.
+fn holder_schema() -> Document {
+    let fence = doc! {
+        "bsonType": "object",
+        "required": ["_id", "userId", "status", "idempotencyKey", "requestIds", "fencedUntil"],
+        "additionalProperties": false,
+        "properties": {
+            "_id": { "bsonType": "binData" },
+            "userId": { "bsonType": "binData" },
+            "status": { "enum": [FENCED] },
+            "idempotencyKey": { "bsonType": "string", "minLength": 1, "maxLength": 255 },
+            "requestIds": {
+                "bsonType": "array",
+                "minItems": 1,
+                "maxItems": i32::try_from(MAX_REQUESTS).unwrap_or(i32::MAX),
+                "items": { "bsonType": "string" },
+            },
+            "fencedUntil": { "bsonType": "date" },
+        },
+    };
+    doc! { "anyOf": [order_schema(), fence] }
+}
 
 fn order_schema() -> Document {
     let max_lines = i32::try_from(OrderLines::MAX).unwrap_or(i32::MAX);

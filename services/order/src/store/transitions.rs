@@ -9,7 +9,7 @@ use service::Deadline;
 
 use super::Store;
 use super::document::{OrderDocument, review_name};
-use crate::domain::{Order, Refusal, Transition};
+use crate::domain::{KeyedRequest, Order, Refusal, Transition};
 use crate::error::OrderError;
 
 impl Store {
@@ -20,6 +20,21 @@ impl Store {
         deadline: Deadline,
     ) -> Result<Option<Answer<Order>>, OrderError> {
         let Some(Answer { value, replay_of }) = self.cancellations.find(key, deadline).await? else {
+            return Ok(None);
+        };
+        let value = Order::try_from(value).map_err(mongo::Error::from)?;
+        Ok(Some(Answer { value, replay_of }))
+    }
+
+    /// Makes it impossible that an earlier attempt of a request cancels the order, or gives the answer of one that has.
+    pub(crate) async fn fence_cancellation(
+        &self,
+        request: &KeyedRequest,
+        deadline: Deadline,
+    ) -> Result<Option<Answer<Order>>, OrderError> {
+        let Some(Answer { value, replay_of }) =
+            self.cancellations.fence(&request.key, &request.request_id, deadline).await?
+        else {
             return Ok(None);
         };
         let value = Order::try_from(value).map_err(mongo::Error::from)?;

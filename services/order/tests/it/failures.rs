@@ -140,7 +140,7 @@ async fn when_the_answer_to_the_commit_is_lost() {
 #[tokio::test]
 async fn when_cancelled_orders_are_read_or_written() {
     let world = world("fail_cancel").await;
-    for (command, collection) in [("find", "orders"), ("update", "orders"), ("insert", "idempotency_keys")] {
+    for (command, collection) in [("find", "orders"), ("update", "orders"), ("update", "idempotency_keys")] {
         let [conflict, .., lost] = failures(&on(&world, command, collection));
         for (name, failure) in [conflict, lost] {
             cancellations_survive(&world, &format!("{command}-{collection}-{name}"), failure).await;

@@ -7,6 +7,7 @@
 mod expiry;
 mod fail_point;
 mod failures;
+mod fences;
 mod idempotency;
 mod meters;
 mod overload;

@@ -66,6 +66,8 @@ pub(crate) struct Buyer {
     budget: Duration,
     /// The id of every request; each has its own if there is none.
     request_id: Option<String>,
+    /// Whether an earlier attempt of each request may have been sent.
+    is_retry: bool,
 }
 
 /// What a customer was told of an order.
@@ -160,7 +162,7 @@ impl World {
     /// The customer, at one of the replicas.
     pub(crate) fn buyer(&self, replica: usize) -> Buyer {
         let client = OrderServiceClient::new(self.replicas[replica].clone());
-        Buyer { client, user: self.user, budget: BUDGET, request_id: None }
+        Buyer { client, user: self.user, budget: BUDGET, request_id: None, is_retry: false }
     }
 
     /// Begins something that goes on by itself.
@@ -283,6 +285,11 @@ impl Buyer {
         Self { request_id: Some(self.context().request_id), ..self.clone() }
     }
 
+    /// The same as an agent that knows that its request may have been sent before.
+    pub(crate) fn retrying(&self) -> Self {
+        Self { is_retry: true, ..self.clone() }
+    }
+
     /// The same with the request of another.
     pub(crate) fn with_request_of(&self, other: &Self) -> Self {
         Self { request_id: other.request_id.clone(), ..self.clone() }
@@ -335,7 +342,7 @@ impl Buyer {
         let caller = Caller { user_id: self.user, role: Role::Customer, session_id: SessionId::new() };
         let context = RequestContext { caller: Some(caller), ..RequestContext::internal(self.budget) };
         let request_id = self.request_id.clone().unwrap_or(context.request_id);
-        RequestContext { request_id, ..context }
+        RequestContext { request_id, has_earlier_attempt: self.is_retry, ..context }
     }
 }
 

@@ -163,7 +163,13 @@ pub(crate) fn answer<T>(answered: Result<Response<T>, Status>) -> Result<T, Erro
 }
 
 pub(crate) fn context(caller: Option<Caller>) -> RequestContext {
-    RequestContext { request_id: "test".into(), deadline: Deadline::after(WITHIN), caller, client_address: None }
+    RequestContext {
+        request_id: "test".into(),
+        deadline: Deadline::after(WITHIN),
+        caller,
+        client_address: None,
+        has_earlier_attempt: false,
+    }
 }
 
 /// A request without an identity.

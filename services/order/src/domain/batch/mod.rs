@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use primitives::{MovementId, OrderId, Sku};
 use stock::{Levels, Posting, Reason};
 
-use super::{CancelledBy, KeyedRequest, Order, PlacedBy, PlacedOrder, Refusal, ReviewRequest, Transition};
+use super::{CancelledBy, KeyHolder, KeyedRequest, Order, PlacedBy, Refusal, ReviewRequest, Transition};
 
 /// A change of the stock by an order.
 #[derive(Debug)]
@@ -68,9 +68,9 @@ pub(crate) struct ObservedOrder {
 /// What can stand in the way of some of the work.
 #[derive(Debug, Default)]
 pub(crate) struct Obstacles {
-    /// Orders that were placed before with the keys of the batch.
-    pub(crate) placed: Vec<PlacedOrder>,
-    /// Keys of cancellations that have an answer already.
+    /// What holds the keys of the batch's new orders.
+    pub(crate) holders: Vec<KeyHolder>,
+    /// Keys of cancellations that have an answer already, or a fence.
     pub(crate) answered: HashSet<ScopedKey>,
     /// The counters of the batch's SKUs.
     pub(crate) levels: Levels,
@@ -97,6 +97,8 @@ pub(crate) struct Placed<'a> {
     pub(crate) placement: &'a Placement,
     /// The movement that takes the stock of each line, in order of SKU.
     pub(crate) taken_by: Vec<MovementId>,
+    /// Its key is held by a fence against other requests, which the order replaces.
+    pub(crate) replaces_fence: bool,
 }
 
 /// An order that ends.
@@ -165,16 +167,20 @@ impl<'a> Decision<'a> {
         // All that is written together has one time.
         let order = placement.order.clone().placed_at(self.now);
         let lines = order.quantities();
+        let mut replaces_fence = false;
         if let Some(obstacles) = &mut self.obstacles {
-            let earlier = obstacles.placed.iter().position(|order| placement.placed_by.has_key_of(&order.placed_by));
-            if let Some(earlier) = earlier {
-                let answer = placement.placed_by.replay(obstacles.placed.swap_remove(earlier))?;
-                return Ok(Outcome::Replayed(answer));
+            let placed_by = &placement.placed_by;
+            let holder = obstacles.holders.iter().position(|holder| placed_by.has_key_of(holder));
+            match holder.map(|position| obstacles.holders.swap_remove(position)) {
+                Some(KeyHolder::Order(earlier)) => return Ok(Outcome::Replayed(placed_by.replay(earlier)?)),
+                Some(KeyHolder::Fence(fence)) if placed_by.is_fenced_by(&fence) => return Err(Refusal::Fenced),
+                Some(KeyHolder::Fence(_)) => replaces_fence = true,
+                None => {}
             }
             obstacles.levels.take(&lines)?;
         }
         let taken_by = self.posting.take(order.id, &lines);
-        self.placed.push(Placed { order, placement, taken_by });
+        self.placed.push(Placed { order, placement, taken_by, replaces_fence });
         Ok(Outcome::Placed { position: self.placed.len() - 1 })
     }
 

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use stock::{Shortage, StockRefusal};
 
 use super::*;
-use crate::domain::{Change, InvalidState, OrderLine, Risk, RiskSource, Status, Verdict};
+use crate::domain::{Change, Fence, InvalidState, OrderLine, PlacedOrder, Risk, RiskSource, Status, Verdict};
 
 const KEY: &str = "key";
 
@@ -115,7 +115,7 @@ fn a_key_that_has_placed_an_order_is_given_that_order_as_it_was_placed() {
     let earlier = order(&[("a", 1)]).pay(primitives::now()).unwrap();
     let mut seen = observed(&[("a", 0)], &[]);
     let placed = PlacedOrder { order: earlier.clone(), placed_by: placement.placed_by.clone() };
-    seen.obstacles.as_mut().unwrap().placed.push(placed);
+    seen.obstacles.as_mut().unwrap().holders.push(KeyHolder::Order(placed));
     let answer = only(work, seen).unwrap();
     assert_eq!((answer.value.id, answer.value.status), (earlier.id, Status::PendingPayment));
     assert_eq!(answer.replay_of.as_deref(), Some("first"));
@@ -128,8 +128,28 @@ fn a_key_that_was_used_with_another_request_is_refused() {
     let mut placed_by = placement.placed_by.clone();
     placed_by.fingerprint = fingerprint(&"another").unwrap();
     let mut seen = observed(&[("a", 5)], &[]);
-    seen.obstacles.as_mut().unwrap().placed.push(PlacedOrder { order: order(&[("a", 1)]), placed_by });
+    let placed = PlacedOrder { order: order(&[("a", 1)]), placed_by };
+    seen.obstacles.as_mut().unwrap().holders.push(KeyHolder::Order(placed));
     assert_eq!(only(work, seen), Err(Refusal::KeyReused));
+}
+
+#[test]
+fn a_fence_keeps_out_the_requests_that_were_refused_and_no_others() {
+    for (refused, expected) in [("first", Err(Refusal::Fenced)), ("another", Ok(true))] {
+        let batch = [Box::new(place(&[("a", 1)]))];
+        let Work::Place(Placement { placed_by, .. }) = &*batch[0] else { unreachable!() };
+        let fence = Fence {
+            user_id: placed_by.user_id,
+            key: placed_by.key.clone(),
+            request_ids: vec!["earlier".to_owned(), refused.to_owned()],
+        };
+        let mut seen = observed(&[("a", 5)], &[]);
+        seen.obstacles.as_mut().unwrap().holders.push(KeyHolder::Fence(fence));
+        let decision = decide(&batch, seen, primitives::now());
+        let replaced = decision.placed.first().map(|placed| placed.replaces_fence);
+        let outcome = decision.into_outcomes().0.remove(0);
+        assert_eq!(outcome.map(|_| replaced == Some(true)), expected);
+    }
 }
 
 #[test]
