@@ -158,6 +158,18 @@ impl Order {
         at.max(before + TICK)
     }
 
+    /// Whether the order can be paid at a time.
+    ///
+    /// # Errors
+    /// Its state. An order that is pending after its time to pay counts as expired, though it is not marked so yet.
+    pub(crate) fn payable(&self, at: Timestamp) -> Result<(), InvalidState> {
+        match self.status {
+            Status::PendingPayment if at < self.expires_at => Ok(()),
+            Status::PendingPayment => Err(InvalidState(Status::Expired)),
+            other => Err(InvalidState(other)),
+        }
+    }
+
     /// The order after it was paid.
     pub(crate) fn pay(self, at: Timestamp) -> Result<Self, InvalidState> {
         match self.status {

@@ -1,9 +1,10 @@
 //! The claim of an attempt to pay: it excludes every other attempt, cancellation and expiry until it ends or its lease
 //! does.
 
+use jiff::Timestamp;
 use primitives::ClaimId;
 
-use super::{InvalidState, KeyedRequest, Order, Refusal, Status};
+use super::{KeyedRequest, Order, Refusal};
 
 /// An attempt to pay an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,15 +35,15 @@ impl PaymentClaim {
         Self { id: ClaimId::new(), request }
     }
 
-    /// Why an order could not be claimed for this attempt.
-    pub(crate) fn refusal(&self, Unclaimed { order, claim }: &Unclaimed) -> Refusal {
-        let (key, holder) = (&self.request.key, claim.as_ref().map(|claim| &claim.request.key));
-        match holder {
-            Some(holder) if holder == key => idempotency::Conflict::InFlight.into(),
-            Some(holder) if holder.id() == key.id() => Refusal::KeyReused,
-            Some(_) => Refusal::BeingPaid,
-            None if order.status == Status::PendingPayment => InvalidState(Status::Expired).into(),
-            None => InvalidState(order.status).into(),
+    /// Why an order can't be claimed for this attempt, by the facts that were read after a claim had failed. `None` when
+    /// they allow a claim: the one that was in the way has ended since.
+    pub(crate) fn refusal(&self, Unclaimed { order, claim }: &Unclaimed, now: Timestamp) -> Option<Refusal> {
+        let key = &self.request.key;
+        match claim.as_ref().map(|claim| &claim.request.key) {
+            Some(holder) if holder == key => Some(idempotency::Conflict::InFlight.into()),
+            Some(holder) if holder.id() == key.id() => Some(Refusal::KeyReused),
+            Some(_) => Some(Refusal::BeingPaid),
+            None => order.payable(now).err().map(Refusal::from),
         }
     }
 
@@ -55,11 +56,14 @@ impl PaymentClaim {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use std::time::Duration;
+
     use idempotency::{Conflict, ScopedKey};
     use primitives::UserId;
 
     use super::*;
     use crate::domain::order::tests::order;
+    use crate::domain::{InvalidState, Status};
 
     pub(crate) fn claim(key: &str) -> PaymentClaim {
         keyed(UserId::new(), key, 1)
@@ -74,23 +78,30 @@ pub(super) mod tests {
     fn the_refusal_names_who_holds_the_order() {
         let user = UserId::new();
         let mine = keyed(user, "a", 1);
-        let refusal = |holder| mine.refusal(&Unclaimed { order: order(), claim: Some(holder) });
-        assert_eq!(refusal(keyed(user, "a", 1)), Conflict::InFlight.into());
-        assert_eq!(refusal(keyed(user, "a", 2)), Refusal::KeyReused);
-        assert_eq!(refusal(keyed(user, "b", 1)), Refusal::BeingPaid);
+        let refusal = |holder| mine.refusal(&Unclaimed { order: order(), claim: Some(holder) }, primitives::now());
+        assert_eq!(refusal(keyed(user, "a", 1)), Some(Conflict::InFlight.into()));
+        assert_eq!(refusal(keyed(user, "a", 2)), Some(Refusal::KeyReused));
+        assert_eq!(refusal(keyed(user, "b", 1)), Some(Refusal::BeingPaid));
     }
 
     #[test]
-    fn without_a_claim_the_status_is_the_reason() {
+    fn without_a_claim_status_and_expiry_are_the_reason() {
         let now = primitives::now();
         for (order, status) in [
             (order(), Status::Expired),
             (order().pay(now).unwrap(), Status::Paid),
             (order().cancel(now).unwrap(), Status::Cancelled),
         ] {
-            let refusal = claim("a").refusal(&Unclaimed { order, claim: None });
-            assert_eq!(refusal, InvalidState(status).into());
+            let refusal = claim("a").refusal(&Unclaimed { order, claim: None }, now);
+            assert_eq!(refusal, Some(InvalidState(status).into()));
         }
+    }
+
+    #[test]
+    fn an_order_whose_claim_has_ended_meanwhile_is_not_taken_for_expired() {
+        let order = order();
+        let before_expiry = order.expires_at - Duration::from_millis(1);
+        assert_eq!(claim("a").refusal(&Unclaimed { order, claim: None }, before_expiry), None);
     }
 
     #[test]

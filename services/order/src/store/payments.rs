@@ -21,6 +21,9 @@ use crate::domain::{
 use crate::error::OrderError;
 use crate::events;
 
+/// How often a claim is tried that others are in the way of without holding the order.
+const MAX_CLAIMS: usize = 3;
+
 impl Store {
     /// The answer that an earlier payment with this key was given.
     pub(crate) async fn paid_earlier(
@@ -35,8 +38,8 @@ impl Store {
         Ok(Some(Answer { value, replay_of }))
     }
 
-    /// Takes an unpaid order for one attempt to pay it, for as long as `lease`. A request whose first attempt was cut
-    /// off takes the order from that one.
+    /// Claims an unpaid order for one attempt to pay it, for as long as `lease`. A request whose first attempt was cut
+    /// off takes the claim over.
     pub(crate) async fn claim(
         &self,
         id: OrderId,
@@ -44,9 +47,33 @@ impl Store {
         lease: Duration,
         deadline: Deadline,
     ) -> Result<Claimed, OrderError> {
+        for _ in 0..MAX_CLAIMS {
+            if let Some(document) = self.try_claim(id, claim, lease, deadline).await? {
+                let before = document.payment.as_ref();
+                let overtakes = before.is_some_and(|before| before.request_id == claim.request.request_id);
+                return Ok(Claimed { order: Order::try_from(document).map_err(mongo::Error::from)?, overtakes });
+            }
+            let filter = doc! { "_id": to_bson_uuid(id.as_uuid()) };
+            let found = bounded(deadline, |left| self.orders.find_one(filter).max_time(left)).await?;
+            let (order, holder) = parts(found.ok_or(Refusal::NotFound)?)?;
+            if let Some(refusal) = claim.refusal(&Unclaimed { order, claim: holder }, primitives::now()) {
+                return Err(refusal.into());
+            }
+        }
+        // Others have claimed it and ended their claims each time in between.
+        Err(Refusal::BeingPaid.into())
+    }
+
+    /// The order as it was before the claim; `None` when it can't be claimed at this moment.
+    async fn try_claim(
+        &self,
+        id: OrderId,
+        claim: &PaymentClaim,
+        lease: Duration,
+        deadline: Deadline,
+    ) -> Result<Option<OrderDocument>, OrderError> {
         let now = primitives::now();
-        let attempt = AttemptDocument::from(claim);
-        let attempt = mongodb::bson::serialize_to_bson(&attempt)
+        let attempt = mongodb::bson::serialize_to_bson(&AttemptDocument::from(claim))
             .map_err(|error| mongo::Error::from(mongodb::error::Error::from(error)))?;
         let filter = doc! {
             "_id": to_bson_uuid(id.as_uuid()),
@@ -62,27 +89,7 @@ impl Store {
         let claimed = bounded(deadline, |left| {
             self.orders.find_one_and_update(filter, update).return_document(ReturnDocument::Before).max_time(left)
         });
-        match claimed.await? {
-            Some(document) => {
-                let before = document.payment.as_ref();
-                let overtakes = before.is_some_and(|before| before.request_id == claim.request.request_id);
-                Ok(Claimed { order: Order::try_from(document).map_err(mongo::Error::from)?, overtakes })
-            }
-            None => Err(self.why_not_claimed(id, claim, deadline).await?),
-        }
-    }
-
-    async fn why_not_claimed(
-        &self,
-        id: OrderId,
-        claim: &PaymentClaim,
-        deadline: Deadline,
-    ) -> Result<OrderError, OrderError> {
-        let filter = doc! { "_id": to_bson_uuid(id.as_uuid()) };
-        let found = bounded(deadline, |left| self.orders.find_one(filter).max_time(left)).await?;
-        let Some(document) = found else { return Ok(Refusal::NotFound.into()) };
-        let (order, holder) = parts(document)?;
-        Ok(claim.refusal(&Unclaimed { order, claim: holder }).into())
+        Ok(claimed.await?)
     }
 
     /// Ends an attempt that did not pay.

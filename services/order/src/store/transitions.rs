@@ -4,6 +4,7 @@ use idempotency::{Answer, ScopedKey};
 use mongo::{Abort, ConvertError, to_bson_time, to_bson_uuid, to_i64};
 use mongodb::ClientSession;
 use mongodb::bson::{Document, doc};
+use mongodb::error::Error as DriverError;
 use primitives::OrderId;
 use service::Deadline;
 
@@ -59,7 +60,9 @@ impl Store {
     ) -> Result<(), Abort<OrderError>> {
         let (filter, update) = conditional_update(transition).map_err(refused)?;
         let stepped = self.orders.update_one(filter, update).session(session).await?;
-        if stepped.matched_count == 1 { Ok(()) } else { Err(Abort::Refused(Refusal::BeingPaid.into())) }
+        // The snapshot has this version, and a later write conflicts with this one.
+        let differs = || Abort::Driver(DriverError::custom("an order differs from its snapshot"));
+        if stepped.matched_count == 1 { Ok(()) } else { Err(differs()) }
     }
 }
 

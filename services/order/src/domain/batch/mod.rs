@@ -252,4 +252,6 @@ impl Work {
 }
 
 #[cfg(test)]
+mod exploration;
+#[cfg(test)]
 mod tests;
