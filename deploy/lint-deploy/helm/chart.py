@@ -123,4 +123,8 @@ def rust_sections(service):
     """The sections of a service's settings, from its source."""
     sources = [ROOT / f"services/{service}/src/config.rs", ROOT / f"services/{service}/src/config/mod.rs"]
     text = "".join(path.read_text() for path in sources if path.exists())
-    return set(re.findall(r"pub (\w+):", re.search(r"pub struct Config \{(.*?)\n\}", text, re.DOTALL)[1]))
+    own = re.search(r"pub struct Config \{(.*?)\n    \}", text, re.DOTALL)[1]
+    # What `service::process_config!` adds to each.
+    shell = (ROOT / "crates/service/src/config.rs").read_text()
+    common = re.search(r"pub struct \$name \{(.*?)\n        \}", shell, re.DOTALL)[1]
+    return set(re.findall(r"pub (\w+):", own + common))

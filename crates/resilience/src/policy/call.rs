@@ -213,9 +213,12 @@ impl<'a> Call<'a> {
     }
 
     /// The error of a call that ends with this failure. An earlier attempt that may have taken effect comes first: when
-    /// the key is still in flight, and when the peer refuses without having made that attempt impossible.
+    /// the key is still in flight, when the last attempt did not start, and when the peer refuses it without having made
+    /// the earlier one impossible.
     fn final_error(&self, failure: Failure, last: Option<Failure>) -> Error {
-        let says_nothing = failure.is_in_flight() || (self.safety == Safety::Idempotent && failure.is_refusal());
+        let says_nothing = failure.is_in_flight()
+            || (self.safety != Safety::Read && failure.had_no_effect())
+            || (self.safety == Safety::Idempotent && failure.is_refusal());
         match last {
             Some(last) if says_nothing && last.is_open() => last.into_error(),
             _ => failure.into_error(),

@@ -46,7 +46,7 @@ async fn only_safe_failures_are_retried() {
     use Reason::{IdempotencyInFlight, Internal, NotFound, Overloaded, Unavailable};
     use Safety::{Fenced, Idempotent, Once, Read};
     type Ends = &'static [Result<u32, Reason>];
-    let cases: [(Safety, Ends, Result<u32, Reason>, u32); 15] = [
+    let cases: [(Safety, Ends, Result<u32, Reason>, u32); 16] = [
         (Once, &[Ok(1)], Ok(1), 1),
         (Once, &[Err(Unavailable), Ok(2)], Err(Unavailable), 1),
         (Once, &[Err(Overloaded), Ok(2)], Ok(2), 2),
@@ -59,7 +59,8 @@ async fn only_safe_failures_are_retried() {
         (Once, &[Err(Overloaded), Err(IdempotencyInFlight)], Err(IdempotencyInFlight), 2),
         // A refusal says nothing of an earlier attempt that may have taken effect, unless that was made impossible.
         (Idempotent, &[Err(Unavailable), Err(NotFound)], Err(Unavailable), 2),
-        (Idempotent, &[Err(Internal), Err(Overloaded), Err(NotFound)], Err(Overloaded), 2),
+        (Idempotent, &[Err(Internal), Err(Overloaded), Err(NotFound)], Err(Internal), 2),
+        (Fenced, &[Err(Internal), Err(Overloaded), Err(NotFound)], Err(Internal), 2),
         (Idempotent, &[Err(Overloaded), Err(NotFound)], Err(NotFound), 2),
         (Fenced, &[Err(Unavailable), Err(NotFound)], Err(NotFound), 2),
         (Read, &[Err(Unavailable), Err(NotFound)], Err(NotFound), 2),

@@ -1,5 +1,5 @@
-//! The claim of an attempt to pay: it excludes every other attempt, cancellation and expiry until it ends or its lease
-//! does.
+//! The claim of an attempt to pay: it excludes cancellation and expiry until the attempt or the follow-up ends it, and
+//! every other attempt until its lease ends.
 
 use jiff::Timestamp;
 use primitives::ClaimId;
