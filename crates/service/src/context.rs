@@ -19,8 +19,8 @@ pub struct RequestContext {
     pub caller: Option<Caller>,
     /// The client's address, as the gateway sees it.
     pub client_address: Option<IpAddr>,
-    /// Whether an earlier attempt of the same request may have been sent, by the calling service or by the client. Its
-    /// outcome may be open, so a refusal is final only once that attempt was made impossible.
+    /// Whether the calling service may have sent an earlier attempt of the same request. Its outcome may be open, so a
+    /// refusal is final only once that attempt was made impossible.
     pub has_earlier_attempt: bool,
 }
 

@@ -62,8 +62,6 @@ impl Target {
 #[derive(Debug)]
 pub(crate) struct Exchange {
     pub(crate) request_id: String,
-    /// Whether the client sent the request id: then the request may be a retry by the client.
-    is_id_given: bool,
     pub(crate) target: Target,
     pub(crate) deadline: Deadline,
     pub(crate) client_address: Option<IpAddr>,
@@ -90,7 +88,6 @@ impl Exchange {
     ) -> Self {
         Self {
             request_id,
-            is_id_given: false,
             target,
             deadline: Deadline::after(budget),
             client_address,
@@ -101,11 +98,6 @@ impl Exchange {
             failure: Cell::new(None),
             in_latency: Cell::new(true),
         }
-    }
-
-    /// The same exchange, knowing whether the client sent the request id.
-    pub(crate) fn with_given_id(self, is_id_given: bool) -> Self {
-        Self { is_id_given, ..self }
     }
 
     /// The exchange that the outermost layer attached, or an empty one without that layer, as in tests of a single
@@ -168,7 +160,7 @@ impl Exchange {
             deadline: self.deadline,
             caller: self.caller.get(),
             client_address: self.client_address,
-            has_earlier_attempt: self.is_id_given,
+            has_earlier_attempt: false,
         }
     }
 

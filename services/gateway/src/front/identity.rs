@@ -21,13 +21,8 @@ pub(super) struct Trace {
     pub(super) parent: Option<HeaderValue>,
 }
 
-/// The client's id, or a new one.
+/// The client's id, if there is exactly one, of 1 to 128 visible ASCII characters; otherwise a new one.
 pub(super) fn request_id(headers: &HeaderMap) -> String {
-    given_request_id(headers).map_or_else(new_id, ToOwned::to_owned)
-}
-
-/// The client's id, if there is exactly one, of 1 to 128 visible ASCII characters.
-pub(super) fn given_request_id(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(X_REQUEST_ID);
     let given = match (values.next(), values.next()) {
         (Some(value), None) => Some(value),
@@ -36,7 +31,8 @@ pub(super) fn given_request_id(headers: &HeaderMap) -> Option<&str> {
     let fits = |value: &&HeaderValue| {
         (1..=MAX_LENGTH).contains(&value.len()) && value.as_bytes().iter().all(u8::is_ascii_graphic)
     };
-    given.filter(fits).and_then(|value| value.to_str().ok())
+    let given = given.filter(fits).and_then(|value| value.to_str().ok());
+    given.map_or_else(new_id, ToOwned::to_owned)
 }
 
 /// A UUID of version 7. Built by hand: the library asks the kernel for ten random bytes each time.

@@ -144,7 +144,6 @@ where
             client_address(peer, headers, self.gateway.http.trusted_proxy_hops),
             middleware::wants_problem(headers),
         )
-        .with_given_id(identity::given_request_id(headers).is_some())
     }
 }
 
