@@ -7,8 +7,8 @@ use devstack::scratch::Scratch;
 use devstack::{Backing, BackingOptions, Progress};
 use end_to_end::{Client, Overrides, Shop, fresh_key, order_of};
 use futures::StreamExt as _;
-use mongodb::Collection;
 use mongodb::bson::{Document, doc};
+use mongodb::{Collection, Database};
 use serde_json::{Value, json};
 
 const BUYERS: usize = 64;
@@ -64,9 +64,12 @@ async fn twenty_thousand_orders_reach_their_statements_once_whatever_dies() {
     let count = u64::try_from(total).unwrap();
     until("every order is in the statements", async || lines.count_documents(placed.clone()).await.unwrap() >= count)
         .await;
-    // What it has not heard of yet is a difference once it is older than `settle_ms`. The lag is told every 5 s.
+    // An event that is not applied is a difference once it is older than `settle_ms`. The reported lag does not tell:
+    // it is 0 until a partition is read for the first time after a rebalance.
+    let database = shop.database().await;
     until("all other events are applied, too", async || {
-        shop.metric("reconciliation", "consumer_lag_events").await == Some(0)
+        let applied = count_of(&database, "inbox", doc! { "_id.group": "reconciliation" }).await;
+        applied >= count_of(&database, "outbox", doc! {}).await
     })
     .await;
     let orders = lines.distinct("subject", placed.clone()).await.unwrap();
@@ -123,6 +126,11 @@ async fn differences(admin: &Client) -> Vec<Value> {
     assert_eq!(run["status"], "completed", "{run}");
     let page = admin.get(&format!("{path}/exceptions")).await.expect_status(200).data();
     page["items"].as_array().unwrap().clone()
+}
+
+#[allow(clippy::disallowed_methods)] // a test reads past every policy
+async fn count_of(database: &Database, collection: &str, filter: Document) -> u64 {
+    database.collection::<Document>(collection).count_documents(filter).await.unwrap()
 }
 
 #[allow(clippy::disallowed_methods)] // a test reads past every policy

@@ -113,8 +113,8 @@ impl<'a> Ask<'a> {
         Self { safety: Safety::Read, is_hedged: true, ..Self::idempotent() }
     }
 
-    /// A call that takes effect once, whose peer makes every earlier attempt impossible before it refuses a later one: it
-    /// is retried, and a refusal is final.
+    /// A call that takes effect once, whose peer makes every earlier attempt impossible before it refuses a later one:
+    /// it is retried, and a refusal is final.
     pub fn fenced() -> Self {
         Self { safety: Safety::Fenced, ..Self::idempotent() }
     }

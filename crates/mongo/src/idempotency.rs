@@ -72,8 +72,9 @@ impl<A: Serialize + DeserializeOwned + Clone + Send + Sync> Records<A> {
         }
     }
 
-    /// Makes it impossible that an earlier attempt of this request takes effect: its transaction can't record an answer any
-    /// more. Once this returns `None`, a majority has the fence; an answer that was recorded before is given instead.
+    /// Makes it impossible that an earlier attempt of this request takes effect: its transaction can't record an answer
+    /// any more. Once this returns `None`, a majority has the fence; an answer that was recorded before is given
+    /// instead.
     ///
     /// A transaction that is recording an answer at this moment holds the key: the write waits until that has ended.
     ///

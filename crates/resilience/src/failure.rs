@@ -11,14 +11,15 @@ use crate::Expired;
 /// Whether a call may be repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Safety {
-    /// It has no effect that matters to the caller: a read, or a log-in whose tokens nobody got. It is repeated, and every
-    /// answer is final.
+    /// It has no effect that matters to the caller: a read, or a log-in whose tokens nobody got. It is repeated, and
+    /// every answer is final.
     Read,
     /// It takes effect once, under an idempotency key, and a peer that refuses a later attempt has first made every
     /// earlier one impossible. It is repeated, and a refusal is final.
     Fenced,
-    /// It takes effect once, under an idempotency key. It is repeated, but a refusal of a later attempt says nothing about
-    /// an earlier one whose outcome is unknown: then that failure is the answer, and the caller may send the call again.
+    /// It takes effect once, under an idempotency key. It is repeated, but a refusal of a later attempt says nothing
+    /// about an earlier one whose outcome is unknown: then that failure is the answer, and the caller may send the call
+    /// again.
     Idempotent,
     /// It is retried only if it is known to have had no effect.
     Once,

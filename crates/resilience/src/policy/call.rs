@@ -213,8 +213,8 @@ impl<'a> Call<'a> {
     }
 
     /// The error of a call that ends with this failure. An earlier attempt that may have taken effect comes first: when
-    /// the key is still in flight, when the last attempt did not start, and when the peer refuses it without having made
-    /// the earlier one impossible.
+    /// the key is still in flight, when the last attempt did not start, and when the peer refuses it without having
+    /// made the earlier one impossible.
     fn final_error(&self, failure: Failure, last: Option<Failure>) -> Error {
         let says_nothing = failure.is_in_flight()
             || (self.safety != Safety::Read && failure.had_no_effect())

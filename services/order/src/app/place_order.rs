@@ -34,8 +34,8 @@ impl App {
         }
     }
 
-    /// Makes the refusal of a new order final. A key that has placed an order is given that answer instead, though stock
-    /// or rules have changed since; and an earlier attempt whose outcome is open can place none from now on.
+    /// Makes the refusal of a new order final. A key that has placed an order is given that answer instead, though
+    /// stock or rules have changed since; and an earlier attempt whose outcome is open can place none from now on.
     async fn conclude(
         &self,
         context: &RequestContext,

@@ -35,8 +35,8 @@ impl PaymentClaim {
         Self { id: ClaimId::new(), request }
     }
 
-    /// Why an order can't be claimed for this attempt, by the facts that were read after a claim had failed. `None` when
-    /// they allow a claim: the one that was in the way has ended since.
+    /// Why an order can't be claimed for this attempt, by the facts that were read after a claim had failed. `None`
+    /// when they allow a claim: the one that was in the way has ended since.
     pub(crate) fn refusal(&self, Unclaimed { order, claim }: &Unclaimed, now: Timestamp) -> Option<Refusal> {
         let key = &self.request.key;
         match claim.as_ref().map(|claim| &claim.request.key) {

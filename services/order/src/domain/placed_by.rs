@@ -23,8 +23,8 @@ pub(crate) struct PlacedOrder {
     pub(crate) placed_by: PlacedBy,
 }
 
-/// Makes it impossible that some requests place an order: stored under the unique key of the order that they would place,
-/// so that an attempt whose outcome was open when its request was refused can no longer be committed.
+/// Makes it impossible that some requests place an order: stored under the unique key of the order that they would
+/// place, so that an attempt whose outcome was open when its request was refused can no longer be committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fence {
     pub(crate) user_id: UserId,

@@ -34,8 +34,8 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    /// Whether the client is told that its request has had no effect and will have none. A conflict leaves that to another
-    /// attempt of the request, and a fence has made it impossible already.
+    /// Whether the client is told that its request has had no effect and will have none. A conflict leaves that to
+    /// another attempt of the request, and a fence has made it impossible already.
     pub(crate) fn is_final(&self) -> bool {
         !matches!(self, Self::Conflict(_) | Self::Fenced)
     }

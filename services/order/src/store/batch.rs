@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures::{FutureExt as _, StreamExt as _};
 use idempotency::Answer;
 use mongo::idempotency::KeyedAnswer;
-use mongo::{Abort, ConvertError, Error, TransactError, duplicate_key_index, to_bson_uuid};
+use mongo::{Abort, Error, TransactError, duplicate_key_index, to_bson_uuid};
 use mongodb::ClientSession;
 use mongodb::bson::{Document, doc};
 use mongodb::error::Error as DriverError;
@@ -16,7 +16,7 @@ use primitives::OrderId;
 use service::Deadline;
 use stock::Levels;
 
-use super::document::OrderDocument;
+use super::document::{OrderDocument, unreadable};
 use super::{ORDERS, Store, fences, transitions};
 use crate::domain::{Decision, Observed, ObservedOrder, Obstacles, Order, Placement, Release, Work, decide};
 use crate::error::OrderError;
@@ -206,8 +206,4 @@ fn is_new(written: Result<(), DriverError>) -> Result<bool, DriverError> {
 /// A decision was made by a snapshot, and the same snapshot does not allow it: an internal error.
 fn contradiction() -> Abort<Infallible> {
     Abort::Driver(DriverError::custom("the stock or a key differs from its snapshot"))
-}
-
-pub(super) fn unreadable(error: ConvertError) -> DriverError {
-    DriverError::custom(error.to_string())
 }

@@ -4,6 +4,7 @@ use idempotency::ScopedKey;
 use mongo::idempotency::to_binary;
 use mongo::{ConvertError, from_bson_time, from_bson_uuid, to_bson_time, to_bson_uuid, to_u64};
 use mongodb::bson::{Binary, DateTime, Uuid};
+use mongodb::error::Error as DriverError;
 use primitives::{Currency, Money, MovementId, Quantity};
 use serde::{Deserialize, Serialize};
 
@@ -109,6 +110,11 @@ fn method_name(method: MethodName) -> &'static str {
         MethodName::Balance => "balance",
         MethodName::Card => "card",
     }
+}
+
+/// A document that is not one that we write, as a failure of the transaction that has read it.
+pub(super) fn unreadable(error: ConvertError) -> DriverError {
+    DriverError::custom(error.to_string())
 }
 
 impl From<&PaymentClaim> for AttemptDocument {

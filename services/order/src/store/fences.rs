@@ -13,8 +13,7 @@ use serde::Deserialize;
 use service::Deadline;
 
 use super::Store;
-use super::batch::unreadable;
-use super::document::OrderDocument;
+use super::document::{OrderDocument, unreadable};
 use crate::domain::{Decision, Fence, KeyHolder, Order, PlacedBy, PlacedOrder};
 use crate::error::OrderError;
 

@@ -1,4 +1,5 @@
-//! A refusal is final: an earlier attempt of the request, whose outcome was open when it was refused, has no effect later.
+//! A refusal is final: an earlier attempt of the request, whose outcome was open when it was refused, has no effect
+//! later.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,6 +1,6 @@
-//! Explores how attempts of one request can interleave, with the real decisions and a model of the rest: a gateway that gives
-//! up on one replica and asks another, two replicas that can be paused at any step, the database, and others who buy the
-//! last pieces and give them back.
+//! Explores how attempts of one request can interleave, with the real decisions and a model of the rest: a gateway that
+//! gives up on one replica and asks another, two replicas that can be paused at any step, the database, and others who
+//! buy the last pieces and give them back.
 //!
 //! What is promised: a request that was told a refusal has no order, then or later.
 
