@@ -35,7 +35,7 @@ fn without_parent(spans: &[Collected]) -> Vec<&str> {
 }
 
 /// How long the last span may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Every hop of an order that is placed: process, span, and the process and span around it.
 const HOPS: [(&str, &str, &str, &str); 9] = [
