@@ -159,11 +159,15 @@ impl<A: Serialize + DeserializeOwned + Clone + Send + Sync> Records<A> {
         if answers.is_empty() {
             return Ok(());
         }
-        for KeyedAnswer { key, request_id, answer } in answers {
-            let record = Record::new(key, request_id, answer.clone());
-            self.records.replace_one(replaceable(key, request_id), record).upsert(true).session(&mut *session).await?;
+        let record = |keyed: &KeyedAnswer<A>| Record::new(&keyed.key, &keyed.request_id, keyed.answer.clone());
+        if let [keyed] = answers {
+            let replaced = self.records.replace_one(replaceable(&keyed.key, &keyed.request_id), record(keyed));
+            return replaced.upsert(true).session(session).await.map(drop);
         }
-        Ok(())
+        // Two round trips, however many they are.
+        let fences: Vec<_> = answers.iter().map(|keyed| replaceable(&keyed.key, &keyed.request_id)).collect();
+        self.records.delete_many(doc! { "$or": fences }).session(&mut *session).await?;
+        self.records.insert_many(answers.iter().map(record)).session(session).await.map(drop)
     }
 }
 
